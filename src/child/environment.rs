@@ -1,0 +1,249 @@
+//! The child's environment: the parent's, with the proxy in and the secrets out.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::environment::Environment;
+use crate::provider::Export;
+use crate::provider::ExportKind;
+use crate::provider::Provider;
+use crate::provider::host_rule::HostRule;
+use crate::upstream::via::no_proxy_entries;
+
+/// What names a proxy.
+const PROXY: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+
+/// What would lead past it: a SOCKS proxy there is preferred by some programs.
+const OTHER_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+
+/// Hosts that are always reached directly.
+const LOCAL: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
+
+/// What names a bundle of trusted certificates that replaces a program's own.
+const BUNDLE: [&str; 14] = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "CARGO_HTTP_CAINFO",
+    "NIX_SSL_CERT_FILE",
+    "HTTPLIB2_CA_CERTS",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "BUNDLE_SSL_CA_CERT",
+    "COMPOSER_CAFILE",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "HEX_CACERTS_PATH",
+];
+
+/// What names certificates that are trusted beside a program's own, and the file of ours that it gets.
+pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+
+/// Variables that hold secrets of authsome's own: they and all that begin like them are removed.
+const OWN_SECRETS: [&str; 2] = ["AUTHSOME_MASTER_KEY", "AUTHSOME_PASSPHRASE"];
+
+/// What the child's environment is made of.
+pub(crate) struct Plan<'a> {
+    /// Where the proxy listens.
+    pub(crate) proxy: SocketAddr,
+    /// The bundle with our root.
+    pub(crate) bundle: &'a Path,
+    /// The file for each name of [`EXTRA`].
+    pub(crate) extra: &'a BTreeMap<&'static str, std::path::PathBuf>,
+    /// Providers that have a connection.
+    pub(crate) connected: &'a [&'a Provider],
+    /// Exports of all providers, connected or not: what the parent has under a credential's name is masked.
+    pub(crate) known: &'a [(Export, String)],
+    /// Variables that were read as a credential's source.
+    pub(crate) sources: &'a [String],
+    /// The rules of all routes.
+    pub(crate) rules: &'a [&'a HostRule],
+}
+
+/// The child's environment, and warnings about what was left out of it.
+pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<String>) {
+    let mut child = parent.clone();
+    let mut warnings = Vec::new();
+    let proxy = format!("http://{}", plan.proxy);
+    for name in PROXY {
+        child.set(name, &proxy);
+    }
+    for name in OTHER_PROXY {
+        child.remove(name);
+    }
+    let no_proxy = no_proxy(parent, plan.rules, &mut warnings);
+    for name in ["NO_PROXY", "no_proxy"] {
+        child.set(name, &no_proxy);
+    }
+    for name in BUNDLE {
+        child.set(name, plan.bundle);
+    }
+    for (name, path) in plan.extra {
+        child.set(*name, path);
+    }
+    child.set("NODE_USE_ENV_PROXY", "1");
+    child.set("AUTHSOME_RUN", "1");
+    child.set("AUTHSOME_PROXY_MODE", "true");
+    mask(parent, plan, &mut child);
+    (child, warnings)
+}
+
+/// Takes the secrets out and puts placeholders in.
+fn mask(parent: &Environment, plan: &Plan<'_>, child: &mut Environment) {
+    let is_own = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        OWN_SECRETS.iter().any(|own| name.starts_with(own))
+    };
+    child.remove_where(is_own);
+    for name in plan.sources {
+        child.remove(name);
+    }
+    for (export, placeholder) in plan.known {
+        if export.kind != ExportKind::ApiUrl && parent.has(&export.name) {
+            child.set(&export.name, placeholder);
+        }
+    }
+    for provider in plan.connected {
+        for export in &provider.exports {
+            match export.kind {
+                ExportKind::Credential => child.set(&export.name, &provider.placeholder),
+                ExportKind::ApiUrl => {
+                    if let Some(rule) = provider.rules.first() {
+                        child.set(&export.name, rule.host.to_string());
+                    }
+                }
+                ExportKind::RefreshToken => {}
+            }
+        }
+    }
+}
+
+/// The parent's entries but for those that would exempt a host with a route, then this machine.
+fn no_proxy(parent: &Environment, rules: &[&HostRule], warnings: &mut Vec<String>) -> String {
+    let mut entries = Vec::new();
+    for entry in no_proxy_entries(parent) {
+        match rules.iter().find(|rule| exempts(&entry, rule)) {
+            None => entries.push(entry),
+            Some(rule) => warnings.push(format!(
+                "the NO_PROXY entry {entry} is left out: it would send requests for {rule} past the proxy"
+            )),
+        }
+    }
+    for local in LOCAL {
+        if !entries.iter().any(|entry| entry == local) {
+            entries.push(local.to_owned());
+        }
+    }
+    entries.join(",")
+}
+
+/// Whether a NO_PROXY entry would exempt a host of the rule, as any program might read it: ports don't narrow it for all, and some
+/// take an entry for the end of a name.
+fn exempts(entry: &str, rule: &HostRule) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    let bare = entry.trim_start_matches('[').to_ascii_lowercase();
+    let address = bare.split(['/', ']']).next().unwrap_or_default();
+    if address.parse::<std::net::IpAddr>().is_ok() {
+        return rule
+            .exact_host()
+            .is_some_and(|host| host.ip().is_some() && address == host.as_str());
+    }
+    let name = bare.rsplit_once(':').map_or(&*bare, |(name, _)| name);
+    let name = name.trim_start_matches('*').trim_matches('.');
+    !name.is_empty() && rule.lies_below(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The child's environment for one connected provider, `x`, with a route to api.x.com.
+    fn child(parent: &[(&str, &str)]) -> (Environment, Vec<String>) {
+        let text = r#"{"name": "x", "api_url": "https://api.x.com/v1",
+            "export": {"X_KEY": "API_TOKEN", "X_URL": "API_URL"}}"#;
+        let definition = crate::provider::definition::Definition::parse("x", text.as_bytes());
+        let outside = crate::provider::definition::Outside {
+            base_url: None,
+            variable: &|_| None,
+        };
+        let provider = definition.unwrap().provider(&outside).unwrap();
+        let other = Export {
+            name: "OTHER_KEY".into(),
+            kind: ExportKind::Credential,
+        };
+        let refresh = Export {
+            name: "OTHER_REFRESH".into(),
+            kind: ExportKind::RefreshToken,
+        };
+        let rules: Vec<&HostRule> = provider.rules.iter().map(|rule| &rule.host).collect();
+        build(
+            &parent.iter().copied().collect(),
+            &Plan {
+                proxy: "127.0.0.1:8080".parse().unwrap(),
+                bundle: Path::new("/run/bundle.pem"),
+                extra: &EXTRA
+                    .into_iter()
+                    .map(|name| (name, "/run/ca.pem".into()))
+                    .collect(),
+                connected: &[&provider],
+                known: &[
+                    (other, "placeholder".into()),
+                    (refresh, "placeholder".into()),
+                ],
+                sources: &["MY_SECRET".into()],
+                rules: &rules,
+            },
+        )
+    }
+
+    #[test]
+    fn the_proxy_and_the_bundle_are_everywhere() {
+        let (child, warnings) = child(&[("ALL_PROXY", "socks5://x"), ("HTTP_PROXY", "http://old")]);
+        for name in PROXY {
+            assert_eq!(child.text(name), Some("http://127.0.0.1:8080"), "{name}");
+        }
+        assert!(!child.has("ALL_PROXY"));
+        for name in BUNDLE {
+            assert_eq!(child.text(name), Some("/run/bundle.pem"), "{name}");
+        }
+        assert_eq!(child.text("NODE_EXTRA_CA_CERTS"), Some("/run/ca.pem"));
+        assert_eq!(child.text("NO_PROXY"), Some("127.0.0.1,localhost,::1"));
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn secrets_are_replaced_or_removed() {
+        let (child, _) = child(&[
+            ("X_KEY", "secret"),
+            ("OTHER_KEY", "secret"),
+            ("OTHER_REFRESH", "secret"),
+            ("MY_SECRET", "secret"),
+            ("AUTHSOME_MASTER_KEY", "secret"),
+            ("AUTHSOME_PASSPHRASE_FILE", "secret"),
+            ("HARMLESS", "kept"),
+        ]);
+        assert_eq!(child.text("X_KEY"), Some("authsome-proxy-managed"));
+        assert_eq!(child.text("X_URL"), Some("https://api.x.com/v1"));
+        assert_eq!(child.text("OTHER_KEY"), Some("placeholder"));
+        assert_eq!(child.text("HARMLESS"), Some("kept"));
+        assert!(child.iter().all(|(_, value)| value != "secret"));
+    }
+
+    #[test]
+    fn entries_that_exempt_a_route_are_left_out_with_a_warning() {
+        let (child, warnings) = child(&[
+            ("NO_PROXY", "internal.example, .x.com ,10.0.0.0/8,localhost"),
+            ("no_proxy", "internal.example,API.x.com:443,*"),
+        ]);
+        assert_eq!(
+            child.text("no_proxy"),
+            Some("internal.example,10.0.0.0/8,localhost,127.0.0.1,::1")
+        );
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The program that is run: what it finds in its environment, its signals, its end.
+
+pub(crate) mod environment;
+pub(crate) mod init;
+pub(crate) mod supervise;

@@ -1,0 +1,278 @@
+//! `authsome explain`: what a run started here would do with a request, asked of the same function that decides it there.
+
+use serde::Serialize;
+
+use super::args::ExplainArgs;
+use super::connect;
+use super::error::Error;
+use super::home;
+use super::output;
+use crate::broker::Broker;
+use crate::broker::Connection;
+use crate::broker::ConnectionId;
+use crate::environment::Environment;
+use crate::provider::BasicUser;
+use crate::provider::Placement;
+use crate::provider::registry::Registry;
+use crate::proxy::route;
+use crate::proxy::route::Decision;
+use crate::proxy::route::Match;
+use crate::proxy::route::Router;
+use crate::proxy::route::Target;
+use crate::proxy::route::Why;
+use crate::url::Url;
+
+/// The answer, version 1 of its shape.
+#[derive(Serialize)]
+struct Answer {
+    /// Version of this shape.
+    version: u8,
+    /// The request's method.
+    method: String,
+    /// Its URL, without the query.
+    url: String,
+    /// `inject`, `forward` (as it is) or `refuse`.
+    decision: &'static str,
+    /// The provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    /// How people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    /// The connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<String>,
+    /// The rule that was met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
+    /// Where the credential goes, without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
+    /// Why the request gets none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// Answers on stdout.
+///
+/// # Errors
+/// When the URL is none, or connections can't be made.
+pub(crate) fn explain(args: &ExplainArgs) -> Result<u8, Error> {
+    let parent = Environment::of_process();
+    let notices = output::notices(args.verbosity);
+    let url = if args.url.contains("://") {
+        args.url.clone()
+    } else {
+        format!("https://{}", args.url)
+    };
+    let url = Url::parse(url.as_bytes())
+        .map_err(|error| Error::usage(format!("the URL can't be read: {error}"), "explain "))?;
+    let directory = home(&parent).providers();
+    let registry = Registry::load(&directory)
+        .map_err(|error| Error::new(&format!("cannot read {}", directory.display()), error))?;
+    let connected = connect::connect(&args.connections, &parent, &registry, &notices)?;
+    let router = Router::new(&connected.broker);
+    let mut answer = Answer {
+        version: 1,
+        method: args.method.clone(),
+        url: shown(&url),
+        decision: "forward",
+        provider: None,
+        display_name: None,
+        connection: None,
+        route: None,
+        credential: None,
+        reason: None,
+        hint: None,
+    };
+    let target = Target {
+        scheme: url.scheme,
+        authority: &url.authority,
+        path: &url.target,
+    };
+    match router.decide(target) {
+        Decision::Inject(found) => answer.inject(&found, &connected.broker),
+        Decision::RefusePath => answer.refuse(
+            "servers could read the path in ways that meet different routes",
+            "write it without encoded slashes, empty segments and dot segments",
+        ),
+        Decision::Forward(why) => {
+            let others = connect::as_if_connected(&args.connections, &parent, &registry);
+            if !answer.not_connected(&why, target, &others) {
+                answer.forward(&why, &connected.broker);
+            }
+        }
+    }
+    if args.verbosity.json {
+        output::json(&answer);
+    } else {
+        output::text(&answer.to_text());
+    }
+    Ok(0)
+}
+
+/// The URL without its query, which may hold secrets.
+fn shown(url: &Url) -> String {
+    url.to_string()
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Names of connections, as in `a and b`.
+fn names(connections: &[ConnectionId], broker: &Broker) -> String {
+    let names: Vec<String> = connections
+        .iter()
+        .map(|id| broker.connection(*id).label())
+        .collect();
+    names.join(" and ")
+}
+
+/// How a person connects a provider before there is a stored login.
+fn how_to_connect(connection: &Connection) -> String {
+    let provider = &connection.provider;
+    let from = provider
+        .docs_url
+        .as_ref()
+        .map(|url| format!(" (get one at {url})"))
+        .unwrap_or_default();
+    match provider.credential_variables().next() {
+        Some(variable) => format!("set {variable} when you start authsome{from}"),
+        None => format!("give --credential {}=SOURCE{from}", provider.name),
+    }
+}
+
+impl Answer {
+    /// The request gets a credential.
+    fn inject(&mut self, found: &Match, broker: &Broker) {
+        let connection = broker.connection(found.connection());
+        self.provider = Some(connection.provider.name.to_string());
+        self.display_name = Some(connection.provider.display_name.clone());
+        self.connection = Some(connection.name.to_string());
+        self.route = Some(found.rule().to_owned());
+        if route::is_refused_method(&self.method) {
+            return self.refuse(
+                "the origin would send the credential back",
+                "use another method",
+            );
+        }
+        self.decision = "inject";
+        self.credential = Some(placed(found.placement()));
+    }
+
+    /// The request is refused.
+    fn refuse(&mut self, reason: &str, hint: &str) {
+        self.decision = "refuse";
+        self.reason = Some(reason.to_owned());
+        self.hint = Some(hint.to_owned());
+    }
+
+    /// Whether a provider that isn't connected would claim the request; then the answer says so.
+    fn not_connected(&mut self, why: &Why, target: Target<'_>, others: &Broker) -> bool {
+        if !matches!(why, Why::NoRoute | Why::OtherPort | Why::OtherPath) {
+            return false;
+        }
+        let (claimants, route) = match Router::new(others).decide(target) {
+            Decision::Inject(found) => (vec![found.connection()], Some(found.rule().to_owned())),
+            Decision::Forward(Why::Ambiguous(claimants)) => (claimants, None),
+            Decision::Forward(Why::NoRoute) | Decision::RefusePath => return false,
+            Decision::Forward(why) => {
+                self.forward(&why, others);
+                return true;
+            }
+        };
+        let names = names(&claimants, others);
+        self.reason = Some(format!(
+            "not connected: {names} would claim it, but has no credential"
+        ));
+        self.hint = claimants
+            .first()
+            .map(|id| how_to_connect(others.connection(*id)));
+        self.provider = Some(names);
+        self.route = route;
+        true
+    }
+
+    /// The request is forwarded as it is.
+    fn forward(&mut self, why: &Why, broker: &Broker) {
+        let (reason, hint) = match why {
+            Why::PlainHttp => ("plain http never gets a credential".to_owned(), "use https"),
+            Why::Loopback => (
+                "hosts of this machine never get a credential".to_owned(),
+                "",
+            ),
+            Why::NoRoute => (
+                "no provider claims this host".to_owned(),
+                "a definition of your own goes into AUTHSOME_HOME/providers/NAME.json",
+            ),
+            Why::OtherPort => (
+                "the host is claimed on another port only".to_owned(),
+                "use the port that the definition names; without one it is 443",
+            ),
+            Why::OtherPath => (
+                "the host is claimed for other paths only".to_owned(),
+                "see api_url in the provider's definition",
+            ),
+            Why::OauthEndpoint(connection) => (
+                format!(
+                    "it is an OAuth endpoint of {}",
+                    broker.connection(*connection).label()
+                ),
+                "programs log in there with credentials of their own",
+            ),
+            Why::Ambiguous(connections) => (
+                format!("ambiguous between {}", names(connections, broker)),
+                "connect one of them only",
+            ),
+        };
+        self.reason = Some(reason);
+        self.hint = (!hint.is_empty()).then(|| hint.to_owned());
+    }
+
+    /// The answer for people.
+    fn to_text(&self) -> String {
+        let mut text = format!("{} {}\n", self.method, self.url);
+        let headline = match self.decision {
+            "inject" => "gets a credential",
+            "refuse" => "is refused",
+            _ => "is forwarded as it is, without a credential",
+        };
+        text.push_str(&format!("  {headline}\n"));
+        for (name, value) in [
+            ("provider", &self.provider),
+            ("called", &self.display_name),
+            ("connection", &self.connection),
+            ("route", &self.route),
+            ("credential", &self.credential),
+            ("because", &self.reason),
+            ("hint", &self.hint),
+        ] {
+            if let Some(value) = value {
+                text.push_str(&format!("  {name:<11} {value}\n"));
+            }
+        }
+        text
+    }
+}
+
+/// Where a credential goes, without it.
+fn placed(placement: &Placement) -> String {
+    match placement {
+        Placement::Header { name, prefix: None } => format!("{name}: ********"),
+        Placement::Header {
+            name,
+            prefix: Some(prefix),
+        } => format!("{name}: {prefix} ********"),
+        Placement::Basic(BasicUser::Fixed(user)) => {
+            format!("Authorization: Basic ******** (user {user})")
+        }
+        Placement::Basic(BasicUser::Credential | BasicUser::InCredential) => {
+            "Authorization: Basic ********".to_owned()
+        }
+        Placement::Query { param } => format!("query parameter {param}=********"),
+    }
+}

@@ -1,0 +1,99 @@
+//! A credential: bytes that are good in a field's value, and secret.
+
+use std::fmt;
+
+use crate::secret::Secret;
+
+/// Bytes of a credential, at the most: twice what common servers take as one field.
+const MAX_LENGTH: usize = 16 * 1024;
+
+/// An API key or an access token.
+pub(crate) struct Credential(Secret);
+
+/// Why bytes are no credential. Says nothing of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Invalid {
+    /// There is nothing.
+    Empty,
+    /// There is too much.
+    TooLong,
+    /// There are bytes that no field may hold, or spaces around, or more than one line.
+    Bytes,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "it is empty",
+            Self::TooLong => "it is longer than 16 KiB",
+            Self::Bytes => "it has control bytes, spaces around it or more than one line",
+        })
+    }
+}
+
+impl Credential {
+    /// Takes bytes as a file or a program gives them: one line end behind them is not part of them.
+    ///
+    /// # Errors
+    /// When they can't be sent in a field (RFC 9110 section 5.5).
+    pub(crate) fn new(mut bytes: Vec<u8>) -> Result<Self, Invalid> {
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+        }
+        let secret = Secret::new(bytes);
+        let bytes = secret.expose();
+        if bytes.is_empty() {
+            return Err(Invalid::Empty);
+        }
+        if bytes.len() > MAX_LENGTH {
+            return Err(Invalid::TooLong);
+        }
+        let edges = [bytes.first(), bytes.last()];
+        if bytes.iter().any(u8::is_ascii_control) || edges.contains(&Some(&b' ')) {
+            return Err(Invalid::Bytes);
+        }
+        Ok(Self(secret))
+    }
+
+    /// The bytes. Whoever calls this answers for where they go.
+    pub(crate) fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_not_part_of_it() {
+        for bytes in ["sk-1", "sk-1\n", "sk-1\r\n"] {
+            assert_eq!(
+                Credential::new(bytes.into()).unwrap().expose(),
+                b"sk-1",
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_could_split_a_field_is_refused() {
+        for bytes in [
+            "a\r\nb", "a\nb", "a\0", "\u{7f}", " a", "a ", "a\n\n", "\ta",
+        ] {
+            assert_eq!(
+                Credential::new(bytes.into()).err(),
+                Some(Invalid::Bytes),
+                "{bytes:?}"
+            );
+        }
+        assert_eq!(Credential::new(b"\n".to_vec()).err(), Some(Invalid::Empty));
+        assert_eq!(
+            Credential::new(vec![b'a'; MAX_LENGTH + 1]).err(),
+            Some(Invalid::TooLong)
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! Text forms of bytes: base64 (RFC 4648), hex, percent-encoding (RFC 3986), PEM (RFC 7468), and escaping for messages.
+
+/// The base64 alphabet, RFC 4648 section 4.
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The base64 form of `bytes`, padded (RFC 4648 section 4).
+pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let at = |i: usize| u32::from(group.get(i).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for i in 0..4 {
+            if i <= group.len() {
+                out.push(BASE64[(bits >> (18 - 6 * i) & 63) as usize]);
+            } else {
+                out.push(b'=');
+            }
+        }
+    }
+    out
+}
+
+/// The lower-case hexadecimal form of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+        .collect()
+}
+
+/// The value of one hexadecimal digit.
+pub(crate) fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Whether RFC 3986 section 2.3 calls the byte unreserved.
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// `bytes` with all but unreserved bytes percent-encoded, for a query's name or value.
+pub(crate) fn percent_encode(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        if is_unreserved(byte) {
+            out.push(byte);
+        } else {
+            out.push(b'%');
+            out.extend(hex(&[byte]).to_ascii_uppercase().bytes());
+        }
+    }
+    out
+}
+
+/// `bytes` with each valid `%XX` decoded and `+` read as a space, as servers read a query. What is not a valid escape stays.
+pub(crate) fn query_decode(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match (byte, escape_value(tail)) {
+            (b'%', Some(value)) => {
+                out.push(value);
+                rest = &tail[2..];
+            }
+            (b'+', _) => out.push(b' '),
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// The byte that the two hexadecimal digits at the start of `after_percent` stand for.
+pub(crate) fn escape_value(after_percent: &[u8]) -> Option<u8> {
+    let high = hex_value(*after_percent.first()?)?;
+    let low = hex_value(*after_percent.get(1)?)?;
+    Some(high << 4 | low)
+}
+
+/// One PEM block (RFC 7468): label lines around base64 in lines of 64.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let mut out = format!("-----BEGIN {label}-----\n");
+    for line in base64(der).chunks(64) {
+        out.extend(line.iter().map(|byte| char::from(*byte)));
+        out.push('\n');
+    }
+    out.push_str(&format!("-----END {label}-----\n"));
+    out
+}
+
+/// Bytes from outside, made safe to print in one line: control and non-ASCII bytes as `\xNN`, at most `limit` bytes of them.
+pub(crate) fn printable(bytes: &[u8], limit: usize) -> String {
+    let shown = bytes.get(..limit).unwrap_or(bytes);
+    let mut out: String = shown.escape_ascii().to_string();
+    if shown.len() < bytes.len() {
+        out.push_str("...");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_the_rfc_4648_vectors() {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), coded.as_bytes(), "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_query_value_survives_encoding_and_decoding() {
+        let every: Vec<u8> = (0..=255).collect();
+        assert_eq!(query_decode(&percent_encode(&every)), every);
+        assert_eq!(query_decode(b"a%2Gb%"), b"a%2Gb%");
+        assert_eq!(percent_encode(b"a b/c"), b"a%20b%2Fc");
+    }
+
+    #[test]
+    fn what_is_printed_has_no_control_bytes() {
+        assert_eq!(printable(b"a\x1b[31m\r\nb", 64), "a\\x1b[31m\\r\\nb");
+        assert_eq!(printable(b"abcdef", 3), "abc...");
+    }
+
+    #[test]
+    fn pem_lines_are_64_wide() {
+        let text = pem("CERTIFICATE", &[0; 100]);
+        assert!(text.starts_with("-----BEGIN CERTIFICATE-----\n"));
+        assert!(text.lines().all(|line| line.len() <= 64));
+    }
+}

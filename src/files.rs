@@ -1,0 +1,223 @@
+//! Files of ours: where they are, who may read them, and that they go away again.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::fs::DirBuilder;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::random;
+use crate::sys::process;
+
+/// How the directory of a run is called, before its random part.
+const RUN_PREFIX: &str = "authsome-run-";
+
+/// The file in it whose lock says that the run is alive.
+const ALIVE: &str = "alive";
+
+/// Where authsome keeps its things: `AUTHSOME_HOME`, or `.authsome` in the person's home.
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    /// The home at this path; it need not exist.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The person's own provider definitions.
+    pub(crate) fn providers(&self) -> PathBuf {
+        self.0.join("providers")
+    }
+
+    /// The home itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// # Errors
+/// Those of reading; a larger file is `FileTooLarge`.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("larger than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// A directory that lasts as long as a run: only we can write in it, and it goes when the value is dropped.
+///
+/// What a killed run left behind is removed by the next one: the file `alive` is locked by a living run, and the lock goes with
+/// the process however it ended.
+pub(crate) struct RunDirectory {
+    /// Where it is.
+    path: PathBuf,
+    /// Holds the lock.
+    _alive: File,
+}
+
+impl RunDirectory {
+    /// Makes the directory in the first of `parents` that takes one, after sweeping out what dead runs of this user left there.
+    ///
+    /// # Errors
+    /// The last parent's error when none takes one.
+    pub(crate) fn create(parents: &[PathBuf]) -> io::Result<Self> {
+        let name = format!("{RUN_PREFIX}{}", random::token()?);
+        let mut refused = io::Error::from(io::ErrorKind::NotFound);
+        for parent in parents {
+            sweep(parent);
+            match Self::create_in(parent.join(&name)) {
+                Ok(made) => return Ok(made),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Makes and locks one directory.
+    fn create_in(path: PathBuf) -> io::Result<Self> {
+        // Not recursive: a name that is already there, as a link or otherwise, is an error.
+        DirBuilder::new().mode(0o700).create(&path)?;
+        let alive = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path.join(ALIVE))
+            .and_then(|file| file.lock().map(|()| file));
+        match alive {
+            Ok(alive) => Ok(Self {
+                path,
+                _alive: alive,
+            }),
+            Err(error) => {
+                let _ = fs::remove_dir_all(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes a new file of public data (mode 0644) and returns its path.
+    ///
+    /// # Errors
+    /// Those of writing, a full disk among them.
+    pub(crate) fn write_public(&self, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+        let path = self.path.join(name);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(&path)?;
+        file.write_all(bytes)?;
+        Ok(path)
+    }
+}
+
+impl Drop for RunDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Removes the run directories of this user in `parent` whose run is dead. Whatever can't be judged is left alone.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if is_run_directory(&name) && is_abandoned(&entry.path()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether the name is one that [`RunDirectory::create`] gives.
+fn is_run_directory(name: &OsStr) -> bool {
+    name.to_str()
+        .and_then(|name| name.strip_prefix(RUN_PREFIX))
+        .is_some_and(|token| {
+            token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+}
+
+/// Whether the directory is ours and nobody holds its lock. One without the file is being made, or being removed.
+fn is_abandoned(path: &Path) -> bool {
+    let ours = fs::symlink_metadata(path)
+        .is_ok_and(|found| found.is_dir() && found.uid() == process::user());
+    ours && OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path.join(ALIVE))
+        .is_ok_and(|file| file.try_lock().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_run_directory_is_private_and_goes_when_dropped() {
+        let run = RunDirectory::create(&[std::env::temp_dir()]).unwrap();
+        let file = run.write_public("ca.pem", b"x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&run.path), 0o700);
+        assert_eq!(mode(&file), 0o644);
+        let path = run.path.clone();
+        drop(run);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_next_run_sweeps_what_a_dead_one_left_and_spares_the_living() {
+        let base = RunDirectory::create(&[std::env::temp_dir()]).unwrap();
+        let dead = base.path.join(format!("{RUN_PREFIX}{}", "0".repeat(32)));
+        fs::create_dir(&dead).unwrap();
+        File::options()
+            .create_new(true)
+            .write(true)
+            .open(dead.join(ALIVE))
+            .unwrap();
+        let other = base.path.join("authsome-run-of-somebody");
+        fs::create_dir(&other).unwrap();
+        let parents = [base.path.clone()];
+        let living = RunDirectory::create(&parents).unwrap();
+        assert!(!dead.exists());
+        let _second = RunDirectory::create(&parents).unwrap();
+        assert!(living.path.exists());
+        assert!(other.exists());
+    }
+
+    #[test]
+    fn the_next_parent_serves_when_one_does_not() {
+        let parents = [PathBuf::from("/nonexistent"), std::env::temp_dir()];
+        assert!(RunDirectory::create(&parents).is_ok());
+        assert!(RunDirectory::create(&parents[..1]).is_err());
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let run = RunDirectory::create(&[std::env::temp_dir()]).unwrap();
+        let file = run.write_public("f", &[0; 10]).unwrap();
+        assert_eq!(read(&file, 10).unwrap().len(), 10);
+        assert_eq!(
+            read(&file, 9).unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! authsome runs a program behind a local proxy that adds the credentials which the program must not see.
+//!
+//! # Bird's eye
+//!
+//! `authsome run -- COMMAND` starts a proxy on loopback, points COMMAND at it by environment variables, and puts the right
+//! credential on each request to a host that a connected provider claims. Everything else passes as it is.
+//!
+//! # Layers
+//!
+//! A module imports only from layers below its own; `tests/layering.rs` holds that.
+//!
+//! ```text
+//! 6  cli ························· words and exit codes; the only layer that prints
+//! 5  proxy      child ············ serve requests; run the program
+//! 4  broker  upstream ············ the one door to credentials; sockets to origins
+//! 3  source  tls ················· where a credential comes from; certificates
+//! 2  provider  credential ········ the domain
+//! 1  url  files  http1  wire ····· formats; the way to disk; one side of a connection
+//! 0  secret  encoding  environment  notice  clock  random  sys
+//! ```
+//!
+//! # A request's way
+//!
+//! ```text
+//! proxy::mod ── accept ──▶ client.rs ── CONNECT host:port
+//!                             ├─ no route can match ─▶ tunnel: bytes both ways, unread
+//!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop:
+//! exchange.rs   Framing::of_request ─▶ Destination::of ─▶ Router::decide ─▶ Broker::current ─▶ Outgoing::arm
+//!               ─▶ Pool::take or Dialer::secure ─▶ Armed::send ─▶ Relay::run ─▶ Pool::put
+//! ```
+//!
+//! # What never happens
+//!
+//! - A credential leaves by no other way than `proxy::inject::Armed::send`, which takes a connection that was verified for the
+//!   very authority that the route was met for.
+//! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
+//! - What was cut short never looks complete to the client.
+//! - No thread blocks on one side of a connection while the other has something to say.
+//! - Nothing of a credential is in an error, a log, a `Debug` or an argument.
+//!
+//! # Words
+//!
+//! **provider**: a definition: which hosts, which header. **connection**: a named login to a provider. **credential**: the secret
+//! itself. **route**: a host rule of a connected provider. **match**: a route that a request met. **placeholder**: what the child
+//! holds instead of a credential. **origin**: the server that a request is for. **source**: where a credential comes from when it
+//! isn't stored.
+//!
+//! # Where to add
+//!
+//! - A provider: a file in `src/provider/bundled/`, a line in `bundled.rs`.
+//! - A command: a file in `src/cli/`, a variant in `args.rs`, a text in `help.rs`, an arm in `cli::dispatch`.
+//! - An answer of the proxy's own: a variant of `proxy::refusal::Refusal` and its row in the table.
+
+mod broker;
+mod child;
+mod cli;
+mod clock;
+mod credential;
+mod encoding;
+mod environment;
+mod files;
+mod http1;
+mod notice;
+mod provider;
+mod proxy;
+mod random;
+mod secret;
+mod source;
+mod sys;
+mod tls;
+mod upstream;
+mod url;
+mod wire;
+
+use std::process::ExitCode;
+
+/// Runs the command line of this process, and gives the exit code for it.
+#[must_use]
+pub fn main() -> ExitCode {
+    cli::main()
+}

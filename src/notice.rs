@@ -1,0 +1,66 @@
+//! What the lower layers have to say to the person, on its way to the one layer that prints.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+/// One thing worth a line on stderr.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// Something is not as the person would expect; shown unless `--quiet`.
+    Warning(String),
+    /// A request was handled; shown with `--verbose`. Never holds a secret or a query string.
+    Request(String),
+}
+
+/// Where notices go. Shared by all threads.
+pub(crate) struct Notices {
+    /// Prints one notice.
+    sink: Box<dyn Fn(&Notice) + Send + Sync>,
+    /// Warnings already given, so that each is given once.
+    given: Mutex<HashSet<String>>,
+}
+
+impl Notices {
+    /// Notices that go to `sink`.
+    pub(crate) fn new(sink: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        Self {
+            sink: Box::new(sink),
+            given: Mutex::default(),
+        }
+    }
+
+    /// Warns, once for each text.
+    pub(crate) fn warn(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        // A bound, since texts can hold names that the child chose.
+        if given.len() < 1024 && given.insert(text.clone()) {
+            drop(given);
+            (self.sink)(&Notice::Warning(text));
+        }
+    }
+
+    /// Tells of a request that was handled.
+    pub(crate) fn request(&self, text: String) {
+        (self.sink)(&Notice::Request(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_warning_is_given_once() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        let notices = Notices::new(move |notice| log.lock().unwrap().push(format!("{notice:?}")));
+        notices.warn("a");
+        notices.warn("b");
+        notices.warn("a");
+        assert_eq!(*seen.lock().unwrap(), ["Warning(\"a\")", "Warning(\"b\")"]);
+    }
+}

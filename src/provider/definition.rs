@@ -1,0 +1,850 @@
+//! A definition's JSON, read field by field into a [`Provider`], so that an error names the file, the field, why and what to do.
+
+use std::fmt;
+
+use serde_json::Map;
+use serde_json::Value;
+
+use super::BasicUser;
+use super::Export;
+use super::ExportKind;
+use super::Inject;
+use super::Name;
+use super::PLACEHOLDER;
+use super::Placement;
+use super::Provider;
+use super::Rule;
+use super::host_rule::HostRule;
+use crate::url::Url;
+
+/// Fields at the top. Those from `header_name` on belong to `api_key` and may stand here too, as older files have them.
+const TOP: [&str; 25] = [
+    "schema_version",
+    "name",
+    "display_name",
+    "auth_type",
+    "flow",
+    "api_url",
+    "host_url",
+    "docs_url",
+    "placeholder",
+    "base_url",
+    "base_url_env",
+    "inject",
+    "extra_headers",
+    "export",
+    "api_key",
+    "oauth",
+    "header_name",
+    "header_prefix",
+    "in",
+    "param",
+    "username",
+    "username_env",
+    "key_as",
+    "key_pattern",
+    "key_pattern_hint",
+];
+
+/// Fields of `api_key`.
+const API_KEY: [&str; 10] = [
+    "header_name",
+    "header_prefix",
+    "in",
+    "param",
+    "username",
+    "username_env",
+    "key_as",
+    "key_pattern",
+    "key_pattern_hint",
+    "env_var",
+];
+
+/// Fields of an `api_url` entry that is an object.
+const API_URL: [&str; 7] = [
+    "url",
+    "in",
+    "header_name",
+    "header_prefix",
+    "param",
+    "username",
+    "key_as",
+];
+
+/// Fields of `oauth`, older files' names among them.
+const OAUTH: [&str; 16] = [
+    "base_url",
+    "authorization_url",
+    "token_url",
+    "revocation_url",
+    "device_authorization_url",
+    "registration_endpoint",
+    "scopes",
+    "pkce",
+    "authorization_params",
+    "client_auth",
+    "client_id",
+    "authorization_method",
+    "supports_device_code",
+    "supports_dcr",
+    "device_token_request",
+    "issuer",
+];
+
+/// Those of them that are URLs whose requests must pass unchanged.
+const ENDPOINTS: [&str; 5] = [
+    "authorization_url",
+    "token_url",
+    "revocation_url",
+    "device_authorization_url",
+    "registration_endpoint",
+];
+
+/// A definition that can't be used: where, why, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    /// The file, or the bundled definition's name.
+    pub(crate) file: String,
+    /// The field, as a path with dots; empty when it is about the file as a whole.
+    pub(crate) field: String,
+    /// What is wrong.
+    pub(crate) why: String,
+    /// What to do.
+    pub(crate) remedy: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.file)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.why)
+    }
+}
+
+/// A definition's text made into fields: what can be said of it without knowing the environment.
+pub(crate) struct Definition {
+    /// Where it came from.
+    pub(crate) file: String,
+    /// Its fields.
+    fields: Map<String, Value>,
+    /// Fields that no version known here has.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Values that a definition takes from outside.
+pub(crate) struct Outside<'a> {
+    /// The base URL that the person chose for this provider.
+    pub(crate) base_url: Option<&'a str>,
+    /// The parent's environment.
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Definition {
+    /// Reads the JSON.
+    ///
+    /// # Errors
+    /// When it isn't an object, or of a schema version that isn't 1.
+    pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Self, Invalid> {
+        let invalid = |field: &str, why: String, remedy: &str| Invalid {
+            file: file.to_owned(),
+            field: field.to_owned(),
+            why,
+            remedy: remedy.to_owned(),
+        };
+        let value: Value = serde_json::from_slice(text)
+            .map_err(|error| invalid("", format!("not valid JSON: {error}"), "mend the file"))?;
+        let Value::Object(fields) = value else {
+            return Err(invalid(
+                "",
+                "not a JSON object".into(),
+                "put the fields into { }",
+            ));
+        };
+        match fields.get("schema_version").map(Value::as_u64) {
+            None | Some(Some(1)) => {}
+            Some(_) => {
+                let why = "a version other than 1".to_owned();
+                return Err(invalid(
+                    "schema_version",
+                    why,
+                    "use schema_version 1, or a newer authsome",
+                ));
+            }
+        }
+        let mut unknown = unknown_fields("", &fields, &TOP);
+        for (name, known) in [("api_key", &API_KEY[..]), ("oauth", &OAUTH[..])] {
+            if let Some(Value::Object(inner)) = fields.get(name) {
+                unknown.extend(unknown_fields(&format!("{name}."), inner, known));
+            }
+        }
+        Ok(Self {
+            file: file.to_owned(),
+            fields,
+            unknown,
+        })
+    }
+
+    /// The provider's name.
+    ///
+    /// # Errors
+    /// When it is missing or no name.
+    pub(crate) fn name(&self) -> Result<Name, Invalid> {
+        let name = self.top().needed("name")?;
+        Name::parse(name).ok_or_else(|| {
+            self.top().invalid(
+                "name",
+                "not a provider name",
+                "use a-z, 0-9, dot, dash and underscore, at most 64 of them",
+            )
+        })
+    }
+
+    /// The provider, with the base URL and the user names that come from outside.
+    ///
+    /// # Errors
+    /// The first field that is wrong.
+    pub(crate) fn provider(&self, outside: &Outside<'_>) -> Result<Provider, Invalid> {
+        let top = self.top();
+        let oauth = top.object("oauth")?;
+        let is_oauth = self.is_oauth(&oauth)?;
+        let base_url = self.base_url(&oauth, outside)?;
+        let placement = self.placement(is_oauth, outside)?;
+        let rules = self.rules(&placement, base_url.as_deref())?;
+        let missing = match &rules {
+            Some(_) => None,
+            None => Some(top.text("base_url_env")?.unwrap_or_default().to_owned()),
+        };
+        Ok(Provider {
+            name: self.name()?,
+            display_name: top
+                .text("display_name")?
+                .unwrap_or(top.needed("name")?)
+                .to_owned(),
+            docs_url: top.text("docs_url")?.map(str::to_owned),
+            rules: rules.unwrap_or_default(),
+            missing_base_url: missing,
+            exports: self.exports()?,
+            placeholder: self.placeholder()?,
+            inject: self.inject()?,
+            extra_headers: self.extra_headers()?,
+            oauth_endpoints: self.endpoints(&oauth, base_url.as_deref())?,
+        })
+    }
+
+    /// The fields at the top.
+    fn top(&self) -> Reader<'_> {
+        Reader {
+            file: &self.file,
+            prefix: String::new(),
+            fields: Some(&self.fields),
+        }
+    }
+
+    /// `api_key` if it is there, else the top, where older files have its fields.
+    fn api_key(&self) -> Result<Reader<'_>, Invalid> {
+        let inner = self.top().object("api_key")?;
+        Ok(if inner.fields.is_some() {
+            inner
+        } else {
+            self.top()
+        })
+    }
+
+    /// Whether the credential is an OAuth token.
+    fn is_oauth(&self, oauth: &Reader<'_>) -> Result<bool, Invalid> {
+        let top = self.top();
+        let is_oauth = match top.text("auth_type")? {
+            Some("oauth2") => true,
+            Some("api_key") => false,
+            None => oauth.fields.is_some(),
+            Some(_) => {
+                return Err(top.invalid(
+                    "auth_type",
+                    "neither oauth2 nor api_key",
+                    "use one of them",
+                ));
+            }
+        };
+        match top.text("flow")? {
+            None | Some("pkce" | "device_code" | "dcr_pkce" | "api_key") => {}
+            Some(_) => {
+                let remedy = "use pkce, device_code, dcr_pkce or api_key";
+                return Err(top.invalid("flow", "not a flow known here", remedy));
+            }
+        }
+        Ok(is_oauth)
+    }
+
+    /// What stands for `{base_url}`: the person's choice, the environment's, the definition's own.
+    fn base_url(
+        &self,
+        oauth: &Reader<'_>,
+        outside: &Outside<'_>,
+    ) -> Result<Option<String>, Invalid> {
+        let top = self.top();
+        let from_environment = top
+            .text("base_url_env")?
+            .and_then(|name| (outside.variable)(name));
+        let chosen = outside.base_url.map(str::to_owned).or(from_environment);
+        let own = top.text("base_url")?.or(oauth.text("base_url")?);
+        let Some(base) = chosen.or_else(|| own.map(str::to_owned)) else {
+            return Ok(None);
+        };
+        let full = if base.contains("://") {
+            base
+        } else {
+            format!("https://{base}")
+        };
+        let full = full.trim_end_matches('/').to_owned();
+        match Url::parse(full.as_bytes()) {
+            Ok(url) if !url.target.contains('?') => Ok(Some(full)),
+            Ok(_) => Err(top.invalid("base_url", "a URL with a query", "give it without one")),
+            Err(error) => Err(top.invalid("base_url", error, "give a URL like https://host/path")),
+        }
+    }
+
+    /// How the provider's hosts take the credential, unless an entry of `api_url` says otherwise.
+    fn placement(&self, is_oauth: bool, outside: &Outside<'_>) -> Result<Placement, Invalid> {
+        if is_oauth {
+            return Ok(Placement::Header {
+                name: "Authorization".into(),
+                prefix: Some("Bearer".into()),
+            });
+        }
+        let api_key = self.api_key()?;
+        let user = match api_key.text("username_env")? {
+            Some(variable) => (outside.variable)(variable),
+            None => None,
+        };
+        placement(&api_key, user)
+    }
+
+    /// The entries of `api_url`; `None` when one needs a base URL and there is none.
+    fn rules(
+        &self,
+        placement: &Placement,
+        base_url: Option<&str>,
+    ) -> Result<Option<Vec<Rule>>, Invalid> {
+        let top = self.top();
+        let field = if self.fields.contains_key("api_url") {
+            "api_url"
+        } else {
+            "host_url"
+        };
+        let entries = match self.fields.get(field) {
+            Some(Value::Array(entries)) if !entries.is_empty() => entries.iter().collect(),
+            Some(one @ (Value::String(_) | Value::Object(_))) => vec![one],
+            _ => {
+                let remedy = "give a host, an https URL, regex:PATTERN, or a list of them";
+                return Err(top.invalid("api_url", "missing, empty or of another type", remedy));
+            }
+        };
+        let mut rules = Vec::new();
+        for (index, entry) in entries.into_iter().enumerate() {
+            let path = format!("{field}[{index}]");
+            let (text, placement) = match entry {
+                Value::String(text) => (text.as_str(), placement.clone()),
+                Value::Object(fields) => {
+                    let entry = Reader {
+                        file: &self.file,
+                        prefix: format!("{path}."),
+                        fields: Some(fields),
+                    };
+                    (entry.needed("url")?, self::placement(&entry, None)?)
+                }
+                _ => return Err(top.invalid(&path, "neither a string nor an object", "mend it")),
+            };
+            let Some(text) = filled(text, base_url) else {
+                return Ok(None);
+            };
+            let host = HostRule::parse(&text).map_err(|why| {
+                top.invalid(&path, why, "give a host, an https URL or regex:PATTERN")
+            })?;
+            rules.push(Rule { host, placement });
+        }
+        Ok(Some(rules))
+    }
+
+    /// The variables under `export` and `env_var`: `{"env": {kind: NAME}}` or `{NAME: KIND}`.
+    ///
+    /// # Errors
+    /// When one is no variable, or stands for nothing known.
+    pub(crate) fn exports(&self) -> Result<Vec<Export>, Invalid> {
+        let export = self.top().object("export")?;
+        let nested = export.object("env")?;
+        let mut found = Vec::new();
+        let mut add = |name: &str, kind: ExportKind| {
+            let is_variable = !name.is_empty() && !name.contains(['=', '\0']);
+            if !is_variable {
+                return Err(export.invalid(name, "not a variable's name", "use letters and _"));
+            }
+            found.push(Export {
+                name: name.to_owned(),
+                kind,
+            });
+            Ok(())
+        };
+        let pairs: Vec<(&String, &Value)> = nested
+            .fields
+            .or(export.fields)
+            .map(|fields| fields.iter().collect())
+            .unwrap_or_default();
+        for (key, value) in pairs {
+            let reader = if nested.fields.is_some() {
+                &nested
+            } else {
+                &export
+            };
+            let Some(text) = value.as_str() else {
+                return Err(reader.invalid(key, "not a string", "write it in quotes"));
+            };
+            let (name, kind) = if nested.fields.is_some() {
+                (text, &**key)
+            } else {
+                (&**key, text)
+            };
+            add(
+                name,
+                export_kind(kind).ok_or_else(|| {
+                    reader.invalid(
+                        key,
+                        "stands for nothing known here",
+                        "use ACCESS_TOKEN or API_TOKEN",
+                    )
+                })?,
+            )?;
+        }
+        if let Some(name) = self.api_key()?.text("env_var")? {
+            add(name, ExportKind::Credential)?;
+        }
+        Ok(found)
+    }
+
+    /// The variables' names, as far as they can be read.
+    pub(crate) fn variable_names(&self) -> Vec<String> {
+        let exports = self.exports().unwrap_or_default();
+        exports.into_iter().map(|export| export.name).collect()
+    }
+
+    /// The placeholder: long enough not to be found in other text by chance, and good in a field's value.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub(crate) fn placeholder(&self) -> Result<String, Invalid> {
+        let text = self.top().text("placeholder")?.unwrap_or(PLACEHOLDER);
+        if text.len() < 8 || !text.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+            let why = "shorter than 8 bytes, or not printable ASCII";
+            return Err(self.top().invalid("placeholder", why, "use a longer word"));
+        }
+        Ok(text.to_owned())
+    }
+
+    /// `inject`.
+    fn inject(&self) -> Result<Inject, Invalid> {
+        match self.top().text("inject")? {
+            None | Some("always") => Ok(Inject::Always),
+            Some("if-placeholder") => Ok(Inject::IfPlaceholder),
+            Some(_) => {
+                Err(self
+                    .top()
+                    .invalid("inject", "neither always nor if-placeholder", "use one"))
+            }
+        }
+    }
+
+    /// `extra_headers`.
+    fn extra_headers(&self) -> Result<Vec<(String, String)>, Invalid> {
+        let extra = self.top().object("extra_headers")?;
+        let mut found = Vec::new();
+        for (name, value) in extra.fields.into_iter().flatten() {
+            let value = value
+                .as_str()
+                .filter(|value| is_field_value(value.as_bytes()));
+            match value {
+                Some(value) if is_token(name) => found.push((name.clone(), value.to_owned())),
+                _ => return Err(extra.invalid(name, "not a header field", "give name and value")),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The URLs under `oauth`. Those that need a base URL which isn't there are left out.
+    fn endpoints(&self, oauth: &Reader<'_>, base: Option<&str>) -> Result<Vec<Url>, Invalid> {
+        let mut found = Vec::new();
+        for field in ENDPOINTS {
+            let Some(text) = oauth.text(field)?.and_then(|text| filled(text, base)) else {
+                continue;
+            };
+            let url = Url::parse(text.as_bytes())
+                .map_err(|why| oauth.invalid(field, why, "give an https URL"))?;
+            found.push(url);
+        }
+        Ok(found)
+    }
+}
+
+/// The text with `{base_url}` filled in; `None` when it needs one and there is none.
+fn filled(text: &str, base_url: Option<&str>) -> Option<String> {
+    if text.contains("{base_url}") {
+        base_url.map(|base| text.replace("{base_url}", base))
+    } else {
+        Some(text.to_owned())
+    }
+}
+
+/// What an export's kind stands for, in either form's words.
+fn export_kind(kind: &str) -> Option<ExportKind> {
+    match kind {
+        "api_key" | "access_token" | "API_TOKEN" | "ACCESS_TOKEN" | "API_KEY" => {
+            Some(ExportKind::Credential)
+        }
+        "refresh_token" | "REFRESH_TOKEN" => Some(ExportKind::RefreshToken),
+        "api_url" | "API_URL" => Some(ExportKind::ApiUrl),
+        _ => None,
+    }
+}
+
+/// The fields that say how a host takes a credential.
+fn placement(
+    fields: &Reader<'_>,
+    user_from_environment: Option<String>,
+) -> Result<Placement, Invalid> {
+    match fields.text("in")? {
+        None | Some("header") => {
+            let name = fields.text("header_name")?.unwrap_or("Authorization");
+            if !is_token(name) {
+                return Err(fields.invalid("header_name", "not a field name", "use letters and -"));
+            }
+            let prefix = match fields.get("header_prefix") {
+                None => Some("Bearer"),
+                Some(Value::Null) => None,
+                Some(_) => fields
+                    .text("header_prefix")?
+                    .filter(|prefix| !prefix.is_empty()),
+            };
+            if prefix.is_some_and(|prefix| !is_field_value(prefix.as_bytes())) {
+                return Err(fields.invalid("header_prefix", "not printable", "use a plain word"));
+            }
+            Ok(Placement::Header {
+                name: name.into(),
+                prefix: prefix.map(str::to_owned),
+            })
+        }
+        Some("query") => Ok(Placement::Query {
+            param: fields.needed("param")?.to_owned(),
+        }),
+        Some("basic") => {
+            let user = match (user_from_environment, fields.text("username")?) {
+                _ if fields.text("key_as")? == Some("username") => BasicUser::Credential,
+                (Some(user), _) => BasicUser::Fixed(user),
+                (None, Some(user)) => BasicUser::Fixed(user.to_owned()),
+                (None, None) => BasicUser::InCredential,
+            };
+            match &user {
+                BasicUser::Fixed(name) if name.contains(':') => {
+                    Err(fields.invalid("username", "has a colon (RFC 7617)", "use one without"))
+                }
+                _ => Ok(Placement::Basic(user)),
+            }
+        }
+        Some(_) => Err(fields.invalid("in", "not header, query or basic", "use one of them")),
+    }
+}
+
+/// Whether the text is a token (RFC 9110 section 5.6.2): what a field's name is made of.
+fn is_token(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(good)
+}
+
+/// Whether the bytes can be a field's value as they are: no control bytes, no space around.
+pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
+    !bytes.iter().any(u8::is_ascii_control) && bytes.trim_ascii().len() == bytes.len()
+}
+
+/// The fields that aren't among the known ones, with their prefix.
+fn unknown_fields(prefix: &str, fields: &Map<String, Value>, known: &[&str]) -> Vec<String> {
+    let is_unknown = |name: &&String| !known.contains(&name.as_str()) && *name != "env_var";
+    fields
+        .keys()
+        .filter(is_unknown)
+        .map(|name| format!("{prefix}{name}"))
+        .collect()
+}
+
+/// One object of the file, and how its fields are called in errors.
+struct Reader<'a> {
+    /// The file.
+    file: &'a str,
+    /// What stands before a field's name.
+    prefix: String,
+    /// The object, if it is there.
+    fields: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Reader<'a> {
+    /// A field of whatever type.
+    fn get(&self, field: &str) -> Option<&'a Value> {
+        self.fields?.get(field)
+    }
+
+    /// A field that is text; null counts as absent.
+    fn text(&self, field: &str) -> Result<Option<&'a str>, Invalid> {
+        match self.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.invalid(field, "not a string", "write it in quotes")),
+        }
+    }
+
+    /// Text that must be there.
+    fn needed(&self, field: &str) -> Result<&'a str, Invalid> {
+        self.text(field)?
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| self.invalid(field, "missing or empty", "add it"))
+    }
+
+    /// A field that is an object; an empty reader where it is absent.
+    fn object(&self, field: &str) -> Result<Self, Invalid> {
+        let fields = match self.get(field) {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(fields)) => Some(fields),
+            Some(_) => return Err(self.invalid(field, "not an object", "put it into { }")),
+        };
+        Ok(Self {
+            file: self.file,
+            prefix: format!("{}{field}.", self.prefix),
+            fields,
+        })
+    }
+
+    /// An error about a field.
+    fn invalid(&self, field: &str, why: impl fmt::Display, remedy: &str) -> Invalid {
+        Invalid {
+            file: self.file.to_owned(),
+            field: format!("{}{field}", self.prefix),
+            why: why.to_string(),
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a definition, with an environment that has `USER_ENV` and `BASE_ENV`.
+    fn read(text: &str) -> Result<Provider, Invalid> {
+        let variable = |name: &str| match name {
+            "USER_ENV" => Some("user".to_owned()),
+            "BASE_ENV" => Some("https://base.example/sub/".to_owned()),
+            _ => None,
+        };
+        Definition::parse("x.json", text.as_bytes())?.provider(&Outside {
+            base_url: None,
+            variable: &variable,
+        })
+    }
+
+    /// Field and reason of the error that a definition gives.
+    fn error(text: &str) -> (String, String) {
+        let invalid = read(text)
+            .err()
+            .unwrap_or_else(|| panic!("accepted: {text}"));
+        assert_eq!(invalid.file, "x.json");
+        assert!(!invalid.remedy.is_empty());
+        (invalid.field, invalid.why)
+    }
+
+    #[test]
+    fn a_minimal_definition_has_the_defaults() {
+        let provider = read(r#"{"name": "x", "api_url": "api.x.com"}"#).unwrap();
+        assert_eq!(provider.display_name, "x");
+        let expected = Placement::Header {
+            name: "Authorization".into(),
+            prefix: Some("Bearer".into()),
+        };
+        assert_eq!(provider.rules[0].placement, expected);
+        assert_eq!(provider.placeholder, PLACEHOLDER);
+        assert_eq!(provider.inject, Inject::Always);
+    }
+
+    #[test]
+    fn both_forms_of_export_and_of_key_fields() {
+        let nested = read(
+            r#"{"name": "x", "api_url": "api.x.com", "api_key": {"header_name": "X-Key",
+            "header_prefix": null}, "export": {"env": {"api_key": "X_KEY"}}}"#,
+        );
+        let flat = read(
+            r#"{"name": "x", "host_url": "api.x.com", "header_name": "X-Key", "header_prefix": "",
+            "export": {"X_KEY": "API_TOKEN"}}"#,
+        );
+        for provider in [nested.unwrap(), flat.unwrap()] {
+            let expected = Placement::Header {
+                name: "X-Key".into(),
+                prefix: None,
+            };
+            assert_eq!(provider.rules[0].placement, expected);
+            assert_eq!(
+                provider.credential_variables().collect::<Vec<_>>(),
+                ["X_KEY"]
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_can_take_the_credential_its_own_way() {
+        let provider = read(
+            r#"{"name": "x", "auth_type": "oauth2", "api_url": ["api.x.com",
+            {"url": "x.com", "in": "basic", "username": "x-access-token"},
+            {"url": "y.com", "in": "query", "param": "key"},
+            {"url": "z.com", "in": "basic", "key_as": "username"}]}"#,
+        );
+        let placements: Vec<Placement> = provider
+            .unwrap()
+            .rules
+            .into_iter()
+            .skip(1)
+            .map(|rule| rule.placement)
+            .collect();
+        assert_eq!(
+            placements,
+            [
+                Placement::Basic(BasicUser::Fixed("x-access-token".into())),
+                Placement::Query {
+                    param: "key".into()
+                },
+                Placement::Basic(BasicUser::Credential),
+            ]
+        );
+    }
+
+    #[test]
+    fn base_url_and_user_come_from_outside() {
+        let provider = read(
+            r#"{"name": "x", "api_url": "{base_url}/api", "base_url_env": "BASE_ENV",
+            "api_key": {"in": "basic", "username_env": "USER_ENV"}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            provider.rules[0].host.to_string(),
+            "https://base.example/sub/api"
+        );
+        let expected = Placement::Basic(BasicUser::Fixed("user".into()));
+        assert_eq!(provider.rules[0].placement, expected);
+        let lacking =
+            read(r#"{"name": "x", "api_url": "{base_url}", "base_url_env": "NONE"}"#).unwrap();
+        assert!(lacking.rules.is_empty());
+        assert_eq!(lacking.missing_base_url.as_deref(), Some("NONE"));
+    }
+
+    #[test]
+    fn unknown_fields_are_told_not_refused() {
+        let text = r#"{"name": "x", "api_url": "a.b", "new": 1, "oauth": {"newer": 2}}"#;
+        let definition = Definition::parse("x.json", text.as_bytes()).unwrap();
+        assert_eq!(definition.unknown, ["new", "oauth.newer"]);
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        for (text, field, why) in [
+            ("[]", "", "not a JSON object"),
+            (
+                r#"{"schema_version": 2}"#,
+                "schema_version",
+                "a version other than 1",
+            ),
+            (r#"{"api_url": "a.b"}"#, "name", "missing or empty"),
+            (
+                r#"{"name": "../x", "api_url": "a.b"}"#,
+                "name",
+                "not a provider name",
+            ),
+            (
+                r#"{"name": "x"}"#,
+                "api_url",
+                "missing, empty or of another type",
+            ),
+            (
+                r#"{"name": "x", "api_url": []}"#,
+                "api_url",
+                "missing, empty or of another type",
+            ),
+            (
+                r#"{"name": "x", "api_url": ["a.b", 1]}"#,
+                "api_url[1]",
+                "neither a string nor an object",
+            ),
+            (
+                r#"{"name": "x", "api_url": "http://a.b"}"#,
+                "api_url[0]",
+                "a credential goes over https only",
+            ),
+            (
+                r#"{"name": "x", "api_url": [{"in": "query"}]}"#,
+                "api_url[0].url",
+                "missing or empty",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "auth_type": "saml"}"#,
+                "auth_type",
+                "neither oauth2 nor api_key",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "flow": "magic"}"#,
+                "flow",
+                "not a flow known here",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "api_key": 1}"#,
+                "api_key",
+                "not an object",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "api_key": {"header_name": "a b"}}"#,
+                "api_key.header_name",
+                "not a field name",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "api_key": {"in": "body"}}"#,
+                "api_key.in",
+                "not header, query or basic",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "api_key": {"in": "query"}}"#,
+                "api_key.param",
+                "missing or empty",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "export": {"X": "MAGIC"}}"#,
+                "export.X",
+                "stands for nothing known here",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "placeholder": "short"}"#,
+                "placeholder",
+                "shorter than 8 bytes, or not printable ASCII",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "inject": "never"}"#,
+                "inject",
+                "neither always nor if-placeholder",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "extra_headers": {"A": "b\r\nC: d"}}"#,
+                "extra_headers.A",
+                "not a header field",
+            ),
+            (
+                r#"{"name": "x", "api_url": "a.b", "oauth": {"token_url": "x"}}"#,
+                "oauth.token_url",
+                "the scheme is neither https nor http",
+            ),
+        ] {
+            assert_eq!(error(text), (field.to_owned(), why.to_owned()), "{text}");
+        }
+        assert!(error("{").1.starts_with("not valid JSON: EOF"));
+    }
+}

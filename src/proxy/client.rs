@@ -1,0 +1,228 @@
+//! One client's connection: its requests one after another, and what a CONNECT turns it into.
+
+use std::net::TcpStream;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustls::AlertDescription;
+use rustls::ServerConnection;
+
+use super::Shared;
+use super::exchange;
+use super::exchange::After;
+use super::refusal::Refusal;
+use super::target::Scope;
+use crate::http1;
+use crate::http1::head::HeadScanner;
+use crate::http1::head::MAX_REQUEST_HEAD;
+use crate::http1::head::RequestHead;
+use crate::url::Authority;
+use crate::wire;
+use crate::wire::Wire;
+
+/// How long a connection may wait for a request.
+const IDLE_TIME: Duration = Duration::from_secs(120);
+
+/// How long a request's head may take once it has begun.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// How long the client may take for its TLS handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
+
+/// How long an answer of our own may take to leave.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// Serves a connection to its end.
+pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
+    let Ok(mut client) = Wire::plain(socket) else {
+        return;
+    };
+    loop {
+        let head = match read_head(&mut client) {
+            Ok(Some(head)) => head,
+            Ok(None) => return,
+            Err(refusal) => return refuse(client, &refusal, shared),
+        };
+        if head.method == "CONNECT" {
+            return connect(client, &head, shared);
+        }
+        let after = exchange::handle(&mut client, &head, Scope::Proxy, shared);
+        match settle(client, after) {
+            Some(open) => client = open,
+            None => return,
+        }
+    }
+}
+
+/// Serves a connection whose TLS ends here, to its end.
+fn serve_intercepted(mut client: Wire, authority: &Authority, shared: &Shared) {
+    loop {
+        let head = match read_head(&mut client) {
+            Ok(Some(head)) => head,
+            Ok(None) => return client.close_gracefully(),
+            Err(refusal) => return refuse(client, &refusal, shared),
+        };
+        if head.method == "CONNECT" {
+            return refuse(
+                client,
+                &Refusal::Target("a CONNECT within a CONNECT"),
+                shared,
+            );
+        }
+        let after = exchange::handle(&mut client, &head, Scope::Intercepted(authority), shared);
+        match settle(client, after) {
+            Some(open) => client = open,
+            None => return,
+        }
+    }
+}
+
+/// Does with the connection what the exchange asks for; gives it back if it stays open.
+fn settle(mut client: Wire, after: After) -> Option<Wire> {
+    match after {
+        After::KeepOpen => {
+            client.flush_all(Instant::now() + ANSWER_TIME).ok()?;
+            Some(client)
+        }
+        After::Close => {
+            client.close_gracefully();
+            None
+        }
+        After::Abort => None,
+    }
+}
+
+/// Answers a request that can't be handled, and ends the connection: where its next one would begin is not known.
+fn refuse(mut client: Wire, refusal: &Refusal, shared: &Shared) {
+    refusal.write(true, true, client.output());
+    shared.notices.request(format!(
+        "refused: {} ({})",
+        refusal.status(),
+        refusal.text()
+    ));
+    client.close_gracefully();
+}
+
+/// The next request's head. `None` when the client has ended instead of asking for more, or asked for nothing for too long.
+fn read_head(client: &mut Wire) -> Result<Option<RequestHead>, Refusal> {
+    let mut scanner = HeadScanner::default();
+    let mut begun: Option<Instant> = None;
+    let idle = Instant::now() + IDLE_TIME;
+    loop {
+        let input = client.input();
+        if !input.is_empty() && begun.is_none() {
+            begun = Some(Instant::now());
+        }
+        if let Some(range) = scanner
+            .scan(input, MAX_REQUEST_HEAD)
+            .map_err(Refusal::Malformed)?
+        {
+            let bytes = input.get(range.clone()).unwrap_or_default();
+            let head = RequestHead::parse(bytes).map_err(Refusal::Malformed)?;
+            client.consume(range.end);
+            return Ok(Some(head));
+        }
+        if client.end().is_some() {
+            return match begun {
+                None => Ok(None),
+                Some(_) => Err(Refusal::Malformed(http1::Error::Incomplete)),
+            };
+        }
+        let deadline = begun.map_or(idle, |begun| begun + HEAD_TIME);
+        if let Err(error) = client.wait_for_input(deadline) {
+            let is_late = error.kind() == std::io::ErrorKind::TimedOut && begun.is_some();
+            return if is_late {
+                Err(Refusal::HeadTimeout)
+            } else {
+                Ok(None)
+            };
+        }
+    }
+}
+
+/// Handles a CONNECT: its authority alone decides between a blind tunnel and interception.
+fn connect(client: Wire, head: &RequestHead, shared: &Shared) {
+    let has_body = ["content-length", "transfer-encoding"]
+        .iter()
+        .any(|name| head.fields.has(name));
+    if has_body {
+        return refuse(client, &Refusal::Target("a CONNECT has no content"), shared);
+    }
+    let Ok(authority) = Authority::parse(head.target.as_bytes(), None) else {
+        let why = "the target of a CONNECT must be host:port";
+        return refuse(client, &Refusal::Target(why), shared);
+    };
+    if shared.router.claims(&authority) {
+        intercept(client, &authority, shared);
+    } else {
+        pass(client, &authority, shared);
+    }
+}
+
+/// Opens a blind tunnel. The origin is reached before the client hears that it was.
+fn pass(mut client: Wire, authority: &Authority, shared: &Shared) {
+    let mut upstream = match exchange::dial_tunnel(authority, shared) {
+        Ok(upstream) => upstream,
+        Err(error) => return refuse(client, &Refusal::Upstream(error), shared),
+    };
+    shared
+        .notices
+        .request(format!("CONNECT {authority} passed through"));
+    client.output().extend_from_slice(ESTABLISHED);
+    exchange::tunnel(&mut client, &mut upstream, shared);
+}
+
+/// The answer to a CONNECT that has succeeded; it has neither length nor coding (RFC 9110 section 9.3.6).
+const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
+
+/// Ends the client's TLS here, with a leaf for the host of the CONNECT.
+fn intercept(mut client: Wire, authority: &Authority, shared: &Shared) {
+    let config = match shared.leaves.config(&authority.host) {
+        Ok(config) => config,
+        Err(error) => {
+            shared.notices.warn(error.to_string());
+            return refuse(
+                client,
+                &Refusal::Internal("no certificate for this host"),
+                shared,
+            );
+        }
+    };
+    let Ok(tls) = ServerConnection::new(config) else {
+        return;
+    };
+    client.output().extend_from_slice(ESTABLISHED);
+    if client.flush_all(Instant::now() + HANDSHAKE_TIME).is_err() {
+        return;
+    }
+    let started = client.accept_tls(tls);
+    let handshake = started.and_then(|mut client| {
+        client
+            .handshake(Instant::now() + HANDSHAKE_TIME)
+            .map(|()| client)
+    });
+    match handshake {
+        Ok(client) => serve_intercepted(client, authority, shared),
+        Err(error) => tell_handshake_failure(&error, authority, shared),
+    }
+}
+
+/// Tells the person when a client does not trust our root: nothing else shows why its requests fail.
+fn tell_handshake_failure(error: &std::io::Error, authority: &Authority, shared: &Shared) {
+    let host = &authority.host;
+    match wire::tls_failure(error) {
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown,
+        )) => shared.notices.warn(format!(
+            "a client did not accept the certificate for {host}: it reads none of the CA variables (SSL_CERT_FILE and the like), or pins its own"
+        )),
+        Some(failure) => {
+            shared.notices.request(format!("CONNECT {authority} TLS with the client failed: {failure}"));
+        }
+        None => {
+            shared.notices.request(format!("CONNECT {authority} the client ended before TLS was set up"));
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! One request, from its head to the end of its response.
+
+use std::time::Instant;
+
+use super::Shared;
+use super::inject::Armed;
+use super::inject::Outgoing;
+use super::inject::is_trailer_allowed;
+use super::refusal::Refusal;
+use super::relay::Failure;
+use super::relay::Outcome;
+use super::relay::Relay;
+use super::relay::Request;
+use super::route;
+use super::route::Decision;
+use super::route::Match;
+use super::route::Target;
+use super::route::Why;
+use super::target::Destination;
+use super::target::Scope;
+use crate::encoding;
+use crate::http1;
+use crate::http1::framing::Framing;
+use crate::http1::head::RequestHead;
+use crate::http1::head::Version;
+use crate::upstream;
+use crate::upstream::dial::SecureStream;
+use crate::upstream::pool::Key;
+use crate::url::Scheme;
+use crate::wire::Wire;
+
+/// What becomes of the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It is good for another request.
+    KeepOpen,
+    /// It ends once the answer has been read.
+    Close,
+    /// It ends now: the answer is not whole and must not look so.
+    Abort,
+}
+
+/// Why a request has no answer from the origin, or not a whole one.
+enum Stop {
+    /// The proxy answers.
+    Refuse(Refusal),
+    /// A part of the answer is with the client, or the client is gone.
+    Abort(&'static str),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+/// Handles a request whose head has been read, and tells what becomes of the connection.
+pub(crate) fn handle(
+    client: &mut Wire,
+    head: &RequestHead,
+    scope: Scope<'_>,
+    shared: &Shared,
+) -> After {
+    let start = Instant::now();
+    let mut exchange = Exchange {
+        head,
+        shared,
+        place: None,
+        label: None,
+        can_keep: false,
+    };
+    let result = exchange.attempt(client, scope);
+    let (after, said) = match result {
+        Ok(outcome) => {
+            let after = if outcome.client_reusable {
+                After::KeepOpen
+            } else {
+                After::Close
+            };
+            (after, outcome.status.to_string())
+        }
+        Err(Stop::Refuse(refusal)) => {
+            let close = !exchange.can_keep;
+            refusal.write(close, head.method != "HEAD", client.output());
+            let after = if close { After::Close } else { After::KeepOpen };
+            (after, format!("{} ({})", refusal.status(), refusal.text()))
+        }
+        Err(Stop::Abort(why)) => (After::Abort, format!("aborted ({why})")),
+    };
+    let place = exchange
+        .place
+        .unwrap_or_else(|| encoding::printable(head.target.as_bytes(), 64));
+    let label = exchange.label.unwrap_or_else(|| "-".to_owned());
+    let method = encoding::printable(head.method.as_bytes(), 16);
+    let ms = start.elapsed().as_millis();
+    shared
+        .notices
+        .request(format!("{method} {place} {said} {label} {ms} ms"));
+    after
+}
+
+/// A request under way.
+struct Exchange<'a> {
+    /// Its head.
+    head: &'a RequestHead,
+    /// What all connections share.
+    shared: &'a Shared,
+    /// Its URL without the query, for the log.
+    place: Option<String>,
+    /// Whose credential it got, for the log.
+    label: Option<String>,
+    /// Whether the connection can be kept after an answer of our own: no part of a body is left in it.
+    can_keep: bool,
+}
+
+impl Exchange<'_> {
+    /// The steps, in order.
+    fn attempt(&mut self, client: &mut Wire, scope: Scope<'_>) -> Result<Outcome, Stop> {
+        let framing = Framing::of_request(self.head).map_err(Refusal::Malformed)?;
+        let destination = Destination::of(self.head, scope)?;
+        self.place = Some(destination.shown());
+        self.can_keep = framing.is_empty() && keeps_alive(self.head);
+        let found = self.find_match(&destination)?;
+        let outgoing = Outgoing {
+            head: self.head,
+            target: &destination.target,
+            host: &destination.host,
+            framing,
+            upgrade: upgrade(self.head),
+        };
+        match destination.scheme {
+            Scheme::Https => self.over_tls(client, &destination, &outgoing, found.as_ref()),
+            Scheme::Http => self.over_plain(client, &destination, &outgoing),
+        }
+    }
+
+    /// The route that the request meets.
+    fn find_match(&mut self, destination: &Destination) -> Result<Option<Match>, Refusal> {
+        let target = Target {
+            scheme: destination.scheme,
+            authority: &destination.authority,
+            path: &destination.target,
+        };
+        match self.shared.router.decide(target) {
+            Decision::Inject(found) => {
+                let label = self.shared.broker.connection(found.connection()).label();
+                if route::is_refused_method(&self.head.method) {
+                    return Err(Refusal::Trace(label));
+                }
+                self.label = Some(label);
+                Ok(Some(found))
+            }
+            Decision::RefusePath => Err(Refusal::AmbiguousPath),
+            Decision::Forward(Why::Ambiguous(connections)) => {
+                let labels: Vec<String> = connections
+                    .iter()
+                    .map(|id| self.shared.broker.connection(*id).label())
+                    .collect();
+                self.shared.notices.warn(format!(
+                    "{} is claimed by {}: requests go there without a credential (connect one of them only)",
+                    destination.authority.host,
+                    labels.join(" and ")
+                ));
+                Ok(None)
+            }
+            Decision::Forward(_) => Ok(None),
+        }
+    }
+
+    /// The head with its credential, which is asked for now.
+    fn arm(&self, outgoing: &Outgoing<'_>, found: &Match) -> Result<Armed, Refusal> {
+        let connection = self.shared.broker.connection(found.connection());
+        let credential = self
+            .shared
+            .broker
+            .current(found.connection())
+            .map_err(|error| {
+                self.shared
+                    .notices
+                    .warn(format!("no credential for {}: {error}", connection.label()));
+                Refusal::no_credential(connection.label(), &error)
+            })?;
+        outgoing
+            .arm(found, &connection.provider, &credential)
+            .map_err(|unfit| Refusal::NoCredential {
+                label: connection.label(),
+                why: unfit.to_string(),
+            })
+    }
+
+    /// Sends the request over verified TLS: on an idle connection if there is one, and once more on a new one if that was dead.
+    fn over_tls(
+        &self,
+        client: &mut Wire,
+        destination: &Destination,
+        outgoing: &Outgoing<'_>,
+        found: Option<&Match>,
+    ) -> Result<Outcome, Stop> {
+        let identity = found.map(|found| found.connection().number());
+        let key = Key {
+            authority: destination.authority.clone(),
+            identity,
+        };
+        let can_repeat = outgoing.framing.is_empty() && is_idempotent(&self.head.method);
+        let pooled = match outgoing.upgrade {
+            None => self.shared.pool.take(&key, can_repeat),
+            Some(_) => None,
+        };
+        if let Some(stream) = pooled {
+            let sent = self.send_and_relay(client, stream, outgoing, found, &key)?;
+            match sent {
+                (outcome, Err(Failure::NoResponse)) if can_repeat && !outcome.begun => {}
+                (outcome, result) => return conclude(outcome, result),
+            }
+        }
+        let stream = self
+            .shared
+            .dialer
+            .secure(&destination.authority)
+            .map_err(Refusal::Upstream)?;
+        let (outcome, result) = self.send_and_relay(client, stream, outgoing, found, &key)?;
+        conclude(outcome, result)
+    }
+
+    /// Sends the request on a verified connection, relays, and keeps the connection if it is good for more.
+    fn send_and_relay(
+        &self,
+        client: &mut Wire,
+        mut stream: SecureStream,
+        outgoing: &Outgoing<'_>,
+        found: Option<&Match>,
+        key: &Key,
+    ) -> Result<(Outcome, Result<(), Failure>), Stop> {
+        match found {
+            Some(found) => self
+                .arm(outgoing, found)?
+                .send(&mut stream)
+                .map_err(|_| Refusal::Internal("the connection is for another host"))?,
+            None => outgoing.unarmed(&[], stream.wire().output()),
+        }
+        let provider =
+            found.map(|found| &self.shared.broker.connection(found.connection()).provider);
+        let keep_trailer = |name: &[u8], value: &[u8]| {
+            is_trailer_allowed(&self.head.fields, name, value, found.zip(provider))
+        };
+        let request = self.request(outgoing, &keep_trailer);
+        let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
+        if outcome.upstream_reusable {
+            self.shared.pool.put(key.clone(), stream);
+        }
+        Ok((outcome, result))
+    }
+
+    /// Sends the request in the clear, without a credential.
+    fn over_plain(
+        &self,
+        client: &mut Wire,
+        destination: &Destination,
+        outgoing: &Outgoing<'_>,
+    ) -> Result<Outcome, Stop> {
+        let plain = self.shared.dialer.plain(&destination.authority);
+        let (mut wire, via) = plain.map_err(Refusal::Upstream)?;
+        match via {
+            None => outgoing.unarmed(&[], wire.output()),
+            Some(via) => {
+                let absolute = match &*destination.target {
+                    "*" => format!("http://{}", destination.host),
+                    target => format!("http://{}{target}", destination.host),
+                };
+                let outgoing = Outgoing {
+                    target: &absolute,
+                    ..*outgoing
+                };
+                let authorization = via
+                    .authorization
+                    .as_ref()
+                    .map(|secret| (b"Proxy-Authorization".as_slice(), secret.expose()));
+                outgoing.unarmed(authorization.as_slice(), wire.output());
+            }
+        }
+        let keep_trailer =
+            |name: &[u8], value: &[u8]| is_trailer_allowed(&self.head.fields, name, value, None);
+        let request = self.request(outgoing, &keep_trailer);
+        let (outcome, result) = Relay::new(client, &mut wire, &request).run();
+        conclude(outcome, result)
+    }
+
+    /// What the relay needs to know.
+    fn request<'b>(
+        &'b self,
+        outgoing: &Outgoing<'b>,
+        keep_trailer: &'b dyn Fn(&[u8], &[u8]) -> bool,
+    ) -> Request<'b> {
+        Request {
+            method: &self.head.method,
+            framing: outgoing.framing,
+            is_http11: self.head.version == Version::Http11,
+            keep_alive: keeps_alive(self.head),
+            upgrade: outgoing.upgrade,
+            keep_trailer,
+            patience: self.shared.patience,
+        }
+    }
+}
+
+/// What a relay's end means for the client.
+fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, Stop> {
+    let Err(failure) = result else {
+        return Ok(outcome);
+    };
+    // A tunnel has no answer to cut short: when one side fails, both end.
+    let begun = outcome.begun;
+    Err(match failure {
+        Failure::ClientGone => Stop::Abort("the client is gone"),
+        _ if begun => Stop::Abort("the answer was cut short"),
+        Failure::RequestBody(error) => Refusal::Malformed(error).into(),
+        Failure::NoResponse => Refusal::NoResponse.into(),
+        Failure::Response(http1::Error::Incomplete) => Refusal::NoResponse.into(),
+        Failure::Response(error) => Refusal::BadResponse(error).into(),
+        Failure::Upgrade => Refusal::Upgrade.into(),
+        Failure::Timeout => Refusal::ResponseTimeout.into(),
+    })
+}
+
+/// Relays a blind tunnel to its end.
+pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) {
+    let request = Request {
+        method: "CONNECT",
+        framing: Framing::None,
+        is_http11: true,
+        keep_alive: false,
+        upgrade: None,
+        keep_trailer: &|_, _| true,
+        patience: shared.patience,
+    };
+    let _ = Relay::new(client, upstream, &request).into_tunnel().run();
+}
+
+/// Opens a blind tunnel to an authority that no route claims.
+///
+/// # Errors
+/// When it can't be reached.
+pub(crate) fn dial_tunnel(
+    authority: &crate::url::Authority,
+    shared: &Shared,
+) -> Result<Wire, upstream::Error> {
+    shared.dialer.tunnel(Scheme::Https, authority)
+}
+
+/// Whether the client's connection outlives the request (RFC 9112 section 9.3): never with HTTP/1.0.
+fn keeps_alive(head: &RequestHead) -> bool {
+    head.version == Version::Http11
+        && !head.fields.has_member("connection", "close")
+        && !head.fields.has_member("proxy-connection", "close")
+}
+
+/// The protocol to change to, if it is one that is passed on: WebSocket. Others (h2c) are taken out, and the request is
+/// answered as if they had not been there (RFC 9110 section 7.8).
+fn upgrade(head: &RequestHead) -> Option<&'static str> {
+    let mut protocols = head.fields.members("upgrade");
+    let only = protocols.next().filter(|_| protocols.next().is_none())?;
+    let wanted = only.eq_ignore_ascii_case(b"websocket")
+        && head.version == Version::Http11
+        && head.method == "GET"
+        && head.fields.has_member("connection", "upgrade");
+    wanted.then_some("websocket")
+}
+
+/// Whether sending the request twice is the same as once (RFC 9110 section 9.2.2).
+fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+}

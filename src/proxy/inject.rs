@@ -1,0 +1,292 @@
+//! Putting the credential on a request. Pure, but for [`Armed::send`], the one place that writes a credential to the wire.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::route::Match;
+use crate::credential::Credential;
+use crate::encoding;
+use crate::http1::framing::Framing;
+use crate::http1::head::Fields;
+use crate::http1::head::RequestHead;
+use crate::http1::head::is_hop_by_hop;
+use crate::http1::head::write_field;
+use crate::provider::BasicUser;
+use crate::provider::Inject;
+use crate::provider::Placement;
+use crate::provider::Provider;
+use crate::upstream::dial::SecureStream;
+use crate::url;
+use crate::url::Authority;
+
+/// A request's head as it is sent on, and what of the client's is not.
+pub(crate) struct Outgoing<'a> {
+    /// The head that came.
+    pub(crate) head: &'a RequestHead,
+    /// The target to send.
+    pub(crate) target: &'a str,
+    /// The value of Host.
+    pub(crate) host: &'a str,
+    /// How its body is framed.
+    pub(crate) framing: Framing,
+    /// The protocol that the client wants to change to, if that is passed on.
+    pub(crate) upgrade: Option<&'a str>,
+}
+
+impl Outgoing<'_> {
+    /// Writes the head: request line, Host, the client's fields in their order but for those that `drop` names and those that
+    /// end here, then `added`, then the framing (RFC 9110 section 5.3 asks for the order to be kept).
+    fn write(
+        &self,
+        target: &[u8],
+        drop: impl Fn(&[u8], &[u8]) -> bool,
+        added: &[(&[u8], &[u8])],
+        out: &mut Vec<u8>,
+    ) {
+        for part in [self.head.method.as_bytes(), b" ", target, b" HTTP/1.1\r\n"] {
+            out.extend_from_slice(part);
+        }
+        write_field(out, b"Host", self.host.as_bytes());
+        let fields = &self.head.fields;
+        for (name, value) in fields.iter() {
+            let is_anew = [&b"host"[..], b"content-length"]
+                .iter()
+                .any(|listed| name.eq_ignore_ascii_case(listed));
+            if !is_anew && !is_hop_by_hop(fields, name) && !drop(name, value) {
+                write_field(out, name, value);
+            }
+        }
+        for (name, value) in added {
+            write_field(out, name, value);
+        }
+        if let Some(protocol) = self.upgrade {
+            write_field(out, b"Connection", b"Upgrade");
+            write_field(out, b"Upgrade", protocol.as_bytes());
+        }
+        match self.framing {
+            Framing::Length(length) => {
+                write_field(out, b"Content-Length", length.to_string().as_bytes());
+            }
+            Framing::Chunked => write_field(out, b"Transfer-Encoding", b"chunked"),
+            Framing::None | Framing::UntilClose => {}
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// The head without a credential.
+    pub(crate) fn unarmed(&self, added: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
+        self.write(self.target.as_bytes(), |_, _| false, added, out);
+    }
+
+    /// The head with the credential of a match.
+    ///
+    /// # Errors
+    /// When the credential can't be put where the match wants it.
+    pub(crate) fn arm(
+        &self,
+        found: &Match,
+        provider: &Provider,
+        credential: &Credential,
+    ) -> Result<Armed, Unfit> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        let placeholder = provider.placeholder.as_bytes();
+        let holds_placeholder = |value: &[u8]| contains(value, placeholder);
+        let extra: Vec<(&[u8], &[u8])> = provider
+            .extra_headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect();
+        let is_extra = |name: &[u8]| extra.iter().any(|(own, _)| is_same_field(name, own));
+        match field(found.placement(), credential)? {
+            Some((name, _)) if !self.wants_field(provider, &name) => {
+                self.write(self.target.as_bytes(), |_, _| false, &[], &mut bytes);
+            }
+            Some((name, value)) => {
+                let drop = |field: &[u8], value: &[u8]| {
+                    is_same_field(field, name.as_bytes())
+                        || is_extra(field)
+                        || holds_placeholder(value)
+                };
+                let mut added = vec![(name.as_bytes(), value.as_slice())];
+                added.extend(&extra);
+                self.write(self.target.as_bytes(), drop, &added, &mut bytes);
+            }
+            None => {
+                let Placement::Query { param } = found.placement() else {
+                    return Err(Unfit);
+                };
+                let target = self.with_parameter(provider, param.as_bytes(), credential);
+                let drop = |field: &[u8], value: &[u8]| is_extra(field) || holds_placeholder(value);
+                self.write(&target, drop, &extra, &mut bytes);
+            }
+        }
+        Ok(Armed {
+            bytes,
+            authority: found.authority().clone(),
+        })
+    }
+
+    /// Whether the credential replaces what the child sent in this field: always, unless the definition says to leave a value of
+    /// the child's own.
+    fn wants_field(&self, provider: &Provider, name: &str) -> bool {
+        let own = |value: &[u8]| !sent_placeholder(value, provider.placeholder.as_bytes());
+        provider.inject == Inject::Always || !self.head.fields.all(name).any(own)
+    }
+
+    /// The target with the query's parameter set: all of the child's own are taken out.
+    fn with_parameter(
+        &self,
+        provider: &Provider,
+        param: &[u8],
+        credential: &Credential,
+    ) -> Zeroizing<Vec<u8>> {
+        let (path, query) = url::split_query(self.target.as_bytes());
+        let pairs: Vec<&[u8]> = query.map_or_else(Vec::new, |query| {
+            query
+                .split(|byte| *byte == b'&')
+                .filter(|pair| !pair.is_empty())
+                .collect()
+        });
+        let value_of = |pair: &[u8]| {
+            let mut parts = pair.splitn(2, |byte| *byte == b'=');
+            let name = encoding::query_decode(parts.next().unwrap_or_default());
+            (name == param).then(|| encoding::query_decode(parts.next().unwrap_or_default()))
+        };
+        let placeholder = provider.placeholder.as_bytes();
+        let has_own = pairs
+            .iter()
+            .filter_map(|pair| value_of(pair))
+            .any(|value| value != placeholder);
+        if provider.inject == Inject::IfPlaceholder && has_own {
+            return Zeroizing::new(self.target.as_bytes().to_vec());
+        }
+        let mut target = Zeroizing::new(path.to_vec());
+        target.push(b'?');
+        for pair in pairs.into_iter().filter(|pair| value_of(pair).is_none()) {
+            target.extend_from_slice(pair);
+            target.push(b'&');
+        }
+        target.extend(encoding::percent_encode(param));
+        target.push(b'=');
+        target.extend(Zeroizing::new(encoding::percent_encode(credential.expose())).iter());
+        target
+    }
+}
+
+/// The credential can't be put where its provider wants it: basic authentication wants `user:password`, and it has no colon.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unfit;
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("basic authentication needs it in the form user:password")
+    }
+}
+
+/// The field that carries the credential; `None` where the query does.
+fn field(
+    placement: &Placement,
+    credential: &Credential,
+) -> Result<Option<(String, Zeroizing<Vec<u8>>)>, Unfit> {
+    let secret = credential.expose();
+    let (name, value) = match placement {
+        Placement::Query { .. } => return Ok(None),
+        Placement::Header { name, prefix: None } => (name.clone(), secret.to_vec()),
+        Placement::Header {
+            name,
+            prefix: Some(prefix),
+        } => (name.clone(), [prefix.as_bytes(), b" ", secret].concat()),
+        Placement::Basic(user) => {
+            let pair = Zeroizing::new(match user {
+                BasicUser::Fixed(user) => [user.as_bytes(), b":", secret].concat(),
+                BasicUser::Credential => [secret, b":"].concat(),
+                BasicUser::InCredential if secret.contains(&b':') => secret.to_vec(),
+                BasicUser::InCredential => return Err(Unfit),
+            });
+            (
+                "Authorization".to_owned(),
+                [b"Basic ", &*encoding::base64(&pair)].concat(),
+            )
+        }
+    };
+    Ok(Some((name, Zeroizing::new(value))))
+}
+
+/// Whether two field names are the same to every server: case does not count, and some servers (CGI, WSGI) fold `_` and `-`.
+fn is_same_field(one: &[u8], other: &[u8]) -> bool {
+    let fold = |byte: &u8| {
+        if *byte == b'_' {
+            b'-'
+        } else {
+            byte.to_ascii_lowercase()
+        }
+    };
+    one.len() == other.len() && one.iter().map(fold).eq(other.iter().map(fold))
+}
+
+/// Whether `haystack` has `needle` in it.
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(haystack, needle).is_some()
+}
+
+/// Whether the value is the placeholder, behind a prefix or not, in basic authentication or not.
+fn sent_placeholder(value: &[u8], placeholder: &[u8]) -> bool {
+    contains(value, placeholder) || value.is_empty()
+}
+
+/// Whether a trailer may be sent on: none that could count as a credential, as framing or as routing (RFC 9110 section 6.5.1).
+pub(crate) fn is_trailer_allowed(
+    head: &Fields,
+    name: &[u8],
+    value: &[u8],
+    found: Option<(&Match, &Provider)>,
+) -> bool {
+    let never: [&[u8]; 8] = [
+        b"authorization",
+        b"content-length",
+        b"content-encoding",
+        b"content-type",
+        b"content-range",
+        b"cookie",
+        b"host",
+        b"expect",
+    ];
+    let is_injected = found.is_some_and(|(found, provider)| {
+        let own = match found.placement() {
+            Placement::Header { name, .. } => name.as_bytes(),
+            Placement::Basic(_) | Placement::Query { .. } => b"authorization",
+        };
+        is_same_field(name, own) || contains(value, provider.placeholder.as_bytes())
+    });
+    !never.iter().any(|listed| name.eq_ignore_ascii_case(listed))
+        && !is_hop_by_hop(head, name)
+        && !is_injected
+}
+
+/// A request's head with a credential in it, and the only authority that it may go to. No `Debug`; wiped when dropped.
+pub(crate) struct Armed {
+    /// The head, ready to be sent.
+    bytes: Zeroizing<Vec<u8>>,
+    /// What it is for.
+    authority: Authority,
+}
+
+impl Armed {
+    /// Puts the head into what the connection sends next. The connection was verified for an authority; should it not be the
+    /// request's, nothing is sent.
+    ///
+    /// # Errors
+    /// When the authorities differ, which no path through the program leads to.
+    pub(crate) fn send(self, stream: &mut SecureStream) -> Result<(), WrongAuthority> {
+        if *stream.authority() != self.authority {
+            return Err(WrongAuthority);
+        }
+        stream.wire().output().extend_from_slice(&self.bytes);
+        Ok(())
+    }
+}
+
+/// A credential was about to leave for an authority that it isn't for.
+#[derive(Debug)]
+pub(crate) struct WrongAuthority;

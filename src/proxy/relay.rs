@@ -1,0 +1,506 @@
+//! Both directions of a connection, driven by one thread: a request's body up while its response comes down, or bytes both ways.
+//!
+//! ```text
+//!            client input ── up lane ──▶ upstream output
+//!           client output ◀── down ───── upstream input
+//! ```
+//! Each turn moves what can be moved, then waits until a socket is ready. A lane moves nothing while its far side still has
+//! something to send, so memory does not depend on a body's length or on a slow reader.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::http1;
+use crate::http1::body::BodyReader;
+use crate::http1::body::BodyWriter;
+use crate::http1::framing::Framing;
+use crate::http1::head::Fields;
+use crate::http1::head::HeadScanner;
+use crate::http1::head::MAX_RESPONSE_HEAD;
+use crate::http1::head::ResponseHead;
+use crate::wire;
+use crate::wire::End;
+use crate::wire::Interest;
+use crate::wire::Wire;
+
+/// Bytes that a lane moves in one turn, about.
+const TURN: usize = 64 * 1024;
+
+/// How long a peer may take nothing of what is to be sent to it.
+const STALL: Duration = Duration::from_secs(300);
+
+/// How long a client that has ended its sending is waited for: it may have closed only its own direction, and still read. Most
+/// have gone, and the origin works for nobody.
+const HALF_CLOSED: Duration = Duration::from_secs(10);
+
+/// Why an exchange ended before its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The client is gone, or takes nothing any more.
+    ClientGone,
+    /// The request's body is malformed or was cut.
+    RequestBody(http1::Error),
+    /// The origin's connection ended before any byte of a response.
+    NoResponse,
+    /// The origin's response is malformed, or ended before its end.
+    Response(http1::Error),
+    /// The origin changed to a protocol that nobody asked for.
+    Upgrade,
+    /// The origin did not begin a response in time, or takes nothing any more.
+    Timeout,
+}
+
+/// What an exchange has come to.
+pub(crate) struct Outcome {
+    /// The response's status; 0 before there was one.
+    pub(crate) status: u16,
+    /// Whether a byte of a response, an interim one among them, has gone to the client.
+    pub(crate) begun: bool,
+    /// Whether the request's body has gone up to its end.
+    pub(crate) request_done: bool,
+    /// Whether the upstream connection is good for another request.
+    pub(crate) upstream_reusable: bool,
+    /// Whether the client's connection is.
+    pub(crate) client_reusable: bool,
+}
+
+/// A trailer filter: whether a field of that name and value goes on.
+pub(crate) type TrailerFilter<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
+
+/// One direction of bodies.
+struct Lane {
+    /// Takes the framing off.
+    reader: BodyReader,
+    /// Puts the other side's framing on.
+    writer: BodyWriter,
+    /// Whether the end has been written.
+    finished: bool,
+}
+
+impl Lane {
+    /// A lane from one framing to another.
+    fn new(framing: Framing, writer: BodyWriter) -> Self {
+        let reader = BodyReader::new(framing);
+        // Nothing to read means nothing to end either: a chunked writer has a body to end even if it is empty.
+        let finished = reader.is_done();
+        Self {
+            reader,
+            writer,
+            finished,
+        }
+    }
+
+    /// Bytes as they are, until the connection ends.
+    fn raw() -> Self {
+        Self::new(Framing::UntilClose, BodyWriter::Plain)
+    }
+
+    /// Moves what is there. Tells whether anything was.
+    fn pump(
+        &mut self,
+        from: &mut Wire,
+        to: &mut Wire,
+        keep: TrailerFilter<'_>,
+    ) -> Result<bool, http1::Error> {
+        if self.finished || to.wants_flush() {
+            return Ok(false);
+        }
+        let (mut moved, mut is_stuck) = (false, false);
+        while !self.reader.is_done() && !is_stuck && to.output().len() < TURN {
+            let step = self.reader.step(from.input())?;
+            let used = step.used;
+            self.writer.write(step.content, to.output());
+            from.consume(used);
+            moved |= used > 0;
+            is_stuck = used == 0;
+        }
+        if !self.reader.is_done() {
+            match (is_stuck, from.end()) {
+                (true, Some(End::Clean)) if from.input().is_empty() => {
+                    self.reader.end_of_input()?
+                }
+                (true, Some(_)) => return Err(http1::Error::Incomplete),
+                _ => return Ok(moved),
+            }
+        }
+        let trailers = match self.reader.trailers() {
+            [] => Fields::default(),
+            section => Fields::parse(section)?,
+        };
+        self.writer.finish(&trailers, keep, to.output());
+        self.finished = true;
+        Ok(true)
+    }
+}
+
+/// What a relay needs to know of a request.
+pub(crate) struct Request<'a> {
+    /// Its method.
+    pub(crate) method: &'a str,
+    /// Its framing.
+    pub(crate) framing: Framing,
+    /// Whether the client speaks HTTP/1.1, and so takes interim responses and the chunked coding.
+    pub(crate) is_http11: bool,
+    /// Whether the client wants its connection kept.
+    pub(crate) keep_alive: bool,
+    /// The protocol that it wants to change to.
+    pub(crate) upgrade: Option<&'a str>,
+    /// Which of its trailers go on.
+    pub(crate) keep_trailer: TrailerFilter<'a>,
+    /// How long the origin may take to begin its response.
+    pub(crate) patience: Duration,
+}
+
+/// Where the response stands.
+enum Down {
+    /// Its head is to come.
+    Head(HeadScanner),
+    /// Its body comes.
+    Body(Lane),
+}
+
+/// An exchange under way.
+pub(crate) struct Relay<'a> {
+    /// The client's side.
+    client: &'a mut Wire,
+    /// The origin's side.
+    upstream: &'a mut Wire,
+    /// The request it is about.
+    request: &'a Request<'a>,
+    /// The request's body.
+    up: Lane,
+    /// The response.
+    down: Down,
+    /// Whether the origin takes no more of the request; its response may still come.
+    up_broken: bool,
+    /// Whether bytes go both ways until both sides end.
+    is_tunnel: bool,
+    /// Bytes of interim responses so far.
+    interim: usize,
+    /// When something last moved, by direction.
+    last_up: Instant,
+    /// When something last moved, by direction.
+    last_down: Instant,
+    /// What it has come to.
+    outcome: Outcome,
+}
+
+impl<'a> Relay<'a> {
+    /// An exchange whose request head is in the upstream side's output already.
+    pub(crate) fn new(
+        client: &'a mut Wire,
+        upstream: &'a mut Wire,
+        request: &'a Request<'a>,
+    ) -> Self {
+        let writer = match request.framing {
+            Framing::Chunked => BodyWriter::Chunked,
+            _ => BodyWriter::Plain,
+        };
+        let up = Lane::new(request.framing, writer);
+        let now = Instant::now();
+        Self {
+            outcome: Outcome {
+                status: 0,
+                begun: false,
+                request_done: up.finished,
+                upstream_reusable: false,
+                client_reusable: false,
+            },
+            client,
+            upstream,
+            request,
+            up,
+            down: Down::Head(HeadScanner::default()),
+            up_broken: false,
+            is_tunnel: false,
+            interim: 0,
+            last_up: now,
+            last_down: now,
+        }
+    }
+
+    /// Makes it a tunnel: bytes both ways from here on.
+    pub(crate) fn into_tunnel(mut self) -> Self {
+        self.become_tunnel();
+        self
+    }
+
+    /// Bytes both ways from here on.
+    fn become_tunnel(&mut self) {
+        self.is_tunnel = true;
+        self.up = Lane::raw();
+        self.down = Down::Body(Lane::raw());
+    }
+
+    /// Runs the exchange to its end.
+    ///
+    /// # Errors
+    /// Why it ended before; the outcome says what the client has seen by then.
+    pub(crate) fn run(mut self) -> (Outcome, Result<(), Failure>) {
+        let result = loop {
+            match self.turn() {
+                Ok(true) => break Ok(()),
+                Ok(false) => {}
+                Err(failure) => break Err(failure),
+            }
+        };
+        self.outcome.request_done = self.up.finished;
+        let clean = result.is_ok() && self.up.finished && !self.is_tunnel;
+        self.outcome.client_reusable &= clean;
+        self.outcome.upstream_reusable &= clean
+            && !self.up_broken
+            && self.upstream.input().is_empty()
+            && self.upstream.end().is_none();
+        (self.outcome, result)
+    }
+
+    /// One turn: move what can be moved, else wait. Tells whether the exchange is over.
+    fn turn(&mut self) -> Result<bool, Failure> {
+        let up = self.move_up()?;
+        let down = self.move_down()?;
+        let sent = self.flush()?;
+        if self.is_over() {
+            return Ok(true);
+        }
+        if !(up || down || sent) {
+            self.wait()?;
+        }
+        Ok(false)
+    }
+
+    /// Whether all that the client is to get has left.
+    fn is_over(&self) -> bool {
+        let down = matches!(&self.down, Down::Body(lane) if lane.finished);
+        let up = !self.is_tunnel || self.up.finished;
+        down && up
+            && !self.client.wants_flush()
+            && (!self.is_tunnel || !self.upstream.wants_flush())
+    }
+
+    /// Moves the request's body.
+    fn move_up(&mut self) -> Result<bool, Failure> {
+        if self.up_broken {
+            return Ok(false);
+        }
+        let moved = self
+            .up
+            .pump(self.client, self.upstream, self.request.keep_trailer)
+            .map_err(|error| match error {
+                http1::Error::Incomplete => Failure::ClientGone,
+                other => Failure::RequestBody(other),
+            })?;
+        if moved {
+            self.last_up = Instant::now();
+        }
+        Ok(moved)
+    }
+
+    /// Moves the response.
+    fn move_down(&mut self) -> Result<bool, Failure> {
+        let moved = match &mut self.down {
+            Down::Head(_) => self.read_head()?,
+            Down::Body(lane) => lane
+                .pump(self.upstream, self.client, &|_, _| true)
+                .map_err(Failure::Response)?,
+        };
+        if moved {
+            self.last_down = Instant::now();
+        }
+        Ok(moved)
+    }
+
+    /// Reads the response's head once it is whole, or an interim one.
+    fn read_head(&mut self) -> Result<bool, Failure> {
+        let Down::Head(scanner) = &mut self.down else {
+            return Ok(false);
+        };
+        let found = scanner
+            .scan(self.upstream.input(), MAX_RESPONSE_HEAD)
+            .map_err(Failure::Response)?;
+        let Some(range) = found else {
+            return match (self.upstream.end(), self.upstream.input().is_empty()) {
+                (None, _) => Ok(false),
+                (Some(_), true) => Err(Failure::NoResponse),
+                (Some(_), false) => Err(Failure::Response(http1::Error::Incomplete)),
+            };
+        };
+        let bytes = self.upstream.input().get(range.clone()).unwrap_or_default();
+        let head = ResponseHead::parse(bytes).map_err(Failure::Response)?;
+        self.upstream.consume(range.end);
+        match (head.status, self.request.upgrade) {
+            (101, Some(protocol)) if head.fields.has_member("upgrade", protocol) => {
+                self.outcome.status = 101;
+                self.outcome.begun = true;
+                write_head(
+                    &head,
+                    &[("Connection", "Upgrade"), ("Upgrade", protocol)],
+                    self.client.output(),
+                );
+                self.become_tunnel();
+            }
+            (101, _) => return Err(Failure::Upgrade),
+            (100..=199, _) => {
+                self.interim += range.len();
+                if self.interim > MAX_RESPONSE_HEAD {
+                    return Err(Failure::Response(http1::Error::HeadTooLarge));
+                }
+                if self.request.is_http11 {
+                    self.outcome.begun = true;
+                    write_head(&head, &[], self.client.output());
+                }
+                self.down = Down::Head(HeadScanner::default());
+            }
+            _ => self.begin_response(&head)?,
+        }
+        Ok(true)
+    }
+
+    /// Writes the final response's head, framed for the client.
+    fn begin_response(&mut self, head: &ResponseHead) -> Result<(), Failure> {
+        let framing = Framing::of_response(head, self.request.method).map_err(Failure::Response)?;
+        let is_delimited = match framing {
+            Framing::None | Framing::Length(_) => true,
+            Framing::Chunked | Framing::UntilClose => self.request.is_http11,
+        };
+        let writer = match framing {
+            Framing::Chunked | Framing::UntilClose if is_delimited => BodyWriter::Chunked,
+            _ => BodyWriter::Plain,
+        };
+        // An answer that comes before the whole request is in ends the connection: the rest of the request may never come.
+        let keep = self.request.keep_alive && is_delimited && self.up.finished;
+        let length = match framing {
+            Framing::Length(length) => Some(length.to_string()),
+            // The length that a GET would have had, or the stored one.
+            Framing::None if self.request.method == "HEAD" || head.status == 304 => head
+                .fields
+                .all("content-length")
+                .next()
+                .map(|value| String::from_utf8_lossy(value).into_owned()),
+            _ => None,
+        };
+        let mut added = Vec::new();
+        if let Some(length) = &length {
+            added.push(("Content-Length", length.as_str()));
+        }
+        if writer == BodyWriter::Chunked {
+            added.push(("Transfer-Encoding", "chunked"));
+        }
+        if !keep {
+            added.push(("Connection", "close"));
+        }
+        write_head(head, &added, self.client.output());
+        self.outcome.status = head.status;
+        self.outcome.begun = true;
+        self.outcome.client_reusable = keep;
+        self.outcome.upstream_reusable = framing != Framing::UntilClose
+            && head.version == http1::head::Version::Http11
+            && !head.fields.has_member("connection", "close");
+        self.down = Down::Body(Lane::new(framing, writer));
+        Ok(())
+    }
+
+    /// Sends what is to be sent on both sides; ends a tunnel's directions that are through.
+    fn flush(&mut self) -> Result<bool, Failure> {
+        let down = self.client.flush().map_err(|_| Failure::ClientGone)?;
+        let up = match self.upstream.flush() {
+            Ok(moved) => moved,
+            Err(_) if self.is_tunnel => return Err(Failure::NoResponse),
+            Err(_) => {
+                // It takes no more, but may have answered: a 413 and a closed connection, for example.
+                self.upstream.discard_output();
+                let news = !self.up_broken;
+                self.up_broken = true;
+                news
+            }
+        };
+        if up {
+            self.last_up = Instant::now();
+        }
+        if down {
+            self.last_down = Instant::now();
+        }
+        if self.is_tunnel {
+            if self.up.finished && !self.upstream.wants_flush() {
+                let _ = self.upstream.finish();
+            }
+            if matches!(&self.down, Down::Body(lane) if lane.finished) && !self.client.wants_flush()
+            {
+                let _ = self.client.finish();
+            }
+        }
+        Ok(up || down)
+    }
+
+    /// Waits until a side is ready, and receives from it.
+    fn wait(&mut self) -> Result<(), Failure> {
+        let deadline = self.deadline();
+        let client = Interest {
+            read: self.client.has_room(),
+            write: self.client.wants_flush(),
+        };
+        let upstream = Interest {
+            read: self.upstream.has_room(),
+            write: self.upstream.wants_flush(),
+        };
+        let sides = [(&*self.client, client), (&*self.upstream, upstream)];
+        let [client_ready, upstream_ready] =
+            wire::wait(sides, deadline.as_ref().map(|(when, _)| *when))
+                .map_err(|_| Failure::ClientGone)?;
+        if client_ready && client.read && self.client.receive().is_err() {
+            // A reset: nobody is there to be answered.
+            return Err(Failure::ClientGone);
+        }
+        if upstream_ready && upstream.read && self.upstream.receive().is_err() {
+            self.upstream.cut();
+        }
+        match deadline {
+            Some((when, failure)) if !client_ready && !upstream_ready && Instant::now() >= when => {
+                Err(failure)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Until when something must move, and what it means if nothing does. A response that has begun may pause for ever.
+    fn deadline(&self) -> Option<(Instant, Failure)> {
+        let mut limits = Vec::with_capacity(4);
+        if self.client.wants_flush() {
+            limits.push((self.last_down + STALL, Failure::ClientGone));
+        }
+        if self.upstream.wants_flush() {
+            limits.push((self.last_up + STALL, Failure::Timeout));
+        }
+        if let Down::Head(_) = &self.down {
+            if self.up.finished || self.up_broken {
+                let last = self.last_up.max(self.last_down);
+                limits.push((last + self.request.patience, Failure::Timeout));
+            }
+            if self.client.end().is_some() {
+                let last = self.last_up.max(self.last_down);
+                limits.push((last + HALF_CLOSED, Failure::ClientGone));
+            }
+        }
+        limits.into_iter().min_by_key(|(when, _)| *when)
+    }
+}
+
+/// Fields of a response that end here beside the hop-by-hop ones: `Alt-Svc` would lead the client past the proxy, and the length
+/// is written anew.
+const NOT_FORWARDED: [&str; 2] = ["alt-svc", "content-length"];
+
+/// Writes a response's head, with our own version, its fields that go on, and `added` ones.
+fn write_head(head: &ResponseHead, added: &[(&str, &str)], out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("HTTP/1.1 {} {}\r\n", head.status, head.reason).as_bytes());
+    for (name, value) in head.fields.iter() {
+        let ends_here = NOT_FORWARDED
+            .iter()
+            .any(|listed| name.eq_ignore_ascii_case(listed.as_bytes()));
+        if !ends_here && !http1::head::is_hop_by_hop(&head.fields, name) {
+            http1::head::write_field(out, name, value);
+        }
+    }
+    for (name, value) in added {
+        http1::head::write_field(out, name.as_bytes(), value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,411 @@
+//! Which connection a request meets, if any. Pure: the proxy and `explain` ask the same function.
+#![deny(clippy::indexing_slicing)]
+
+use std::collections::HashMap;
+
+use crate::broker::Broker;
+use crate::broker::ConnectionId;
+use crate::provider::Placement;
+use crate::provider::host_rule::HostRule;
+use crate::url;
+use crate::url::Authority;
+use crate::url::Host;
+use crate::url::Scheme;
+use crate::url::Url;
+
+/// A host rule of a connected provider.
+struct Route {
+    /// Whose.
+    connection: ConnectionId,
+    /// Which requests.
+    rule: HostRule,
+    /// How the host takes the credential.
+    placement: Placement,
+}
+
+/// All routes of a run.
+pub(crate) struct Router {
+    /// Those with an exact host, by host.
+    exact: HashMap<Host, Vec<Route>>,
+    /// Those with a pattern.
+    patterns: Vec<Route>,
+    /// The OAuth endpoints of each connection's provider.
+    endpoints: Vec<(ConnectionId, Url)>,
+}
+
+/// Whether a method is refused where a credential would go: the origin would send it back (RFC 9110 section 9.3.8).
+pub(crate) fn is_refused_method(method: &str) -> bool {
+    matches!(method, "TRACE" | "TRACK")
+}
+
+/// What is matched: where a request goes, and its target's path.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// Its scheme.
+    pub(crate) scheme: Scheme,
+    /// Its host and port.
+    pub(crate) authority: &'a Authority,
+    /// Path and query as they will be sent; only the path counts.
+    pub(crate) path: &'a str,
+}
+
+/// A route that a request met. Only [`Router::decide`] makes one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Match {
+    /// Whose credential the request gets.
+    connection: ConnectionId,
+    /// How it gets it.
+    placement: Placement,
+    /// The only authority that it may be sent to.
+    authority: Authority,
+    /// The rule that was met, as text.
+    rule: String,
+}
+
+impl Match {
+    /// Whose credential the request gets.
+    pub(crate) fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    /// How it gets it.
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    /// The only authority that it may be sent to.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The rule that was met, as text.
+    pub(crate) fn rule(&self) -> &str {
+        &self.rule
+    }
+}
+
+/// What is done with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// It gets a credential.
+    Inject(Match),
+    /// It is forwarded as it is.
+    Forward(Why),
+    /// Servers could read its path in ways that meet different routes: it is refused.
+    RefusePath,
+}
+
+/// Why a request gets no credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Plain http never gets one.
+    PlainHttp,
+    /// This machine never gets one.
+    Loopback,
+    /// No route has this host.
+    NoRoute,
+    /// Routes have this host, but on another port.
+    OtherPort,
+    /// Routes have this host, but other paths.
+    OtherPath,
+    /// It is an OAuth endpoint of this connection's provider.
+    OauthEndpoint(ConnectionId),
+    /// Routes of different connections are equally good.
+    Ambiguous(Vec<ConnectionId>),
+}
+
+impl Router {
+    /// The routes of all connections.
+    pub(crate) fn new(broker: &Broker) -> Self {
+        let mut router = Self {
+            exact: HashMap::new(),
+            patterns: Vec::new(),
+            endpoints: Vec::new(),
+        };
+        for (id, connection) in broker.connections() {
+            for rule in &connection.provider.rules {
+                let route = Route {
+                    connection: id,
+                    rule: rule.host.clone(),
+                    placement: rule.placement.clone(),
+                };
+                match rule.host.exact_host() {
+                    Some(host) => router.exact.entry(host.clone()).or_default().push(route),
+                    None => router.patterns.push(route),
+                }
+            }
+            let endpoints = connection.provider.oauth_endpoints.iter();
+            router
+                .endpoints
+                .extend(endpoints.map(|url| (id, url.clone())));
+        }
+        router
+    }
+
+    /// Whether some request to the authority could meet a route. If none can, its TLS is none of our business.
+    pub(crate) fn claims(&self, authority: &Authority) -> bool {
+        !authority.host.is_loopback()
+            && self
+                .of_host(&authority.host)
+                .any(|route| route.rule.claims(authority))
+    }
+
+    /// The exact hosts of all routes; `None` when a pattern is among them.
+    pub(crate) fn exact_hosts(&self) -> Option<Vec<Host>> {
+        self.patterns.is_empty().then(|| {
+            let mut hosts: Vec<Host> = self.exact.keys().cloned().collect();
+            hosts.sort();
+            hosts
+        })
+    }
+
+    /// All rules.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &HostRule> {
+        self.exact
+            .values()
+            .flatten()
+            .chain(&self.patterns)
+            .map(|route| &route.rule)
+    }
+
+    /// What is done with a request.
+    pub(crate) fn decide(&self, target: Target<'_>) -> Decision {
+        let host = &target.authority.host;
+        if host.is_loopback() {
+            return Decision::Forward(Why::Loopback);
+        }
+        let of_host: Vec<&Route> = self.of_host(host).collect();
+        if of_host.is_empty() {
+            return Decision::Forward(Why::NoRoute);
+        }
+        if target.scheme != Scheme::Https {
+            return Decision::Forward(Why::PlainHttp);
+        }
+        let mut routes = of_host;
+        routes.retain(|route| route.rule.claims(target.authority));
+        if routes.is_empty() {
+            return Decision::Forward(Why::OtherPort);
+        }
+        self.decide_by_path(&routes, target)
+    }
+
+    /// The routes that have the host.
+    fn of_host<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = &'a Route> {
+        let exact = self.exact.get(host).into_iter().flatten();
+        exact.chain(
+            self.patterns
+                .iter()
+                .filter(|route| route.rule.claims_host(host)),
+        )
+    }
+
+    /// The decision among the routes of an authority. It must be the same for all readings of the path.
+    fn decide_by_path(&self, routes: &[&Route], target: Target<'_>) -> Decision {
+        let path = url::split_query(target.path.as_bytes()).0;
+        let path: &[u8] = if path.is_empty() || path == b"*" {
+            b"/"
+        } else {
+            path
+        };
+        let counts = routes.iter().any(|route| route.rule.path().is_some())
+            || self
+                .endpoints
+                .iter()
+                .any(|(_, url)| url.authority == *target.authority);
+        if !counts {
+            return self.choose(routes, target.authority, "/");
+        }
+        let Ok(readings) = url::path_readings(path) else {
+            return Decision::RefusePath;
+        };
+        let mut decisions = readings
+            .iter()
+            .map(|reading| self.choose(routes, target.authority, reading));
+        let Some(first) = decisions.next() else {
+            return Decision::RefusePath;
+        };
+        if decisions.all(|other| other == first) {
+            first
+        } else {
+            Decision::RefusePath
+        }
+    }
+
+    /// The best route for one reading of the path: the longest prefix, then an exact host over a pattern.
+    fn choose(&self, routes: &[&Route], authority: &Authority, path: &str) -> Decision {
+        let rank = |route: &Route| {
+            (
+                route.rule.path().map_or(0, str::len),
+                route.rule.exact_host().is_some(),
+            )
+        };
+        let mut fitting: Vec<&Route> = routes.to_vec();
+        fitting.retain(|route| {
+            route
+                .rule
+                .path()
+                .is_none_or(|prefix| url::path_is_below(path, prefix))
+        });
+        let Some(best) = fitting.iter().map(|route| rank(route)).max() else {
+            return Decision::Forward(Why::OtherPath);
+        };
+        fitting.retain(|route| rank(route) == best);
+        let mut connections: Vec<ConnectionId> =
+            fitting.iter().map(|route| route.connection).collect();
+        connections.sort();
+        connections.dedup();
+        let ([connection], Some(route)) = (connections.as_slice(), fitting.first()) else {
+            return Decision::Forward(Why::Ambiguous(connections));
+        };
+        if self.is_endpoint(*connection, authority, path) {
+            return Decision::Forward(Why::OauthEndpoint(*connection));
+        }
+        Decision::Inject(Match {
+            connection: *connection,
+            placement: route.placement.clone(),
+            authority: authority.clone(),
+            rule: route.rule.to_string(),
+        })
+    }
+
+    /// Whether host and path are those of an OAuth endpoint of the connection's provider.
+    fn is_endpoint(&self, connection: ConnectionId, authority: &Authority, path: &str) -> bool {
+        self.endpoints.iter().any(|(of, url)| {
+            *of == connection && url.authority == *authority && url::path_is_below(path, url.path())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Connection;
+    use crate::provider::Name;
+    use crate::provider::definition::Definition;
+    use crate::provider::definition::Outside;
+    use crate::source::Source;
+
+    /// A router over definitions; connections are numbered as they come.
+    fn router(definitions: &[&str]) -> (Router, Vec<ConnectionId>) {
+        let connections = definitions.iter().enumerate().map(|(index, rest)| {
+            let text = format!(r#"{{"name": "p{index}", {rest}}}"#);
+            let outside = Outside {
+                base_url: None,
+                variable: &|_| None,
+            };
+            let definition = Definition::parse("test", text.as_bytes()).unwrap();
+            let provider = definition.provider(&outside).unwrap();
+            let source = Source::held("test", b"secret").unwrap();
+            Connection::new(provider, Name::parse("default").unwrap(), source)
+        });
+        let broker = Broker::new(connections.collect());
+        let ids = broker.connections().map(|(id, _)| id).collect();
+        (Router::new(&broker), ids)
+    }
+
+    /// What the router says of a URL.
+    fn decide(router: &Router, url: &str) -> Decision {
+        let url = Url::parse(url.as_bytes()).unwrap();
+        router.decide(Target {
+            scheme: url.scheme,
+            authority: &url.authority,
+            path: &url.target,
+        })
+    }
+
+    /// Which connection the URL's request gets, by number.
+    fn meets(router: &Router, ids: &[ConnectionId], url: &str) -> Option<usize> {
+        match decide(router, url) {
+            Decision::Inject(found) => ids.iter().position(|id| *id == found.connection),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn only_https_to_the_host_and_port_is_met() {
+        let (router, ids) = router(&[r#""api_url": "api.x.com""#]);
+        assert_eq!(meets(&router, &ids, "https://api.x.com/v1"), Some(0));
+        assert_eq!(meets(&router, &ids, "https://API.X.com.:443"), Some(0));
+        for (url, why) in [
+            ("http://api.x.com/", Why::PlainHttp),
+            ("http://api.x.com:443/", Why::PlainHttp),
+            ("https://api.x.com:8443/", Why::OtherPort),
+            ("https://x.com/", Why::NoRoute),
+            ("https://api.x.com.evil.example/", Why::NoRoute),
+            ("https://localhost/", Why::Loopback),
+        ] {
+            assert_eq!(decide(&router, url), Decision::Forward(why), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_then_the_exact_host() {
+        let (router, ids) = router(&[
+            r#""api_url": "www.x.com""#,
+            r#""api_url": "https://www.x.com/docs/v1""#,
+            r#""api_url": "https://www.x.com/docs""#,
+            r#""api_url": "regex:.*\\.x\\.com""#,
+        ]);
+        assert_eq!(meets(&router, &ids, "https://www.x.com/docs/v1/a"), Some(1));
+        assert_eq!(meets(&router, &ids, "https://www.x.com/docs/v10"), Some(2));
+        assert_eq!(meets(&router, &ids, "https://www.x.com/docsy"), Some(0));
+        assert_eq!(meets(&router, &ids, "https://api.x.com/docs"), Some(3));
+    }
+
+    #[test]
+    fn equal_routes_of_different_connections_are_ambiguous() {
+        let (router, ids) = router(&[
+            r#""api_url": "api.x.com""#,
+            r#""api_url": ["api.x.com", "api.x.com"]"#,
+        ]);
+        let expected = Decision::Forward(Why::Ambiguous(ids));
+        assert_eq!(decide(&router, "https://api.x.com/"), expected);
+        let (router, ids) = self::router(&[r#""api_url": ["api.x.com", "api.x.com"]"#]);
+        assert_eq!(meets(&router, &ids, "https://api.x.com/"), Some(0));
+    }
+
+    #[test]
+    fn oauth_endpoints_pass() {
+        let (router, ids) = router(&[r#""auth_type": "oauth2", "api_url": "x.com",
+            "oauth": {"token_url": "https://x.com/oauth/token"}"#]);
+        let endpoint = Decision::Forward(Why::OauthEndpoint(ids[0]));
+        assert_eq!(decide(&router, "https://x.com/oauth/token?x"), endpoint);
+        assert_eq!(decide(&router, "https://x.com/oauth/%74oken/"), endpoint);
+        assert_eq!(meets(&router, &ids, "https://x.com/oauth/tokens"), Some(0));
+        assert_eq!(
+            decide(&router, "https://x.com/a/..%2foauth/token"),
+            Decision::RefusePath
+        );
+    }
+
+    #[test]
+    fn paths_with_two_readings_are_refused_where_it_matters() {
+        let (router, ids) = router(&[r#""api_url": "https://x.com/v1""#]);
+        for url in [
+            "https://x.com/v1/%2e%2e%2fadmin",
+            "https://x.com/v1/..%5cadmin",
+            "https://x.com/v1//../admin",
+            "https://x.com/v1/..;/admin",
+            "https://x.com//v1/a",
+            "https://x.com/../v1",
+        ] {
+            assert_eq!(decide(&router, url), Decision::RefusePath, "{url}");
+        }
+        // Both readings lie below the prefix: GitLab's clients write project names so.
+        assert_eq!(
+            meets(&router, &ids, "https://x.com/v1/group%2fproject"),
+            Some(0)
+        );
+        let (router, ids) = self::router(&[r#""api_url": "x.com""#]);
+        assert_eq!(meets(&router, &ids, "https://x.com/a/..%2f..%2f"), Some(0));
+    }
+
+    #[test]
+    fn what_no_route_claims_is_left_alone() {
+        let (router, _) = router(&[r#""api_url": "https://api.x.com:8443/v1""#]);
+        let claims = |text: &str| router.claims(&Authority::parse(text.as_bytes(), None).unwrap());
+        assert!(claims("api.x.com:8443"));
+        assert!(!claims("api.x.com:443"));
+        assert!(!claims("localhost:8443"));
+    }
+}

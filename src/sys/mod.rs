@@ -1,0 +1,9 @@
+//! What std cannot do, asked of the operating system: the only module with `unsafe`.
+#![expect(
+    unsafe_code,
+    reason = "signals, poll(2) and process attributes have no safe interface in std"
+)]
+
+pub(crate) mod poll;
+pub(crate) mod process;
+pub(crate) mod signal;

@@ -1,0 +1,196 @@
+//! Processes: what a child inherits, how it ended, and what others may see of this one.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// What became of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It ended with this exit code.
+    Exited(i32),
+    /// This signal ended it.
+    Killed(i32),
+    /// This signal stopped it.
+    Stopped(i32),
+    /// It goes on after a stop.
+    Continued,
+}
+
+/// Limits of this process as it was started; the child gets them back.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Open files: raised for ourselves, since each connection takes two.
+    files: libc::rlimit,
+    /// Core files: none of ours.
+    core: libc::rlimit,
+}
+
+/// Keeps this process's memory and environment from other processes of the same user: no ptrace, no `/proc/PID/mem`, `environ`
+/// or `fd`, no core file. Also raises the limit of open files to what is allowed. Returns the limits as they were.
+///
+/// # Errors
+/// When a limit can't be read or the process can't be made undumpable.
+pub(crate) fn harden() -> io::Result<Limits> {
+    #[cfg(target_os = "linux")]
+    // SAFETY: PR_SET_DUMPABLE takes one number.
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let limits = Limits {
+        files: limit(libc::RLIMIT_NOFILE)?,
+        core: limit(libc::RLIMIT_CORE)?,
+    };
+    set_limit(
+        libc::RLIMIT_CORE,
+        libc::rlimit {
+            rlim_cur: 0,
+            ..limits.core
+        },
+    )?;
+    // Not being able to raise it is no reason to stop: the limit is then met by refusing connections.
+    let _ = set_limit(
+        libc::RLIMIT_NOFILE,
+        libc::rlimit {
+            rlim_cur: limits.files.rlim_max,
+            ..limits.files
+        },
+    );
+    Ok(limits)
+}
+
+/// The type of a resource's number, which differs between C libraries.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+type Resource = libc::__rlimit_resource_t;
+/// The type of a resource's number, which differs between C libraries.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+type Resource = libc::c_int;
+
+/// getrlimit(2).
+fn limit(resource: Resource) -> io::Result<libc::rlimit> {
+    let mut limit = MaybeUninit::<libc::rlimit>::zeroed();
+    // SAFETY: writes one rlimit to memory of ours.
+    if unsafe { libc::getrlimit(resource, limit.as_mut_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has filled it, and all-zero is valid besides.
+    Ok(unsafe { limit.assume_init() })
+}
+
+/// setrlimit(2). Async-signal-safe, so it may run between fork and exec.
+fn set_limit(resource: Resource, limit: libc::rlimit) -> io::Result<()> {
+    // SAFETY: reads one rlimit of ours.
+    if unsafe { libc::setrlimit(resource, &raw const limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Has the child, between fork and exec, take back the limits and ask for SIGTERM when its parent dies.
+///
+/// The parent's death is judged by the *thread* that forked (prctl(2)): spawn from the main thread.
+pub(crate) fn prepare_child(command: &mut Command, limits: Limits) {
+    let parent = own_pid();
+    let before_exec = move || {
+        set_limit(libc::RLIMIT_NOFILE, limits.files)?;
+        set_limit(libc::RLIMIT_CORE, limits.core)?;
+        #[cfg(target_os = "linux")]
+        // SAFETY: PR_SET_PDEATHSIG takes one number.
+        if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // The parent may have died before the request was made; then nobody would ever tell.
+        // SAFETY: takes nothing, cannot fail.
+        if unsafe { libc::getppid() } != parent {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls only: no allocation, no lock.
+    unsafe { command.pre_exec(before_exec) };
+}
+
+/// This process's number.
+pub(crate) fn own_pid() -> i32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// Sends a signal. A process that is gone is no error worth telling.
+pub(crate) fn send(pid: i32, signal: i32) {
+    // SAFETY: two plain numbers.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// What has become of the child since the last call, if anything. Never waits.
+///
+/// # Errors
+/// When `pid` is no child of this process.
+pub(crate) fn change_of(pid: i32) -> io::Result<Option<Change>> {
+    let found = wait_pid(pid, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED)?;
+    Ok(found.and_then(|(_, status)| change(status)))
+}
+
+/// Reaps a child that has ended, without waiting.
+///
+/// # Errors
+/// When there is no child.
+pub(crate) fn reap_now() -> io::Result<Option<(i32, Option<Change>)>> {
+    Ok(wait_pid(-1, libc::WNOHANG)?.map(|(pid, status)| (pid, change(status))))
+}
+
+/// waitpid(2), again when a signal comes between.
+fn wait_pid(pid: i32, flags: i32) -> io::Result<Option<(i32, i32)>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: writes one int of ours.
+        let found = unsafe { libc::waitpid(pid, &raw mut status, flags) };
+        match found {
+            0 => return Ok(None),
+            1.. => return Ok(Some((found, status))),
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// A status of waitpid(2) in words.
+fn change(status: i32) -> Option<Change> {
+    if libc::WIFEXITED(status) {
+        Some(Change::Exited(libc::WEXITSTATUS(status)))
+    } else if libc::WIFSIGNALED(status) {
+        Some(Change::Killed(libc::WTERMSIG(status)))
+    } else if libc::WIFSTOPPED(status) {
+        Some(Change::Stopped(libc::WSTOPSIG(status)))
+    } else if libc::WIFCONTINUED(status) {
+        Some(Change::Continued)
+    } else {
+        None
+    }
+}
+
+/// Makes a second process of this one: `None` in the new one, its number in the old one.
+///
+/// Only for a process that still has one thread.
+///
+/// # Errors
+/// Those of fork(2).
+pub(crate) fn fork() -> io::Result<Option<i32>> {
+    // SAFETY: called before any thread is started, so the new process has all that the old one had.
+    match unsafe { libc::fork() } {
+        0 => Ok(None),
+        pid @ 1.. => Ok(Some(pid)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The effective user of this process.
+pub(crate) fn user() -> u32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::geteuid() }
+}

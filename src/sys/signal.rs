@@ -1,0 +1,151 @@
+//! Signals as a stream of values: a handler notes each one in a pipe, a thread reads them in order.
+//!
+//! Handlers, not `SIG_IGN`: an ignored signal stays ignored in the child after exec, a handled one is reset to its default.
+
+use std::io;
+use std::io::PipeReader;
+use std::io::Read;
+use std::mem::MaybeUninit;
+use std::os::fd::IntoRawFd;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering;
+
+/// Where the handler writes; negative until [`Signals::catch`] has run.
+static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// Bytes of one note in the pipe: the signal's number and its sender, both native-endian. Below `PIPE_BUF`, so writes are whole.
+const NOTE: usize = 8;
+
+/// One signal that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    /// Its number.
+    pub(crate) number: i32,
+    /// The process that sent it; `None` when the kernel did (a key at the terminal, a hang-up, a child that ended).
+    pub(crate) sender: Option<i32>,
+}
+
+/// The signals caught from here on.
+pub(crate) struct Signals(PipeReader);
+
+impl Signals {
+    /// Catches the given signals, but for those that this process was told to ignore (nohup, a shell's background job): the
+    /// child shall inherit that. SIGCHLD is caught in any case.
+    ///
+    /// # Errors
+    /// When the pipe can't be made or a handler can't be set.
+    pub(crate) fn catch(numbers: &[i32]) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let writer = writer.into_raw_fd();
+        // SAFETY: fcntl on a descriptor that this function has just made.
+        if unsafe { libc::fcntl(writer, libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        PIPE.store(writer, Ordering::Release);
+        for &number in numbers {
+            if number == libc::SIGCHLD || !is_ignored(number)? {
+                set_handler(number)?;
+            }
+        }
+        Ok(Self(reader))
+    }
+
+    /// The next signal; waits for it.
+    ///
+    /// # Errors
+    /// Those of reading the pipe, which has no reason to fail.
+    pub(crate) fn next(&mut self) -> io::Result<Arrived> {
+        let mut note = [0; NOTE];
+        self.0.read_exact(&mut note)?;
+        let [a, b, c, d, e, f, g, h] = note;
+        let sender = i32::from_ne_bytes([e, f, g, h]);
+        Ok(Arrived {
+            number: i32::from_ne_bytes([a, b, c, d]),
+            sender: (sender > 0).then_some(sender),
+        })
+    }
+}
+
+/// Whether the signal's disposition is to be ignored.
+fn is_ignored(number: i32) -> io::Result<bool> {
+    let mut old = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null new action only asks for the old one, written to a sigaction of ours.
+    if unsafe { libc::sigaction(number, std::ptr::null(), old.as_mut_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: sigaction succeeded and zeroed memory is a valid sigaction besides.
+    Ok(unsafe { old.assume_init() }.sa_sigaction == libc::SIG_IGN)
+}
+
+/// Points the signal at [`note`].
+fn set_handler(number: i32) -> io::Result<()> {
+    let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = note;
+    set_action(
+        number,
+        handler as libc::sighandler_t,
+        libc::SA_SIGINFO | libc::SA_RESTART,
+    )
+}
+
+/// sigaction(2) with an empty mask.
+fn set_action(number: i32, action: libc::sighandler_t, flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: all-zero is a valid sigaction: default action, empty mask, no flags.
+    let mut new: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    new.sa_sigaction = action;
+    new.sa_flags = flags;
+    // SAFETY: `new` is a whole sigaction; the old one isn't asked for.
+    if unsafe { libc::sigaction(number, &raw const new, std::ptr::null_mut()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Stops this process as the terminal's suspend key would, and returns when it is continued. Does nothing in an orphaned process
+/// group, where nobody could continue it (POSIX, 2.4.3).
+///
+/// # Errors
+/// Those of sigaction(2).
+pub(crate) fn stop_self() -> io::Result<()> {
+    set_action(libc::SIGTSTP, libc::SIG_DFL, 0)?;
+    // SAFETY: raise takes a plain number.
+    unsafe { libc::raise(libc::SIGTSTP) };
+    set_handler(libc::SIGTSTP)
+}
+
+/// The handler: notes the signal in the pipe. Only async-signal-safe calls, and errno as it was.
+extern "C" fn note(number: i32, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+    // SAFETY: errno's address is valid for the thread's life.
+    let errno = unsafe { &mut *errno_address() };
+    let saved = *errno;
+    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t.
+    let info = unsafe { &*info };
+    let mut sender = 0;
+    // A code above zero is the kernel's own (SI_KERNEL, CLD_EXITED): there is no sender to name.
+    if info.si_code <= 0 {
+        // SAFETY: for signals sent by a process the field is filled in.
+        sender = unsafe { info.si_pid() };
+        if sender == 0 {
+            sender = i32::MAX; // from outside this pid namespace: a sender without a number here
+        }
+    }
+    let [a, b, c, d] = number.to_ne_bytes();
+    let [e, f, g, h] = sender.to_ne_bytes();
+    let bytes = [a, b, c, d, e, f, g, h];
+    // SAFETY: writes NOTE bytes of a local array; a full pipe loses the note, which then has 8,191 before it.
+    unsafe { libc::write(PIPE.load(Ordering::Acquire), bytes.as_ptr().cast(), NOTE) };
+    *errno = saved;
+}
+
+/// The thread's errno.
+fn errno_address() -> *mut i32 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: takes nothing, cannot fail.
+    unsafe {
+        libc::__errno_location()
+    }
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: takes nothing, cannot fail.
+    unsafe {
+        libc::__error()
+    }
+}

@@ -1,0 +1,101 @@
+//! The certificates that programs of this machine trust, as files of PEM: what the child's bundle begins with.
+
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::encoding;
+use crate::environment::Environment;
+use crate::files;
+
+/// Where systems keep their bundle: Debian and Alpine, Fedora, openSUSE, RHEL, Alpine and BSD and macOS, FreeBSD, Solaris.
+const SYSTEM_BUNDLES: [&str; 7] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/share/certs/ca-root-nss.crt",
+    "/etc/certs/ca-certificates.crt",
+];
+
+/// Bytes of a bundle, at the most.
+const MAX_BUNDLE: u64 = 16 * 1024 * 1024;
+
+/// The file that the parent's programs trust: its SSL_CERT_FILE, else the system's; `None` where there is neither.
+pub(crate) fn trusted_file(parent: &Environment) -> Option<PathBuf> {
+    let chosen = parent
+        .get("SSL_CERT_FILE")
+        .map(PathBuf::from)
+        .filter(|path| has_pem(path));
+    let system = || {
+        SYSTEM_BUNDLES
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.exists())
+    };
+    chosen.or_else(system)
+}
+
+/// Reads a PEM file of certificates.
+///
+/// # Errors
+/// When it can't be read or has none.
+pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = files::read(path, MAX_BUNDLE)?;
+    let marker = b"-----BEGIN CERTIFICATE-----";
+    if !bytes.windows(marker.len()).any(|window| window == marker) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "there is no certificate in it",
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Whether the file can be read and has certificates.
+fn has_pem(path: &Path) -> bool {
+    read_pem(path).is_ok()
+}
+
+/// The child's bundle: what the parent's programs trust, then our root.
+pub(crate) fn for_child(parent: &Environment, root_pem: &str) -> Vec<u8> {
+    let base = trusted_file(parent).and_then(|path| read_pem(&path).ok());
+    joined(base.unwrap_or_else(mozilla), root_pem)
+}
+
+/// Our root behind other certificates.
+pub(crate) fn joined(mut base: Vec<u8>, root_pem: &str) -> Vec<u8> {
+    if !base.is_empty() && !base.ends_with(b"\n") {
+        base.push(b'\n');
+    }
+    base.extend_from_slice(root_pem.as_bytes());
+    base
+}
+
+/// Mozilla's roots, compiled in, as PEM.
+fn mozilla() -> Vec<u8> {
+    webpki_root_certs::TLS_SERVER_ROOT_CERTS
+        .iter()
+        .flat_map(|certificate| encoding::pem("CERTIFICATE", certificate).into_bytes())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_names_no_bundle_is_passed_over() {
+        let parent: Environment = [("SSL_CERT_FILE", "/nonexistent")].into_iter().collect();
+        assert_eq!(trusted_file(&parent), trusted_file(&Environment::default()));
+    }
+
+    #[test]
+    fn the_root_begins_on_a_line_of_its_own() {
+        assert_eq!(joined(b"a".to_vec(), "b"), b"a\nb");
+        assert_eq!(joined(b"a\n".to_vec(), "b"), b"a\nb");
+        assert_eq!(joined(Vec::new(), "b"), b"b");
+        assert!(mozilla().starts_with(b"-----BEGIN CERTIFICATE-----\n"));
+    }
+}

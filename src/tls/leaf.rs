@@ -1,0 +1,126 @@
+//! The server side of intercepted connections: one TLS configuration a host, with a leaf for just that host.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::server::ClientHello;
+use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
+use rustls::sign::SigningKey;
+
+use super::root::Root;
+use crate::clock;
+use crate::url::Host;
+
+/// Hosts that have a configuration, at the most. Patterns could make a child ask for any number.
+const MAX_HOSTS: usize = 1024;
+
+/// A leaf that ends sooner than this is made anew.
+const RENEW: Duration = Duration::from_secs(60 * 60);
+
+/// Why there is no configuration for a host.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Configurations by host.
+pub(crate) struct LeafCache {
+    /// Makes the leaves.
+    root: Root,
+    /// Their key.
+    key: Arc<dyn SigningKey>,
+    /// What signs and encrypts.
+    crypto: Arc<CryptoProvider>,
+    /// Configurations, and when they are to be made anew.
+    made: Mutex<HashMap<Host, (Arc<ServerConfig>, SystemTime)>>,
+}
+
+impl LeafCache {
+    /// A cache of leaves below this root.
+    ///
+    /// # Errors
+    /// When the root's leaf key can't be used, which it always can.
+    pub(crate) fn new(root: Root, crypto: Arc<CryptoProvider>) -> Result<Self, Error> {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(root.leaf_key().to_vec()));
+        let key = rustls::crypto::ring::sign::any_ecdsa_type(&key)
+            .map_err(|error| Error(error.to_string()))?;
+        Ok(Self {
+            root,
+            key,
+            crypto,
+            made: Mutex::default(),
+        })
+    }
+
+    /// The configuration for connections to this host.
+    ///
+    /// # Errors
+    /// When no leaf can be made for it.
+    pub(crate) fn config(&self, host: &Host) -> Result<Arc<ServerConfig>, Error> {
+        let now = clock::now();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((config, renew)) = made.get(host)
+            && now < *renew
+        {
+            return Ok(Arc::clone(config));
+        }
+        if made.len() >= MAX_HOSTS {
+            made.clear();
+        }
+        let (config, ends) = self.make(host, now)?;
+        made.insert(host.clone(), (Arc::clone(&config), ends - RENEW));
+        Ok(config)
+    }
+
+    /// Makes a leaf and a configuration around it: TLS 1.2 and 1.3, HTTP/1.1 only, no early data, no client certificates.
+    fn make(&self, host: &Host, now: SystemTime) -> Result<(Arc<ServerConfig>, SystemTime), Error> {
+        let failed =
+            |error: &dyn fmt::Display| Error(format!("no certificate for {host}: {error}"));
+        let (leaf, ends) = self.root.leaf(host, now).map_err(|error| failed(&error))?;
+        let resolver = OneHost {
+            host: host.clone(),
+            key: Arc::new(CertifiedKey::new(vec![leaf], Arc::clone(&self.key))),
+        };
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.crypto))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(&error))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.ignore_client_order = true;
+        Ok((Arc::new(config), ends))
+    }
+}
+
+/// Serves one host's leaf, and refuses a client that asks for another name (SNI, RFC 6066 section 3). Clients that ask for none
+/// get it too: the CONNECT has named the host.
+#[derive(Debug)]
+struct OneHost {
+    /// The host of the CONNECT.
+    host: Host,
+    /// Leaf and key.
+    key: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for OneHost {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let is_other = hello
+            .server_name()
+            .is_some_and(|name| Host::parse(name.as_bytes()).as_ref() != Ok(&self.host));
+        (!is_other).then(|| Arc::clone(&self.key))
+    }
+}

@@ -1,0 +1,86 @@
+//! What origins are verified against. There is no switch that turns it off.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use rustls::ClientConfig;
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::bundle;
+
+/// Which roots an origin's certificate may lead to.
+pub(crate) struct Trust {
+    /// The bundle of the parent's programs, where it counts.
+    bundle: Option<PathBuf>,
+    /// Roots that the person named.
+    extra: Vec<CertificateDer<'static>>,
+    /// What verifies and encrypts.
+    crypto: Arc<CryptoProvider>,
+    /// Made when first needed: reading a system's bundle takes longer than starting the child.
+    config: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Trust {
+    /// Mozilla's roots, those in the file `bundle`, and `extra` ones.
+    pub(crate) fn new(
+        bundle: Option<PathBuf>,
+        extra: Vec<CertificateDer<'static>>,
+        crypto: Arc<CryptoProvider>,
+    ) -> Self {
+        Self {
+            bundle,
+            extra,
+            crypto,
+            config: OnceLock::new(),
+        }
+    }
+
+    /// The configuration of connections to origins: TLS 1.2 and 1.3, HTTP/1.1 only, no early data, no client certificate, no
+    /// key log whatever SSLKEYLOGFILE says.
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(self.config.get_or_init(|| Arc::new(self.make())))
+    }
+
+    /// Reads the roots. A certificate that can't be used is passed over, as every TLS library does with a bundle.
+    fn make(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        if let Some(pem) = self
+            .bundle
+            .as_ref()
+            .and_then(|path| bundle::read_pem(path).ok())
+        {
+            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+        }
+        roots.add_parsable_certificates(self.extra.iter().cloned());
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.crypto))
+            .with_safe_default_protocol_versions()
+            .expect("ring has suites for TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config
+    }
+}
+
+/// Reads the certificates of a PEM file that the person named.
+///
+/// # Errors
+/// Why it can't be used; all of it must be good.
+pub(crate) fn read_roots(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = bundle::read_pem(path).map_err(|error| error.to_string())?;
+    let mut store = RootCertStore::empty();
+    let mut roots = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        store
+            .add(certificate.clone())
+            .map_err(|error| error.to_string())?;
+        roots.push(certificate);
+    }
+    Ok(roots)
+}

@@ -1,0 +1,466 @@
+//! Making a connection: resolve, connect to the first address that answers, go through an upstream proxy, verify TLS.
+
+use std::io;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::net::ToSocketAddrs;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
+
+use super::Error;
+use super::Kind;
+use super::via::ProxySettings;
+use super::via::Via;
+use crate::http1::head::HeadScanner;
+use crate::http1::head::MAX_RESPONSE_HEAD;
+use crate::http1::head::ResponseHead;
+use crate::tls::trust::Trust;
+use crate::url::Authority;
+use crate::url::Host;
+use crate::url::Scheme;
+use crate::wire::Wire;
+
+/// How long resolving and connecting may take together, over all addresses.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// How long the TLS handshake may take, and the answer of an upstream proxy.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// How long an address has before the next is tried beside it (RFC 8305 section 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Names being resolved at once, at the most: a resolver that hangs holds a thread each.
+const MAX_RESOLVING: usize = 256;
+
+/// `--connect-to HOST:PORT:ADDR:PORT`, as curl has it: empty parts match, or keep, anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectTo {
+    /// The host that is asked for.
+    from_host: Option<Host>,
+    /// The port that is asked for.
+    from_port: Option<u16>,
+    /// The host to connect to instead.
+    to_host: Option<Host>,
+    /// The port to connect to instead.
+    to_port: Option<u16>,
+}
+
+impl ConnectTo {
+    /// A rule for one authority.
+    pub(crate) fn new(from: Authority, to: SocketAddr) -> Option<Self> {
+        let address = match to.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        Some(Self {
+            from_host: Some(from.host),
+            from_port: Some(from.port),
+            to_host: Some(Host::parse(address.as_bytes()).ok()?),
+            to_port: Some(to.port()),
+        })
+    }
+
+    /// Reads the option's value; `None` when it isn't of that form.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (from_host, rest) = split_host(text)?;
+        let (from_port, rest) = rest.split_once(':')?;
+        let (to_host, to_port) = split_host(rest)?;
+        let port = |text: &str| match text {
+            "" => Some(None),
+            text => Authority::parse(format!("x:{text}").as_bytes(), None)
+                .ok()
+                .map(|a| Some(a.port)),
+        };
+        let host = |text: &str| match text {
+            "" => Some(None),
+            text => Host::parse(text.as_bytes()).ok().map(Some),
+        };
+        Some(Self {
+            from_host: host(from_host)?,
+            from_port: port(from_port)?,
+            to_host: host(to_host)?,
+            to_port: port(to_port)?,
+        })
+    }
+
+    /// Where a connection for `authority` goes, if the rule is for it.
+    fn apply(&self, authority: &Authority) -> Option<Authority> {
+        let applies = self
+            .from_host
+            .as_ref()
+            .is_none_or(|host| *host == authority.host)
+            && self.from_port.is_none_or(|port| port == authority.port);
+        applies.then(|| Authority {
+            host: self.to_host.as_ref().unwrap_or(&authority.host).clone(),
+            port: self.to_port.unwrap_or(authority.port),
+        })
+    }
+}
+
+/// The text before a colon, brackets kept whole, and the text behind it.
+fn split_host(text: &str) -> Option<(&str, &str)> {
+    let start = if text.starts_with('[') {
+        text.find(']')?
+    } else {
+        0
+    };
+    let colon = start + text.get(start..)?.find(':')?;
+    Some((text.get(..colon)?, text.get(colon + 1..)?))
+}
+
+/// A connection whose peer was verified for an authority. Only [`Dialer::secure`] makes one.
+pub(crate) struct SecureStream {
+    /// The connection.
+    wire: Wire,
+    /// What it was verified for: the host and port that the request is for.
+    authority: Authority,
+}
+
+impl SecureStream {
+    /// The connection.
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+
+    /// What it was verified for.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+}
+
+/// Makes connections.
+pub(crate) struct Dialer {
+    /// Where some authorities are to be found.
+    connect_to: Vec<ConnectTo>,
+    /// Upstream proxies.
+    proxies: ProxySettings,
+    /// What origins are verified against.
+    trust: Trust,
+    /// Our own listener, which no connection may lead to.
+    own: SocketAddr,
+}
+
+impl Dialer {
+    /// A dialer that never connects to `own`.
+    pub(crate) fn new(
+        connect_to: Vec<ConnectTo>,
+        proxies: ProxySettings,
+        trust: Trust,
+        own: SocketAddr,
+    ) -> Self {
+        Self {
+            connect_to,
+            proxies,
+            trust,
+            own,
+        }
+    }
+
+    /// A connection to the authority with TLS that was verified for its host.
+    ///
+    /// # Errors
+    /// What could not be reached or verified. Nothing was sent then but the handshake.
+    pub(crate) fn secure(&self, authority: &Authority) -> Result<SecureStream, Error> {
+        let host = authority.host.as_str();
+        let wire = self.tunnel(Scheme::Https, authority)?;
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
+        let tls = ClientConnection::new(self.trust.config(), name)
+            .map_err(|error| Error::new(Kind::TlsProtocol, format!("TLS can't start: {error}")))?;
+        let mut wire = wire.connect_tls(tls);
+        wire.handshake(Instant::now() + HANDSHAKE_TIME)
+            .map_err(|error| Error::of_tls(host, &error))?;
+        Ok(SecureStream {
+            wire,
+            authority: authority.clone(),
+        })
+    }
+
+    /// A connection to the authority, through the upstream proxy's CONNECT where there is one.
+    ///
+    /// # Errors
+    /// What could not be reached.
+    pub(crate) fn tunnel(&self, scheme: Scheme, authority: &Authority) -> Result<Wire, Error> {
+        let target = self.target(authority);
+        match self.proxies.for_authority(scheme, authority) {
+            None => self.connect(&target),
+            Some(via) => {
+                let mut wire = self.connect(&via.authority)?;
+                connect_through(&mut wire, via, &target)?;
+                Ok(wire)
+            }
+        }
+    }
+
+    /// A connection for plain http requests to the authority, and the upstream proxy that it leads to, if any: requests on it
+    /// then have a target in absolute form.
+    ///
+    /// # Errors
+    /// What could not be reached.
+    pub(crate) fn plain(&self, authority: &Authority) -> Result<(Wire, Option<&Via>), Error> {
+        let via = self.proxies.for_authority(Scheme::Http, authority);
+        let wire = match via {
+            None => self.connect(&self.target(authority))?,
+            Some(via) => self.connect(&via.authority)?,
+        };
+        Ok((wire, via))
+    }
+
+    /// Where connections for the authority go.
+    fn target(&self, authority: &Authority) -> Authority {
+        let rule = self
+            .connect_to
+            .iter()
+            .find_map(|rule| rule.apply(authority));
+        rule.unwrap_or_else(|| authority.clone())
+    }
+
+    /// Resolves and connects.
+    fn connect(&self, target: &Authority) -> Result<Wire, Error> {
+        let deadline = Instant::now() + CONNECT_TIME;
+        let addresses = resolve(target, deadline)?;
+        if addresses.iter().any(|address| self.is_own(*address)) {
+            let text = format!("{target} is this proxy itself");
+            return Err(Error::new(Kind::Loop, text));
+        }
+        let what = target.to_string();
+        let socket = connect_first(&addresses, deadline)
+            .map_err(|error| Error::of_connect(&what, &error))?;
+        Wire::plain(socket).map_err(|error| Error::of_connect(&what, &error))
+    }
+
+    /// Whether the address is where we listen: the port, on an address of this machine that reaches it.
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        address.port() == self.own.port()
+            && (ip == self.own.ip() || ip.is_unspecified() || ip.is_loopback())
+    }
+}
+
+/// The addresses of an authority, families interleaved (RFC 8305 section 4). Names are resolved on a thread of their own, since
+/// the system's resolver has no deadline.
+fn resolve(target: &Authority, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
+    /// Lookups under way.
+    static RESOLVING: AtomicUsize = AtomicUsize::new(0);
+
+    if let Some(ip) = target.host.ip() {
+        return Ok(vec![SocketAddr::new(ip, target.port)]);
+    }
+    let failed = |kind, why: &str| Error::new(kind, format!("{}: {why}", target.host));
+    if RESOLVING.fetch_add(1, Ordering::Relaxed) >= MAX_RESOLVING {
+        RESOLVING.fetch_sub(1, Ordering::Relaxed);
+        return Err(failed(
+            Kind::DnsTimeout,
+            "too many names are being resolved",
+        ));
+    }
+    let (sender, receiver) = mpsc::channel();
+    let query = (target.host.as_str().to_owned(), target.port);
+    let lookup = move || {
+        let found = query.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        RESOLVING.fetch_sub(1, Ordering::Relaxed);
+        // Nobody listens any more when it took too long.
+        let _ = sender.send(found);
+    };
+    if thread::Builder::new()
+        .name("resolve".into())
+        .spawn(lookup)
+        .is_err()
+    {
+        RESOLVING.fetch_sub(1, Ordering::Relaxed);
+        return Err(failed(Kind::DnsError, "no thread to resolve it"));
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    match receiver.recv_timeout(left) {
+        Ok(Ok(found)) if !found.is_empty() => Ok(interleaved(found)),
+        Ok(Ok(_)) => Err(failed(Kind::DnsError, "the name has no address")),
+        Ok(Err(error)) => Err(failed(
+            Kind::DnsError,
+            &format!("cannot be resolved: {error}"),
+        )),
+        Err(_) => Err(failed(Kind::DnsTimeout, "resolving it took too long")),
+    }
+}
+
+/// The addresses with their families taking turns, in the resolver's order otherwise.
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut one, mut other): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_is_v6);
+    one.reverse();
+    other.reverse();
+    let mut mixed = Vec::new();
+    while !one.is_empty() || !other.is_empty() {
+        mixed.extend(one.pop());
+        mixed.extend(other.pop());
+    }
+    mixed
+}
+
+/// Connects to the first address that answers, starting a further one whenever the last has failed or had its time.
+fn connect_first(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+    let left = || {
+        deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1))
+    };
+    if let [only] = addresses {
+        return TcpStream::connect_timeout(only, left());
+    }
+    let (sender, receiver) = mpsc::channel();
+    let mut pending = 0;
+    let mut queue = addresses.iter().copied();
+    let mut failure = io::Error::from(io::ErrorKind::TimedOut);
+    loop {
+        let started = queue.next().map(|address| {
+            let sender = sender.clone();
+            let time = left();
+            let attempt = move || {
+                // The winner may be known already; then this one is closed.
+                let _ = sender.send(TcpStream::connect_timeout(&address, time));
+            };
+            thread::Builder::new().name("connect".into()).spawn(attempt)
+        });
+        let is_last = started.is_none();
+        match started {
+            Some(Ok(_)) => pending += 1,
+            Some(Err(error)) => failure = error,
+            None if pending == 0 => return Err(failure),
+            None => {}
+        }
+        let wait = if is_last {
+            left()
+        } else {
+            ATTEMPT_DELAY.min(left())
+        };
+        match receiver.recv_timeout(wait) {
+            Ok(Ok(socket)) => return Ok(socket),
+            Ok(Err(error)) => {
+                pending -= 1;
+                failure = error;
+            }
+            Err(_) if Instant::now() >= deadline => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Asks an upstream proxy for a tunnel (RFC 9110 section 9.3.6).
+fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(), Error> {
+    let proxy = &via.authority;
+    let failed = |why: &str| Error::new(Kind::Via, format!("the upstream proxy {proxy} {why}"));
+    let deadline = Instant::now() + HANDSHAKE_TIME;
+    let out = wire.output();
+    out.extend_from_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
+    if let Some(authorization) = &via.authorization {
+        crate::http1::head::write_field(out, b"Proxy-Authorization", authorization.expose());
+    }
+    out.extend_from_slice(b"\r\n");
+    wire.flush_all(deadline)
+        .map_err(|_| failed("ended the connection"))?;
+    let mut scanner = HeadScanner::default();
+    loop {
+        let found = scanner
+            .scan(wire.input(), MAX_RESPONSE_HEAD)
+            .map_err(|_| failed("does not answer in HTTP"))?;
+        if let Some(range) = found {
+            let head = wire.input().get(range.clone()).unwrap_or_default();
+            let head = ResponseHead::parse(head).map_err(|_| failed("does not answer in HTTP"))?;
+            wire.consume(range.end);
+            return match head.status {
+                200..=299 => Ok(()),
+                // A 1xx may come before the answer.
+                100..=199 => {
+                    scanner = HeadScanner::default();
+                    continue;
+                }
+                407 => Err(failed(
+                    "wants a user and a password (put them into its URL)",
+                )),
+                status => Err(failed(&format!(
+                    "answered {status} to the CONNECT for {target}"
+                ))),
+            };
+        }
+        if wire.end().is_some() {
+            return Err(failed("ended the connection"));
+        }
+        wire.wait_for_input(deadline)
+            .map_err(|_| failed("did not answer in time"))?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a rule sends an authority.
+    fn apply(rule: &str, authority: &str) -> Option<String> {
+        let authority = Authority::parse(authority.as_bytes(), None).unwrap();
+        ConnectTo::parse(rule)
+            .unwrap()
+            .apply(&authority)
+            .map(|found| found.to_string())
+    }
+
+    #[test]
+    fn connect_to_reads_as_curls_does() {
+        assert_eq!(
+            apply("a.com:443:127.0.0.1:8443", "a.com:443").as_deref(),
+            Some("127.0.0.1:8443")
+        );
+        assert_eq!(apply("a.com:443:127.0.0.1:8443", "a.com:80"), None);
+        assert_eq!(apply("::b.com:", "a.com:443").as_deref(), Some("b.com:443"));
+        assert_eq!(
+            apply("a.com::[::1]:", "a.com:5").as_deref(),
+            Some("[::1]:5")
+        );
+        assert_eq!(apply(":::1", "a.com:5").as_deref(), Some("a.com:1"));
+        for bad in [
+            "",
+            "a",
+            "a:1",
+            "a:1:b",
+            "a:x:b:1",
+            "a:1:b:70000",
+            "a b:1:c:1",
+            "[::1:1:b:1",
+        ] {
+            assert_eq!(ConnectTo::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let list = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"];
+        let mixed = interleaved(list.iter().map(|text| text.parse().unwrap()).collect());
+        let text: Vec<String> = mixed.iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]);
+    }
+
+    #[test]
+    fn an_address_that_refuses_gives_way_to_the_next() {
+        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = {
+            let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            closed.local_addr().unwrap()
+        };
+        let addresses = [refused, open.local_addr().unwrap()];
+        let deadline = Instant::now() + CONNECT_TIME;
+        let socket = connect_first(&addresses, deadline).unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), open.local_addr().unwrap());
+        let error = connect_first(&[refused, refused], deadline).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

@@ -1,0 +1,154 @@
+//! Reaching origins: addresses, upstream proxies, verified TLS, and connections kept for the next request.
+
+pub(crate) mod dial;
+pub(crate) mod pool;
+pub(crate) mod via;
+
+use std::fmt;
+use std::io;
+
+use rustls::CertificateError;
+
+use crate::wire;
+
+/// Why an origin was not reached. Each kind is one of RFC 9209's, section 2.3.
+#[derive(Debug)]
+pub(crate) struct Error {
+    /// Its kind.
+    pub(crate) kind: Kind,
+    /// What to tell: host names and reasons, nothing that was sent.
+    pub(crate) text: String,
+}
+
+/// The kinds of failure, in the words of RFC 9209.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The name has no address, or can't be resolved.
+    DnsError,
+    /// Resolving took too long.
+    DnsTimeout,
+    /// The origin refused the connection.
+    Refused,
+    /// It did not answer in time.
+    Timeout,
+    /// It can't be reached for another reason.
+    Unavailable,
+    /// It ended the connection while it was being set up.
+    Terminated,
+    /// Its certificate was not good.
+    Certificate,
+    /// It sent a TLS alert.
+    Alert,
+    /// It broke the TLS protocol, or speaks none.
+    TlsProtocol,
+    /// The connection would lead back to ourselves.
+    Loop,
+    /// The upstream proxy did not let us through.
+    Via,
+}
+
+impl Kind {
+    /// Its word in a Proxy-Status field.
+    pub(crate) fn token(self) -> &'static str {
+        match self {
+            Self::DnsError => "dns_error",
+            Self::DnsTimeout => "dns_timeout",
+            Self::Refused => "connection_refused",
+            Self::Timeout => "connection_timeout",
+            Self::Unavailable | Self::Via => "destination_unavailable",
+            Self::Terminated => "connection_terminated",
+            Self::Certificate => "tls_certificate_error",
+            Self::Alert => "tls_alert_received",
+            Self::TlsProtocol => "tls_protocol_error",
+            Self::Loop => "proxy_loop_detected",
+        }
+    }
+
+    /// Whether the failure is that of a time limit.
+    pub(crate) fn is_timeout(self) -> bool {
+        matches!(self, Self::Timeout | Self::DnsTimeout)
+    }
+}
+
+impl Error {
+    /// A failure of this kind.
+    pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+        }
+    }
+
+    /// What connecting to `what` failed with.
+    fn of_connect(what: &str, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                Self::new(Kind::Refused, format!("{what} refused the connection"))
+            }
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+                Self::new(Kind::Timeout, format!("{what} did not answer in time"))
+            }
+            _ => Self::new(
+                Kind::Unavailable,
+                format!("{what} can't be reached: {error}"),
+            ),
+        }
+    }
+
+    /// What the TLS handshake with `host` failed with.
+    fn of_tls(host: &str, error: &io::Error) -> Self {
+        match wire::tls_failure(error) {
+            Some(rustls::Error::InvalidCertificate(why)) => {
+                let why = certificate_failure(why);
+                Self::new(
+                    Kind::Certificate,
+                    format!("the certificate of {host} {why}"),
+                )
+            }
+            Some(rustls::Error::AlertReceived(alert)) => Self::new(
+                Kind::Alert,
+                format!("{host} ended the TLS handshake: {alert:?}"),
+            ),
+            Some(why) => Self::new(Kind::TlsProtocol, format!("TLS with {host} failed: {why}")),
+            None if error.kind() == io::ErrorKind::TimedOut => Self::new(
+                Kind::Timeout,
+                format!("the TLS handshake with {host} took too long"),
+            ),
+            None => Self::new(
+                Kind::Terminated,
+                format!("{host} ended the connection before TLS was set up"),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Which check a certificate did not pass, as the end of a sentence.
+fn certificate_failure(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired".into(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet (is this machine's clock right?)".into()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "is for another name".into()
+        }
+        CertificateError::UnknownIssuer => {
+            "leads to no trusted root (a private one can be given with --upstream-ca)".into()
+        }
+        CertificateError::Revoked => "is revoked".into(),
+        CertificateError::BadSignature => "has a bad signature".into(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is not for servers".into()
+        }
+        CertificateError::BadEncoding => "is malformed".into(),
+        // Self-signed end-entity certificates of CA type end here.
+        CertificateError::Other(other) => format!("was not accepted: {other}"),
+        other => format!("was not accepted: {other}"),
+    }
+}

@@ -1,0 +1,430 @@
+//! One side of a connection: a non-blocking socket, TLS on it or not, and what has been read and not yet used.
+//!
+//! A rustls connection encrypts and decrypts in one object that two threads can't share, so a thread drives both of its sides by
+//! itself: it waits with [`wait`] until one of them is ready, then receives and flushes without ever blocking. Nothing here knows
+//! HTTP.
+
+use std::io;
+use std::io::ErrorKind;
+use std::io::Read;
+use std::io::Write;
+use std::net::Shutdown;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustls::ClientConnection;
+use rustls::Connection;
+use rustls::ServerConnection;
+
+use crate::sys::poll;
+
+/// Bytes read from a socket at once, and about as many that wait to be used before reading pauses.
+const READ_SIZE: usize = 64 * 1024;
+
+/// How a peer's sending ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// As the protocol wants it: a close_notify, or on a plain connection the end of the stream.
+    Clean,
+    /// The stream ended without a close_notify: someone may have cut it (RFC 8446 section 6.1).
+    Cut,
+}
+
+/// One side of a connection.
+pub(crate) struct Wire {
+    /// The socket; non-blocking.
+    socket: TcpStream,
+    /// TLS on it.
+    tls: Option<Box<Connection>>,
+    /// What was received, decrypted. Used up to `used`.
+    input: Vec<u8>,
+    /// Bytes of `input` that are done with.
+    used: usize,
+    /// What is to be sent, before encryption. Sent up to `sent`.
+    output: Vec<u8>,
+    /// Bytes of `output` that are gone.
+    sent: usize,
+    /// How the peer's sending ended, once it has.
+    end: Option<End>,
+    /// Whether our sending has ended.
+    finished: bool,
+}
+
+impl Wire {
+    /// A plain connection.
+    ///
+    /// # Errors
+    /// When the socket can't be made non-blocking.
+    pub(crate) fn plain(socket: TcpStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        // Head and body leave together anyhow; what waits for an acknowledgement would wait 40 ms.
+        socket.set_nodelay(true)?;
+        Ok(Self {
+            socket,
+            tls: None,
+            input: Vec::new(),
+            used: 0,
+            output: Vec::new(),
+            sent: 0,
+            end: None,
+            finished: false,
+        })
+    }
+
+    /// The same connection with TLS begun on it, as the server. What was received already is the start of the handshake.
+    ///
+    /// # Errors
+    /// When those bytes aren't.
+    pub(crate) fn accept_tls(mut self, tls: ServerConnection) -> io::Result<Self> {
+        let mut tls = Connection::Server(tls);
+        let mut early = self.input.get(self.used..).unwrap_or_default();
+        while !early.is_empty() {
+            tls.read_tls(&mut early)?;
+            tls.process_new_packets().map_err(tls_error)?;
+        }
+        self.input.clear();
+        self.used = 0;
+        self.set_tls(tls);
+        self.drain_plaintext()?;
+        Ok(self)
+    }
+
+    /// The same connection with TLS begun on it, as the client.
+    pub(crate) fn connect_tls(mut self, tls: ClientConnection) -> Self {
+        self.set_tls(Connection::Client(tls));
+        self
+    }
+
+    /// Puts TLS on the connection. No limit on what rustls buffers: it is given more only when all is gone.
+    fn set_tls(&mut self, mut tls: Connection) {
+        tls.set_buffer_limit(None);
+        self.tls = Some(Box::new(tls));
+    }
+
+    /// Completes the handshake.
+    ///
+    /// # Errors
+    /// `TimedOut` at the deadline; `InvalidData` with a [`rustls::Error`] inside when TLS failed.
+    pub(crate) fn handshake(&mut self, deadline: Instant) -> io::Result<()> {
+        loop {
+            self.flush()?;
+            if !self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+                return Ok(());
+            }
+            if self.end.is_some() {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            self.wait_for_input(deadline)?;
+        }
+    }
+
+    /// Waits until something was received, or the peer has ended; sends what is to be sent meanwhile.
+    ///
+    /// # Errors
+    /// `TimedOut` at the deadline; those of receiving and sending.
+    pub(crate) fn wait_for_input(&mut self, deadline: Instant) -> io::Result<()> {
+        let before = self.input().len();
+        loop {
+            if self.receive()? || self.input().len() > before || self.end.is_some() {
+                return Ok(());
+            }
+            self.flush()?;
+            if Instant::now() >= deadline {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            let watch = poll::Watch {
+                fd: self.socket.as_fd(),
+                read: true,
+                write: self.wants_flush(),
+            };
+            poll::wait([watch], Some(deadline))?;
+        }
+    }
+
+    /// What was received and not used.
+    pub(crate) fn input(&self) -> &[u8] {
+        self.input.get(self.used..).unwrap_or_default()
+    }
+
+    /// Marks bytes of the input as used.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.used = (self.used + count).min(self.input.len());
+        if self.used == self.input.len() {
+            self.input.clear();
+            self.used = 0;
+        }
+    }
+
+    /// How the peer's sending ended, once all that came before has been received.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Takes the peer's sending as ended: the connection has failed.
+    pub(crate) fn cut(&mut self) {
+        self.end = self.end.or(Some(End::Cut));
+    }
+
+    /// Drops what is to be sent: nobody takes it any more.
+    pub(crate) fn discard_output(&mut self) {
+        self.output.clear();
+        self.sent = 0;
+    }
+
+    /// Whether there is room for more input.
+    pub(crate) fn has_room(&self) -> bool {
+        self.end.is_none() && self.input().len() < READ_SIZE
+    }
+
+    /// Receives what is there, without waiting. Tells whether anything changed: input, the end, or the state of TLS.
+    ///
+    /// # Errors
+    /// A reset connection; `InvalidData` when TLS failed.
+    pub(crate) fn receive(&mut self) -> io::Result<bool> {
+        if self.end.is_some() {
+            return Ok(false);
+        }
+        self.make_room();
+        if self.tls.is_some() {
+            self.receive_tls()
+        } else {
+            self.receive_plain()
+        }
+    }
+
+    /// Moves unused input to the front once half of the buffer is used up.
+    fn make_room(&mut self) {
+        if self.used > 0 && self.used >= self.input.len() / 2 {
+            self.input.drain(..self.used);
+            self.used = 0;
+        }
+    }
+
+    /// One read of a plain socket.
+    fn receive_plain(&mut self) -> io::Result<bool> {
+        let start = self.input.len();
+        self.input.resize(start + READ_SIZE, 0);
+        let space = self.input.get_mut(start..).unwrap_or_default();
+        let result = self.socket.read(space);
+        self.input
+            .truncate(start + result.as_ref().map_or(0, |count| *count));
+        match result {
+            Ok(0) => {
+                self.end = Some(End::Clean);
+                Ok(true)
+            }
+            Ok(_) => Ok(true),
+            Err(error) if is_retry(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads TLS records until the socket has no more, or enough is there.
+    fn receive_tls(&mut self) -> io::Result<bool> {
+        let mut changed = false;
+        while self.end.is_none() && self.input().len() < READ_SIZE {
+            let Some(tls) = &mut self.tls else { break };
+            match tls.read_tls(&mut self.socket) {
+                Ok(0) => {
+                    self.end = Some(End::Cut);
+                    changed = true;
+                }
+                Ok(_) => {
+                    changed = true;
+                    if let Err(error) = tls.process_new_packets() {
+                        // The peer shall hear why, if it still listens.
+                        let _ = tls.write_tls(&mut self.socket);
+                        return Err(tls_error(error));
+                    }
+                    self.drain_plaintext()?;
+                }
+                Err(error) if is_retry(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Moves everything that TLS has decrypted to the input, so that a socket without news means nothing to read.
+    fn drain_plaintext(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
+        let mut reader = tls.reader();
+        loop {
+            let start = self.input.len();
+            self.input.resize(start + 16 * 1024, 0);
+            let space = self.input.get_mut(start..).unwrap_or_default();
+            let result = reader.read(space);
+            self.input
+                .truncate(start + result.as_ref().map_or(0, |count| *count));
+            match result {
+                Ok(0) => {
+                    self.end = Some(End::Clean);
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The bytes to be sent, for more to be added. Nothing leaves before [`Wire::flush`].
+    pub(crate) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Sends what is to be sent, as far as the socket takes it. Tells whether anything left.
+    ///
+    /// # Errors
+    /// A reset connection.
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        let mut moved = false;
+        loop {
+            let result = match &mut self.tls {
+                Some(tls) => {
+                    if !tls.wants_write() {
+                        if tls.is_handshaking() || self.output.is_empty() {
+                            return Ok(moved);
+                        }
+                        tls.writer().write_all(&self.output)?;
+                        self.output.clear();
+                    }
+                    tls.write_tls(&mut self.socket)
+                }
+                None if self.output.is_empty() => return Ok(moved),
+                None => self
+                    .socket
+                    .write(self.output.get(self.sent..).unwrap_or_default()),
+            };
+            match result {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    moved = true;
+                    if self.tls.is_none() {
+                        self.sent += count;
+                        if self.sent == self.output.len() {
+                            self.output.clear();
+                            self.sent = 0;
+                        }
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_retry(&error) => return Ok(moved),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether something is still to be sent.
+    pub(crate) fn wants_flush(&self) -> bool {
+        match &self.tls {
+            Some(tls) => tls.wants_write() || (!self.output.is_empty() && !tls.is_handshaking()),
+            None => !self.output.is_empty(),
+        }
+    }
+
+    /// Sends everything; waits while the socket is full.
+    ///
+    /// # Errors
+    /// `TimedOut` at the deadline; a reset connection.
+    pub(crate) fn flush_all(&mut self, deadline: Instant) -> io::Result<()> {
+        loop {
+            self.flush()?;
+            if !self.wants_flush() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            let watch = poll::Watch {
+                fd: self.socket.as_fd(),
+                read: false,
+                write: true,
+            };
+            poll::wait([watch], Some(deadline))?;
+        }
+    }
+
+    /// Ends our sending, as the protocol wants it; the peer may go on. Only once everything is flushed.
+    ///
+    /// # Errors
+    /// A reset connection.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        if self.finished {
+            return Ok(());
+        }
+        self.finished = true;
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            self.flush()?;
+        }
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Ends our sending, then reads and drops what the peer still sends, for a short while: closing a socket with unread input
+    /// resets the connection, and the peer would lose our last answer (RFC 9112 section 9.6).
+    pub(crate) fn close_gracefully(mut self) {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        if self.flush_all(deadline).is_err() || self.finish().is_err() {
+            return;
+        }
+        let mut dropped = 0;
+        while self.end.is_none() && dropped < 4 * 1024 * 1024 {
+            dropped += self.input().len();
+            self.consume(self.input().len());
+            if self.wait_for_input(deadline).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that
+    /// is no data (a session ticket) is taken in.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        matches!(self.receive(), Ok(_) if self.input().is_empty() && self.end.is_none())
+    }
+}
+
+/// What to wait for on one side.
+#[derive(Clone, Copy)]
+pub(crate) struct Interest {
+    /// More input.
+    pub(crate) read: bool,
+    /// Room for output.
+    pub(crate) write: bool,
+}
+
+/// Waits until one of two sides is ready or the deadline has passed; tells which.
+///
+/// # Errors
+/// Those of poll(2).
+pub(crate) fn wait(
+    sides: [(&Wire, Interest); 2],
+    deadline: Option<Instant>,
+) -> io::Result<[bool; 2]> {
+    let watches = sides.map(|(wire, interest)| poll::Watch {
+        fd: wire.socket.as_fd(),
+        read: interest.read,
+        write: interest.write,
+    });
+    poll::wait(watches, deadline)
+}
+
+/// Whether the error only says "not now".
+fn is_retry(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+/// A TLS failure as an I/O error.
+fn tls_error(error: rustls::Error) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
+}
+
+/// The TLS failure inside an I/O error.
+pub(crate) fn tls_failure(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
