@@ -385,7 +385,7 @@ impl Wire {
     /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that
     /// is no data (a session ticket) is taken in.
     pub(crate) fn is_idle(&mut self) -> bool {
-        matches!(self.receive(), Ok(_) if self.input().is_empty() && self.end.is_none())
+        self.receive().is_ok() && self.input().is_empty() && self.end.is_none()
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn connect(
     let mut known = Vec::new();
     for (name, entry) in registry.iter() {
         match entry {
-            Ok(definition) => finder.from_environment(name, definition, &mut known)?,
+            Ok(definition) => finder.take_from_environment(name, definition, &mut known)?,
             Err(invalid) => {
                 if registry
                     .shadowed_variables(name)
@@ -110,7 +110,7 @@ impl Finder<'_> {
     }
 
     /// A connection whose credential is in the environment, if there is one; and what is to be masked in any case.
-    fn from_environment(
+    fn take_from_environment(
         &mut self,
         name: &str,
         definition: &Definition,

@@ -1,9 +1,4 @@
 //! The only place that prints. Every line goes out in one write, since the child writes to the same terminal.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where printing belongs"
-)]
 
 use std::io::Write;
 

@@ -179,6 +179,16 @@ impl Definition {
                 unknown.extend(unknown_fields(&format!("{name}."), inner, known));
             }
         }
+        let entries = fields.get("api_url").and_then(Value::as_array);
+        for (index, entry) in entries.into_iter().flatten().enumerate() {
+            if let Value::Object(entry) = entry {
+                unknown.extend(unknown_fields(
+                    &format!("api_url[{index}]."),
+                    entry,
+                    &API_URL,
+                ));
+            }
+        }
         Ok(Self {
             file: file.to_owned(),
             fields,

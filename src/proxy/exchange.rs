@@ -99,6 +99,24 @@ pub(crate) fn handle(
     after
 }
 
+/// A request for an https origin.
+struct Sending<'a> {
+    /// Its head.
+    outgoing: &'a Outgoing<'a>,
+    /// The route that it met.
+    found: Option<&'a Match>,
+    /// What its connection is kept under.
+    key: Key,
+}
+
+/// A head that is ready to be sent.
+enum Prepared {
+    /// With a credential.
+    Armed(Armed),
+    /// Without.
+    Unarmed(Vec<u8>),
+}
+
 /// A request under way.
 struct Exchange<'a> {
     /// Its head.
@@ -129,7 +147,22 @@ impl Exchange<'_> {
             upgrade: upgrade(self.head),
         };
         match destination.scheme {
-            Scheme::Https => self.over_tls(client, &destination, &outgoing, found.as_ref()),
+            Scheme::Https => {
+                let found = found.as_ref();
+                let identity = found.map(|found| found.connection().number());
+                let key = Key {
+                    authority: destination.authority.clone(),
+                    identity,
+                };
+                self.over_tls(
+                    client,
+                    &Sending {
+                        outgoing: &outgoing,
+                        found,
+                        key,
+                    },
+                )
+            }
             Scheme::Http => self.over_plain(client, &destination, &outgoing),
         }
     }
@@ -188,37 +221,42 @@ impl Exchange<'_> {
             })
     }
 
+    /// The head to send, with its credential if it gets one.
+    fn prepare(&self, sending: &Sending<'_>) -> Result<Prepared, Refusal> {
+        match sending.found {
+            Some(found) => self.arm(sending.outgoing, found).map(Prepared::Armed),
+            None => {
+                let mut head = Vec::with_capacity(1024);
+                sending.outgoing.unarmed(&[], &mut head);
+                Ok(Prepared::Unarmed(head))
+            }
+        }
+    }
+
     /// Sends the request over verified TLS: on an idle connection if there is one, and once more on a new one if that was dead.
-    fn over_tls(
-        &self,
-        client: &mut Wire,
-        destination: &Destination,
-        outgoing: &Outgoing<'_>,
-        found: Option<&Match>,
-    ) -> Result<Outcome, Stop> {
-        let identity = found.map(|found| found.connection().number());
-        let key = Key {
-            authority: destination.authority.clone(),
-            identity,
-        };
+    /// Nothing is asked of the origin before the credential is there.
+    fn over_tls(&self, client: &mut Wire, sending: &Sending<'_>) -> Result<Outcome, Stop> {
+        let outgoing = sending.outgoing;
+        let mut head = self.prepare(sending)?;
         let can_repeat = outgoing.framing.is_empty() && is_idempotent(&self.head.method);
         let pooled = match outgoing.upgrade {
-            None => self.shared.pool.take(&key, can_repeat),
+            None => self.shared.pool.take(&sending.key, can_repeat),
             Some(_) => None,
         };
         if let Some(stream) = pooled {
-            let sent = self.send_and_relay(client, stream, outgoing, found, &key)?;
-            match sent {
+            match self.send_and_relay(client, stream, head, sending)? {
                 (outcome, Err(Failure::NoResponse)) if can_repeat && !outcome.begun => {}
                 (outcome, result) => return conclude(outcome, result),
             }
+            head = self.prepare(sending)?;
         }
+        let authority = &sending.key.authority;
         let stream = self
             .shared
             .dialer
-            .secure(&destination.authority)
+            .secure(authority)
             .map_err(Refusal::Upstream)?;
-        let (outcome, result) = self.send_and_relay(client, stream, outgoing, found, &key)?;
+        let (outcome, result) = self.send_and_relay(client, stream, head, sending)?;
         conclude(outcome, result)
     }
 
@@ -227,26 +265,25 @@ impl Exchange<'_> {
         &self,
         client: &mut Wire,
         mut stream: SecureStream,
-        outgoing: &Outgoing<'_>,
-        found: Option<&Match>,
-        key: &Key,
+        head: Prepared,
+        sending: &Sending<'_>,
     ) -> Result<(Outcome, Result<(), Failure>), Stop> {
-        match found {
-            Some(found) => self
-                .arm(outgoing, found)?
+        match head {
+            Prepared::Armed(armed) => armed
                 .send(&mut stream)
                 .map_err(|_| Refusal::Internal("the connection is for another host"))?,
-            None => outgoing.unarmed(&[], stream.wire().output()),
+            Prepared::Unarmed(head) => stream.wire().output().extend_from_slice(&head),
         }
+        let found = sending.found;
         let provider =
             found.map(|found| &self.shared.broker.connection(found.connection()).provider);
         let keep_trailer = |name: &[u8], value: &[u8]| {
             is_trailer_allowed(&self.head.fields, name, value, found.zip(provider))
         };
-        let request = self.request(outgoing, &keep_trailer);
+        let request = self.request(sending.outgoing, &keep_trailer);
         let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
         if outcome.upstream_reusable {
-            self.shared.pool.put(key.clone(), stream);
+            self.shared.pool.put(sending.key.clone(), stream);
         }
         Ok((outcome, result))
     }

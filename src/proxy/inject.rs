@@ -184,11 +184,11 @@ impl fmt::Display for Unfit {
     }
 }
 
+/// A field's name and value, the value being secret.
+type SecretField = (String, Zeroizing<Vec<u8>>);
+
 /// The field that carries the credential; `None` where the query does.
-fn field(
-    placement: &Placement,
-    credential: &Credential,
-) -> Result<Option<(String, Zeroizing<Vec<u8>>)>, Unfit> {
+fn field(placement: &Placement, credential: &Credential) -> Result<Option<SecretField>, Unfit> {
     let secret = credential.expose();
     let (name, value) = match placement {
         Placement::Query { .. } => return Ok(None),

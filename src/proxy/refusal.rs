@@ -1,4 +1,4 @@
-//! Every answer that the proxy gives by itself: status, Proxy-Status (RFC 9209) and a JSON body, all in one table.
+//! Every answer that the proxy gives by itself: status, Proxy-Status (RFC 9209) and a JSON body, in one table.
 
 use serde::Serialize;
 
@@ -46,18 +46,6 @@ pub(crate) enum Refusal {
     Internal(&'static str),
 }
 
-/// What a client reads.
-struct Answer {
-    /// The status.
-    status: u16,
-    /// The error type of RFC 9209.
-    token: &'static str,
-    /// What failed.
-    error: String,
-    /// What to do.
-    hint: String,
-}
-
 /// The body.
 #[derive(Serialize)]
 struct Body<'a> {
@@ -79,97 +67,74 @@ impl Refusal {
         }
     }
 
-    /// The table.
-    fn answer(&self) -> Answer {
-        let answer = |status, token, error: String, hint: &str| Answer {
-            status,
-            token,
-            error,
-            hint: hint.to_owned(),
-        };
+    /// Status and error type (RFC 9209 section 2.3).
+    fn kind(&self) -> (u16, &'static str) {
         match self {
-            Self::Malformed(error) => malformed(*error),
-            Self::Target(why) => answer(
-                400,
-                "http_request_error",
-                (*why).to_owned(),
-                "this is an HTTP proxy: send an absolute-form target, or CONNECT host:port",
-            ),
-            Self::HeadTimeout => answer(
-                408,
-                "http_request_error",
-                "the request's head did not come within 30 s".into(),
-                "send the request again",
-            ),
-            Self::Scheme => answer(
-                501,
-                "http_request_error",
-                "the scheme is neither http nor https".into(),
-                "use https",
-            ),
-            Self::AmbiguousPath => answer(
-                400,
-                "http_request_denied",
-                "servers differ about what this path means, and routes differ with it".into(),
-                "write the path without encoded slashes, empty segments and dot segments",
-            ),
-            Self::Trace(_) => answer(
-                405,
-                "http_request_denied",
-                "TRACE to a host that gets a credential is refused".into(),
-                "use another method",
-            ),
-            Self::NoCredential { label, why } => answer(
-                502,
-                "proxy_configuration_error",
-                format!("no credential for {label}: {why}"),
-                "mend the credential's source; the request was not sent",
-            ),
-            Self::Upstream(error) => {
-                let status = if error.kind.is_timeout() { 504 } else { 502 };
-                answer(
-                    status,
-                    error.kind.token(),
-                    error.text.clone(),
-                    upstream_hint(error.kind),
-                )
+            Self::Malformed(error) => (malformed_status(*error), "http_request_error"),
+            Self::Target(_) => (400, "http_request_error"),
+            Self::HeadTimeout => (408, "http_request_error"),
+            Self::Scheme => (501, "http_request_error"),
+            Self::AmbiguousPath => (400, "http_request_denied"),
+            Self::Trace(_) => (405, "http_request_denied"),
+            Self::NoCredential { .. } => (502, "proxy_configuration_error"),
+            Self::Upstream(error) if error.kind.is_timeout() => (504, error.kind.token()),
+            Self::Upstream(error) => (502, error.kind.token()),
+            Self::BadResponse(_) => (502, "http_protocol_error"),
+            Self::NoResponse => (502, "connection_terminated"),
+            Self::Upgrade => (502, "http_upgrade_failed"),
+            Self::ResponseTimeout => (504, "http_response_timeout"),
+            Self::TooManyConnections => (503, "connection_limit_reached"),
+            Self::Internal(_) => (500, "proxy_internal_error"),
+        }
+    }
+
+    /// What failed.
+    pub(crate) fn text(&self) -> String {
+        let fixed = match self {
+            Self::Malformed(error) => return format!("the request is malformed: {error}"),
+            Self::NoCredential { label, why } => {
+                return format!("no credential for {label}: {why}");
             }
-            Self::BadResponse(error) => answer(
-                502,
-                "http_protocol_error",
-                format!("the origin's answer is malformed: {error}"),
-                "this is a fault of the origin, or of something between",
-            ),
-            Self::NoResponse => answer(
-                502,
-                "connection_terminated",
-                "the origin ended the connection before it answered".into(),
-                "send the request again if it can be repeated",
-            ),
-            Self::Upgrade => answer(
-                502,
-                "http_upgrade_failed",
-                "the origin changed to a protocol that was not asked for".into(),
-                "this is a fault of the origin",
-            ),
-            Self::ResponseTimeout => answer(
-                504,
-                "http_response_timeout",
-                "the origin did not answer in time".into(),
-                "raise --upstream-timeout if it needs longer",
-            ),
-            Self::TooManyConnections => answer(
-                503,
-                "connection_limit_reached",
-                "too many connections".into(),
-                "close some, or raise --max-connections",
-            ),
-            Self::Internal(what) => answer(
-                500,
-                "proxy_internal_error",
-                (*what).to_owned(),
-                "please report this",
-            ),
+            Self::Upstream(error) => return error.text.clone(),
+            Self::BadResponse(error) => {
+                return format!("the origin's answer is malformed: {error}");
+            }
+            Self::Target(why) | Self::Internal(why) => why,
+            Self::HeadTimeout => "the request's head did not come within 30 s",
+            Self::Scheme => "the scheme is neither http nor https",
+            Self::AmbiguousPath => {
+                "servers differ about what this path means, and routes differ with it"
+            }
+            Self::Trace(_) => "TRACE to a host that gets a credential is refused",
+            Self::NoResponse => "the origin ended the connection before it answered",
+            Self::Upgrade => "the origin changed to a protocol that was not asked for",
+            Self::ResponseTimeout => "the origin did not answer in time",
+            Self::TooManyConnections => "too many connections",
+        };
+        fixed.to_owned()
+    }
+
+    /// What to do.
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "nothing more of it was sent on",
+            Self::Target(_) => {
+                "this is an HTTP proxy: send an absolute-form target, or CONNECT host:port"
+            }
+            Self::HeadTimeout => "send the request again",
+            Self::Scheme => "use https",
+            Self::AmbiguousPath => {
+                "write the path without encoded slashes, empty segments and dot segments"
+            }
+            Self::Trace(_) => "use another method",
+            Self::NoCredential { .. } => "mend the credential's source; the request was not sent",
+            Self::Upstream(error) => upstream_hint(error.kind),
+            Self::BadResponse(_) => "this is a fault of the origin, or of something between",
+            Self::NoResponse => "send the request again if it can be repeated",
+            Self::Upgrade => "this is a fault of the origin",
+            Self::ResponseTimeout => "raise --upstream-timeout if it needs longer",
+            Self::TooManyConnections => "close some, or raise --max-connections",
+            Self::Internal(_) => "please report this",
         }
     }
 
@@ -183,29 +148,28 @@ impl Refusal {
 
     /// The status.
     pub(crate) fn status(&self) -> u16 {
-        self.answer().status
-    }
-
-    /// What failed, for the person's log.
-    pub(crate) fn text(&self) -> String {
-        self.answer().error
+        self.kind().0
     }
 
     /// Writes the whole answer. `close` says that the connection ends with it, `with_body` that the request's method lets
     /// the answer have one.
     pub(crate) fn write(&self, close: bool, with_body: bool, out: &mut Vec<u8>) {
-        let answer = self.answer();
+        let (status, token) = self.kind();
+        let error = self.text();
         let body = Body {
-            error: &answer.error,
+            error: &error,
             provider: self.provider(),
-            hint: &answer.hint,
+            hint: self.hint(),
         };
         let mut body = serde_json::to_vec(&body).unwrap_or_default();
         body.push(b'\n');
-        let line = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
+        let line = format!("HTTP/1.1 {status} {}\r\n", reason(status));
         out.extend_from_slice(line.as_bytes());
-        let status = format!("authsome; error={}", answer.token);
-        write_field(out, b"Proxy-Status", status.as_bytes());
+        write_field(
+            out,
+            b"Proxy-Status",
+            format!("authsome; error={token}").as_bytes(),
+        );
         write_field(out, b"Content-Type", b"application/json");
         write_field(out, b"Content-Length", body.len().to_string().as_bytes());
         write_field(out, b"Cache-Control", b"no-store");
@@ -219,21 +183,15 @@ impl Refusal {
     }
 }
 
-/// The answer to a malformed request.
-fn malformed(error: http1::Error) -> Answer {
-    let status = match error {
+/// The status for a malformed request: some limits have their own (RFC 6585, RFC 9110 section 15.5).
+fn malformed_status(error: http1::Error) -> u16 {
+    match error {
         http1::Error::HeadTooLarge
         | http1::Error::TooManyFields
         | http1::Error::TrailerTooLarge => 431,
         http1::Error::TargetTooLong => 414,
         http1::Error::Version => 505,
         _ => 400,
-    };
-    Answer {
-        status,
-        token: "http_request_error",
-        error: format!("the request is malformed: {error}"),
-        hint: "nothing of it was sent on".into(),
     }
 }
 

@@ -117,7 +117,7 @@ impl Lane {
         if !self.reader.is_done() {
             match (is_stuck, from.end()) {
                 (true, Some(End::Clean)) if from.input().is_empty() => {
-                    self.reader.end_of_input()?
+                    self.reader.end_of_input()?;
                 }
                 (true, Some(_)) => return Err(http1::Error::Incomplete),
                 _ => return Ok(moved),
