@@ -20,8 +20,12 @@ use rustls::ServerConnection;
 
 use crate::sys::poll;
 
-/// Bytes read from a socket at once, and about as many that wait to be used before reading pauses.
-const READ_SIZE: usize = 64 * 1024;
+/// Input that may wait to be used before reading pauses, unless said otherwise: a request's head fits, so that one which doesn't
+/// is seen to be too large.
+const INPUT_LIMIT: usize = 80 * 1024;
+
+/// Bytes that a TLS record can hold (RFC 8446 section 5.1): the least room that is made before reading.
+const RECORD: usize = 16 * 1024;
 
 /// How a peer's sending ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,16 +36,62 @@ pub(crate) enum End {
     Cut,
 }
 
+/// Bytes that were received and not yet used: `start..end` of `data`.
+#[derive(Default)]
+struct Buffer {
+    /// All of the memory. Pages that were never written to cost nothing.
+    data: Vec<u8>,
+    /// Where what is unused begins.
+    start: usize,
+    /// Where it ends.
+    end: usize,
+}
+
+impl Buffer {
+    /// What is there.
+    fn filled(&self) -> &[u8] {
+        self.data.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Marks bytes at the front as used.
+    fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Room for at least one record behind what is there.
+    fn space(&mut self) -> &mut [u8] {
+        if self.data.len() - self.end < RECORD && self.start > 0 {
+            self.data.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.data.len() - self.end < RECORD {
+            let size = (self.end + RECORD).max(self.data.len() * 2).max(2 * RECORD);
+            let mut larger = vec![0; size];
+            larger[..self.end].copy_from_slice(&self.data[..self.end]);
+            self.data = larger;
+        }
+        self.data.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Takes bytes that were written into the room as received.
+    fn commit(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.data.len());
+    }
+}
+
 /// One side of a connection.
 pub(crate) struct Wire {
     /// The socket; non-blocking.
     socket: TcpStream,
     /// TLS on it.
     tls: Option<Box<Connection>>,
-    /// What was received, decrypted. Used up to `used`.
-    input: Vec<u8>,
-    /// Bytes of `input` that are done with.
-    used: usize,
+    /// What was received, decrypted.
+    input: Buffer,
+    /// Input at which reading pauses.
+    limit: usize,
     /// What is to be sent, before encryption. Sent up to `sent`.
     output: Vec<u8>,
     /// Bytes of `output` that are gone.
@@ -64,8 +114,8 @@ impl Wire {
         Ok(Self {
             socket,
             tls: None,
-            input: Vec::new(),
-            used: 0,
+            input: Buffer::default(),
+            limit: INPUT_LIMIT,
             output: Vec::new(),
             sent: 0,
             end: None,
@@ -79,13 +129,12 @@ impl Wire {
     /// When those bytes aren't.
     pub(crate) fn accept_tls(mut self, tls: ServerConnection) -> io::Result<Self> {
         let mut tls = Connection::Server(tls);
-        let mut early = self.input.get(self.used..).unwrap_or_default();
+        let mut early = self.input.filled();
         while !early.is_empty() {
             tls.read_tls(&mut early)?;
             tls.process_new_packets().map_err(tls_error)?;
         }
-        self.input.clear();
-        self.used = 0;
+        self.input = Buffer::default();
         self.set_tls(tls);
         self.drain_plaintext()?;
         Ok(self)
@@ -145,16 +194,17 @@ impl Wire {
 
     /// What was received and not used.
     pub(crate) fn input(&self) -> &[u8] {
-        self.input.get(self.used..).unwrap_or_default()
+        self.input.filled()
+    }
+
+    /// Sets how much input may wait to be used before reading pauses; `None` for the usual.
+    pub(crate) fn set_input_limit(&mut self, limit: Option<usize>) {
+        self.limit = limit.unwrap_or(INPUT_LIMIT);
     }
 
     /// Marks bytes of the input as used.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.used = (self.used + count).min(self.input.len());
-        if self.used == self.input.len() {
-            self.input.clear();
-            self.used = 0;
-        }
+        self.input.consume(count);
     }
 
     /// How the peer's sending ended, once all that came before has been received.
@@ -175,7 +225,7 @@ impl Wire {
 
     /// Whether there is room for more input.
     pub(crate) fn has_room(&self) -> bool {
-        self.end.is_none() && self.input().len() < READ_SIZE
+        self.end.is_none() && self.input().len() < self.limit
     }
 
     /// Receives what is there, without waiting. Tells whether anything changed: input, the end, or the state of TLS.
@@ -186,7 +236,6 @@ impl Wire {
         if self.end.is_some() {
             return Ok(false);
         }
-        self.make_room();
         if self.tls.is_some() {
             self.receive_tls()
         } else {
@@ -194,37 +243,21 @@ impl Wire {
         }
     }
 
-    /// Moves unused input to the front once half of the buffer is used up.
-    fn make_room(&mut self) {
-        if self.used > 0 && self.used >= self.input.len() / 2 {
-            self.input.drain(..self.used);
-            self.used = 0;
-        }
-    }
-
     /// One read of a plain socket.
     fn receive_plain(&mut self) -> io::Result<bool> {
-        let start = self.input.len();
-        self.input.resize(start + READ_SIZE, 0);
-        let space = self.input.get_mut(start..).unwrap_or_default();
-        let result = self.socket.read(space);
-        self.input
-            .truncate(start + result.as_ref().map_or(0, |count| *count));
-        match result {
-            Ok(0) => {
-                self.end = Some(End::Clean);
-                Ok(true)
-            }
-            Ok(_) => Ok(true),
-            Err(error) if is_retry(&error) => Ok(false),
-            Err(error) => Err(error),
+        match self.socket.read(self.input.space()) {
+            Ok(0) => self.end = Some(End::Clean),
+            Ok(count) => self.input.commit(count),
+            Err(error) if is_retry(&error) => return Ok(false),
+            Err(error) => return Err(error),
         }
+        Ok(true)
     }
 
     /// Reads TLS records until the socket has no more, or enough is there.
     fn receive_tls(&mut self) -> io::Result<bool> {
         let mut changed = false;
-        while self.end.is_none() && self.input().len() < READ_SIZE {
+        while self.end.is_none() && self.input().len() < self.limit {
             let Some(tls) = &mut self.tls else { break };
             match tls.read_tls(&mut self.socket) {
                 Ok(0) => {
@@ -254,18 +287,12 @@ impl Wire {
         };
         let mut reader = tls.reader();
         loop {
-            let start = self.input.len();
-            self.input.resize(start + 16 * 1024, 0);
-            let space = self.input.get_mut(start..).unwrap_or_default();
-            let result = reader.read(space);
-            self.input
-                .truncate(start + result.as_ref().map_or(0, |count| *count));
-            match result {
+            match reader.read(self.input.space()) {
                 Ok(0) => {
                     self.end = Some(End::Clean);
                     return Ok(());
                 }
-                Ok(_) => {}
+                Ok(count) => self.input.commit(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }

@@ -102,7 +102,7 @@ fn mask(parent: &Environment, plan: &Plan<'_>, child: &mut Environment) {
         child.remove(name);
     }
     for (export, placeholder) in plan.known {
-        if export.kind != ExportKind::ApiUrl && parent.has(&export.name) {
+        if export.kind != ExportKind::ApiUrl && parent.get(&export.name).is_some() {
             child.set(&export.name, placeholder);
         }
     }

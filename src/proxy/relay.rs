@@ -115,6 +115,10 @@ impl Lane {
             is_stuck = used == 0;
         }
         if !self.reader.is_done() {
+            // What came before an end is sent on before the end is judged.
+            if moved {
+                return Ok(true);
+            }
             match (is_stuck, from.end()) {
                 (true, Some(End::Clean)) if from.input().is_empty() => {
                     self.reader.end_of_input()?;
@@ -197,6 +201,7 @@ impl<'a> Relay<'a> {
             _ => BodyWriter::Plain,
         };
         let up = Lane::new(request.framing, writer);
+        upstream.set_input_limit(Some(MAX_RESPONSE_HEAD + 1));
         let now = Instant::now();
         Self {
             outcome: Outcome {
@@ -228,6 +233,7 @@ impl<'a> Relay<'a> {
     /// Bytes both ways from here on.
     fn become_tunnel(&mut self) {
         self.is_tunnel = true;
+        self.upstream.set_input_limit(None);
         self.up = Lane::raw();
         self.down = Down::Body(Lane::raw());
     }
@@ -357,6 +363,7 @@ impl<'a> Relay<'a> {
 
     /// Writes the final response's head, framed for the client.
     fn begin_response(&mut self, head: &ResponseHead) -> Result<(), Failure> {
+        self.upstream.set_input_limit(None);
         let framing = Framing::of_response(head, self.request.method).map_err(Failure::Response)?;
         let is_delimited = match framing {
             Framing::None | Framing::Length(_) => true,

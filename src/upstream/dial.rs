@@ -20,7 +20,7 @@ use super::Kind;
 use super::via::ProxySettings;
 use super::via::Via;
 use crate::http1::head::HeadScanner;
-use crate::http1::head::MAX_RESPONSE_HEAD;
+use crate::http1::head::MAX_REQUEST_HEAD;
 use crate::http1::head::ResponseHead;
 use crate::tls::trust::Trust;
 use crate::url::Authority;
@@ -372,7 +372,7 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
     let mut scanner = HeadScanner::default();
     loop {
         let found = scanner
-            .scan(wire.input(), MAX_RESPONSE_HEAD)
+            .scan(wire.input(), MAX_REQUEST_HEAD)
             .map_err(|_| failed("does not answer in HTTP"))?;
         if let Some(range) = found {
             let head = wire.input().get(range.clone()).unwrap_or_default();
