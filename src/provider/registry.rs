@@ -8,6 +8,7 @@ use super::Name;
 use super::bundled::BUNDLED;
 use super::definition::Definition;
 use super::definition::Invalid;
+use super::definition::Outside;
 use crate::files;
 
 /// Bytes of a definition file, at the most.
@@ -115,6 +116,12 @@ fn read_definition(path: &Path, stem: &str) -> Result<Definition, Invalid> {
             remedy,
         ));
     }
+    // All of it is read now, so that a mistake is told even while nothing uses it; the base URL, which may come later, is made up.
+    let outside = Outside {
+        base_url: Some("https://base.invalid"),
+        variable: &|_| None,
+    };
+    definition.provider(&outside)?;
     Ok(definition)
 }
 
