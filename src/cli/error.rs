@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::provider::definition::Invalid;
+use crate::provider::reader::Invalid;
 
 /// Exit code: the command failed.
 pub(crate) const FAILED: u8 = 1;

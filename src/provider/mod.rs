@@ -3,6 +3,7 @@
 pub(crate) mod bundled;
 pub(crate) mod definition;
 pub(crate) mod host_rule;
+pub(crate) mod reader;
 pub(crate) mod registry;
 
 use std::fmt;

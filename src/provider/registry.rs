@@ -7,8 +7,8 @@ use std::path::Path;
 use super::Name;
 use super::bundled::BUNDLED;
 use super::definition::Definition;
-use super::definition::Invalid;
 use super::definition::Outside;
+use super::reader::Invalid;
 use crate::files;
 
 /// Bytes of a definition file, at the most.

@@ -4,6 +4,7 @@ mod client;
 pub(crate) mod demo;
 mod exchange;
 mod inject;
+mod lane;
 mod refusal;
 mod relay;
 pub(crate) mod route;

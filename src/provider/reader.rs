@@ -1,0 +1,106 @@
+//! Reading a definition's JSON so that an error names the file, the field, why and what to do.
+
+use std::fmt;
+
+use serde_json::Map;
+use serde_json::Value;
+
+/// A definition that can't be used: where, why, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    /// The file, or the bundled definition's name.
+    pub(crate) file: String,
+    /// The field, as a path with dots; empty when it is about the file as a whole.
+    pub(crate) field: String,
+    /// What is wrong.
+    pub(crate) why: String,
+    /// What to do.
+    pub(crate) remedy: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.file)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.why)
+    }
+}
+
+/// One object of the file, and how its fields are called in errors.
+pub(super) struct Reader<'a> {
+    /// The file.
+    pub(super) file: &'a str,
+    /// What stands before a field's name.
+    pub(super) prefix: String,
+    /// The object, if it is there.
+    pub(super) fields: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Reader<'a> {
+    /// A field of whatever type.
+    pub(super) fn get(&self, field: &str) -> Option<&'a Value> {
+        self.fields?.get(field)
+    }
+
+    /// A field that is text; null counts as absent.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub(super) fn text(&self, field: &str) -> Result<Option<&'a str>, Invalid> {
+        match self.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.invalid(field, "not a string", "write it in quotes")),
+        }
+    }
+
+    /// Text that must be there.
+    ///
+    /// # Errors
+    /// When it isn't, or is empty.
+    pub(super) fn needed(&self, field: &str) -> Result<&'a str, Invalid> {
+        self.text(field)?
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| self.invalid(field, "missing or empty", "add it"))
+    }
+
+    /// A field that is an object; an empty reader where it is absent.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub(super) fn object(&self, field: &str) -> Result<Self, Invalid> {
+        let fields = match self.get(field) {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(fields)) => Some(fields),
+            Some(_) => return Err(self.invalid(field, "not an object", "put it into { }")),
+        };
+        Ok(Self {
+            file: self.file,
+            prefix: format!("{}{field}.", self.prefix),
+            fields,
+        })
+    }
+
+    /// An error about a field.
+    pub(super) fn invalid(&self, field: &str, why: impl fmt::Display, remedy: &str) -> Invalid {
+        Invalid {
+            file: self.file.to_owned(),
+            field: format!("{}{field}", self.prefix),
+            why: why.to_string(),
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+/// Whether the text is a token (RFC 9110 section 5.6.2): what a field's name is made of.
+pub(super) fn is_token(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(good)
+}
+
+/// Whether the bytes can be a field's value as they are: no control bytes, no space around.
+pub(super) fn is_field_value(bytes: &[u8]) -> bool {
+    !bytes.iter().any(u8::is_ascii_control) && bytes.trim_ascii().len() == bytes.len()
+}
