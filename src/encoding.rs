@@ -20,6 +20,28 @@ pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The bytes that padded base64 stands for (RFC 4648 section 4); `None` when it isn't that.
+pub(crate) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
+    let body = text
+        .strip_suffix(b"==")
+        .or_else(|| text.strip_suffix(b"="))
+        .unwrap_or(text);
+    if !text.len().is_multiple_of(4) || body.len() % 4 == 1 {
+        return None;
+    }
+    let mut out = Vec::with_capacity(body.len() / 4 * 3 + 2);
+    for group in body.chunks(4) {
+        let mut bits = 0_u32;
+        for letter in group {
+            let value = BASE64.iter().position(|known| known == letter)?;
+            bits = bits << 6 | u32::try_from(value).ok()?;
+        }
+        bits <<= 6 * (4 - group.len());
+        out.extend(bits.to_be_bytes().into_iter().skip(1).take(group.len() - 1));
+    }
+    Some(out)
+}
+
 /// The lower-case hexadecimal form of `bytes`.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
@@ -120,7 +142,21 @@ mod tests {
             ("foobar", "Zm9vYmFy"),
         ] {
             assert_eq!(base64(plain.as_bytes()), coded.as_bytes(), "{plain}");
+            assert_eq!(
+                base64_decode(coded.as_bytes()).unwrap(),
+                plain.as_bytes(),
+                "{coded}"
+            );
         }
+    }
+
+    #[test]
+    fn what_is_no_base64_is_refused() {
+        for text in ["Z", "Zg", "Zg=", "Z===", "Zm9v!===", "Zm 9v===", "===="] {
+            assert_eq!(base64_decode(text.as_bytes()), None, "{text}");
+        }
+        let every: Vec<u8> = (0..=255).collect();
+        assert_eq!(base64_decode(&base64(&every)).unwrap(), every);
     }
 
     #[test]

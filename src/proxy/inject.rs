@@ -100,7 +100,8 @@ impl Outgoing<'_> {
         let is_extra = |name: &[u8]| extra.iter().any(|(own, _)| is_same_field(name, own));
         match field(found.placement(), credential)? {
             Some((name, _)) if !self.wants_field(provider, &name) => {
-                self.write(self.target.as_bytes(), |_, _| false, &[], &mut bytes);
+                let drop = |_: &[u8], value: &[u8]| holds_placeholder(value);
+                self.write(self.target.as_bytes(), drop, &[], &mut bytes);
             }
             Some((name, value)) => {
                 let drop = |field: &[u8], value: &[u8]| {
@@ -230,9 +231,15 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     memchr::memmem::find(haystack, needle).is_some()
 }
 
-/// Whether the value is the placeholder, behind a prefix or not, in basic authentication or not.
+/// Whether the value is empty or holds the placeholder: as it is, or as the password or the user of basic authentication.
 fn sent_placeholder(value: &[u8], placeholder: &[u8]) -> bool {
-    contains(value, placeholder) || value.is_empty()
+    let pair = value
+        .split_at_checked(6)
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"basic "))
+        .and_then(|(_, pair)| encoding::base64_decode(pair));
+    value.is_empty()
+        || contains(value, placeholder)
+        || pair.is_some_and(|pair| contains(&pair, placeholder))
 }
 
 /// Whether a trailer may be sent on: none that could count as a credential, as framing or as routing (RFC 9110 section 6.5.1).
