@@ -19,6 +19,7 @@ use rustls::Connection;
 use rustls::ServerConnection;
 
 use crate::sys::poll;
+use crate::sys::socket;
 
 /// Input that may wait to be used before reading pauses, unless said otherwise: a request's head fits, so that one which doesn't
 /// is seen to be too large.
@@ -100,6 +101,8 @@ pub(crate) struct Wire {
     end: Option<End>,
     /// Whether our sending has ended.
     finished: bool,
+    /// Whether nothing can be sent any more: what TLS still holds is not waited for.
+    broken: bool,
 }
 
 impl Wire {
@@ -120,6 +123,7 @@ impl Wire {
             sent: 0,
             end: None,
             finished: false,
+            broken: false,
         })
     }
 
@@ -141,9 +145,17 @@ impl Wire {
     }
 
     /// The same connection with TLS begun on it, as the client.
-    pub(crate) fn connect_tls(mut self, tls: ClientConnection) -> Self {
+    ///
+    /// # Errors
+    /// When the peer has said something already: a server has nothing to say before the handshake, and what came in the clear
+    /// must never be read as if it had come over TLS.
+    pub(crate) fn connect_tls(mut self, tls: ClientConnection) -> io::Result<Self> {
+        if !self.input().is_empty() {
+            let error = rustls::Error::General("bytes before the handshake".into());
+            return Err(tls_error(error));
+        }
         self.set_tls(Connection::Client(tls));
-        self
+        Ok(self)
     }
 
     /// Puts TLS on the connection. No limit on what rustls buffers: it is given more only when all is gone.
@@ -217,10 +229,11 @@ impl Wire {
         self.end = self.end.or(Some(End::Cut));
     }
 
-    /// Drops what is to be sent: nobody takes it any more.
-    pub(crate) fn discard_output(&mut self) {
+    /// Gives up sending: nobody takes it any more. What the peer has sent can still be received.
+    pub(crate) fn give_up_sending(&mut self) {
         self.output.clear();
         self.sent = 0;
+        self.broken = true;
     }
 
     /// Whether there is room for more input.
@@ -310,7 +323,7 @@ impl Wire {
     /// A reset connection.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         let mut moved = false;
-        loop {
+        while !self.broken {
             let result = match &mut self.tls {
                 Some(tls) => {
                     if !tls.wants_write() {
@@ -344,10 +357,14 @@ impl Wire {
                 Err(error) => return Err(error),
             }
         }
+        Ok(moved)
     }
 
     /// Whether something is still to be sent.
     pub(crate) fn wants_flush(&self) -> bool {
+        if self.broken {
+            return false;
+        }
         match &self.tls {
             Some(tls) => tls.wants_write() || (!self.output.is_empty() && !tls.is_handshaking()),
             None => !self.output.is_empty(),
@@ -407,6 +424,18 @@ impl Wire {
                 return;
             }
         }
+    }
+
+    /// Ends the connection so that what was sent does not look whole: with TLS there is no close_notify, without TLS a reset.
+    pub(crate) fn abort(self) {
+        if self.tls.is_none() {
+            socket::reset_on_close(&self.socket);
+        }
+    }
+
+    /// Whether the peer went away rather than only stopped sending: it ended TLS without saying so.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.tls.is_some() && self.end == Some(End::Cut)
     }
 
     /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that

@@ -88,7 +88,10 @@ fn settle(mut client: Wire, after: After) -> Option<Wire> {
             client.close_gracefully();
             None
         }
-        After::Abort => None,
+        After::Abort => {
+            client.abort();
+            None
+        }
     }
 }
 
@@ -169,7 +172,10 @@ fn pass(mut client: Wire, authority: &Authority, shared: &Shared) {
         .notices
         .request(format!("CONNECT {authority} passed through"));
     client.output().extend_from_slice(ESTABLISHED);
-    exchange::tunnel(&mut client, &mut upstream, shared);
+    if !exchange::tunnel(&mut client, &mut upstream, shared) {
+        client.abort();
+        upstream.abort();
+    }
 }
 
 /// The answer to a CONNECT that has succeeded; it has neither length nor coding (RFC 9110 section 9.3.6).

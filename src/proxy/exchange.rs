@@ -359,8 +359,8 @@ fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, St
     })
 }
 
-/// Relays a blind tunnel to its end.
-pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) {
+/// Relays a blind tunnel to its end; tells whether both sides have ended in order.
+pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) -> bool {
     let request = Request {
         method: "CONNECT",
         framing: Framing::None,
@@ -370,7 +370,11 @@ pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) {
         keep_trailer: &|_, _| true,
         patience: shared.patience,
     };
-    let _ = Relay::new(client, upstream, &request).into_tunnel().run();
+    Relay::new(client, upstream, &request)
+        .into_tunnel()
+        .run()
+        .1
+        .is_ok()
 }
 
 /// Opens a blind tunnel to an authority that no route claims.

@@ -25,9 +25,12 @@ use crate::wire::Wire;
 /// How long a peer may take nothing of what is to be sent to it.
 const STALL: Duration = Duration::from_secs(300);
 
-/// How long a client that has ended its sending is waited for: it may have closed only its own direction, and still read. Most
-/// have gone, and the origin works for nobody.
-const HALF_CLOSED: Duration = Duration::from_secs(10);
+/// How long the origin may be silent once the client has ended its sending: it may have closed only its own direction, and still
+/// read. Most have gone, and the origin works for nobody.
+const HALF_CLOSED: Duration = Duration::from_secs(30);
+
+/// The same for a tunnel, of either side, whose protocol is not known.
+const HALF_CLOSED_TUNNEL: Duration = Duration::from_secs(600);
 
 /// Why an exchange ended before its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -337,7 +340,7 @@ impl<'a> Relay<'a> {
             Err(_) if self.is_tunnel => return Err(Failure::NoResponse),
             Err(_) => {
                 // It takes no more, but may have answered: a 413 and a closed connection, for example.
-                self.upstream.discard_output();
+                self.upstream.give_up_sending();
                 let news = !self.up_broken;
                 self.up_broken = true;
                 news
@@ -363,6 +366,9 @@ impl<'a> Relay<'a> {
 
     /// Waits until a side is ready, and receives from it.
     fn wait(&mut self) -> Result<(), Failure> {
+        if self.client.is_gone() {
+            return Err(Failure::ClientGone);
+        }
         let deadline = self.deadline();
         let client = Interest {
             read: self.client.has_room(),
@@ -400,15 +406,14 @@ impl<'a> Relay<'a> {
         if self.upstream.wants_flush() {
             limits.push((self.last_up + STALL, Failure::Timeout));
         }
-        if let Down::Head(_) = &self.down {
-            if self.up.finished || self.up_broken {
-                let last = self.last_up.max(self.last_down);
-                limits.push((last + self.request.patience, Failure::Timeout));
-            }
-            if self.client.end().is_some() {
-                let last = self.last_up.max(self.last_down);
-                limits.push((last + HALF_CLOSED, Failure::ClientGone));
-            }
+        let last = self.last_up.max(self.last_down);
+        if matches!(&self.down, Down::Head(_)) && (self.up.finished || self.up_broken) {
+            limits.push((last + self.request.patience, Failure::Timeout));
+        }
+        if self.is_tunnel && (self.client.end().is_some() || self.upstream.end().is_some()) {
+            limits.push((last + HALF_CLOSED_TUNNEL, Failure::ClientGone));
+        } else if !self.is_tunnel && self.client.end().is_some() {
+            limits.push((last + HALF_CLOSED, Failure::ClientGone));
         }
         limits.into_iter().min_by_key(|(when, _)| *when)
     }

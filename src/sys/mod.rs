@@ -7,3 +7,4 @@
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod signal;
+pub(crate) mod socket;

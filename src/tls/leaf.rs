@@ -86,7 +86,7 @@ impl LeafCache {
         Ok(config)
     }
 
-    /// Makes a leaf and a configuration around it: TLS 1.2 and 1.3, HTTP/1.1 only, no early data, no client certificates.
+    /// Makes a leaf and a configuration around it: TLS 1.2 and 1.3, HTTP/1.x only, no early data, no client certificates.
     fn make(&self, host: &Host, now: SystemTime) -> Result<(Arc<ServerConfig>, SystemTime), Error> {
         let failed =
             |error: &dyn fmt::Display| Error(format!("no certificate for {host}: {error}"));
@@ -100,7 +100,8 @@ impl LeafCache {
             .map_err(|error| failed(&error))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // `curl -0` offers only the second.
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         config.ignore_client_order = true;
         Ok((Arc::new(config), ends))
     }

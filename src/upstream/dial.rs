@@ -175,7 +175,9 @@ impl Dialer {
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
         let tls = ClientConnection::new(self.trust.config(), name)
             .map_err(|error| Error::new(Kind::TlsProtocol, format!("TLS can't start: {error}")))?;
-        let mut wire = wire.connect_tls(tls);
+        let mut wire = wire
+            .connect_tls(tls)
+            .map_err(|error| Error::of_tls(host, &error))?;
         wire.handshake(Instant::now() + HANDSHAKE_TIME)
             .map_err(|error| Error::of_tls(host, &error))?;
         Ok(SecureStream {
@@ -379,6 +381,10 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
             let head = ResponseHead::parse(head).map_err(|_| failed("does not answer in HTTP"))?;
             wire.consume(range.end);
             return match head.status {
+                // Anything behind the answer came in the clear, and would be read as if it had come over TLS.
+                200..=299 if !wire.input().is_empty() => {
+                    Err(failed("sent bytes behind its answer"))
+                }
                 200..=299 => Ok(()),
                 // A 1xx may come before the answer.
                 100..=199 => {
