@@ -80,8 +80,8 @@ pub(crate) fn percent_encode(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// `bytes` with each valid `%XX` decoded and `+` read as a space, as servers read a query. What is not a valid escape stays.
-pub(crate) fn query_decode(bytes: &[u8]) -> Vec<u8> {
+/// `bytes` with each valid `%XX` decoded. What is not a valid escape stays.
+pub(crate) fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&byte, tail)) = rest.split_first() {
@@ -91,11 +91,19 @@ pub(crate) fn query_decode(bytes: &[u8]) -> Vec<u8> {
                 out.push(value);
                 rest = &tail[2..];
             }
-            (b'+', _) => out.push(b' '),
             _ => out.push(byte),
         }
     }
     out
+}
+
+/// The same with `+` read as a space, as servers read a query.
+pub(crate) fn query_decode(bytes: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = bytes
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    percent_decode(&spaced)
 }
 
 /// The byte that the two hexadecimal digits at the start of `after_percent` stand for.

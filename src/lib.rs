@@ -59,6 +59,8 @@ mod credential;
 mod encoding;
 mod environment;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http1;
 mod notice;
 mod provider;

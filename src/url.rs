@@ -105,9 +105,8 @@ impl Host {
 
     /// Whether the host is this machine: localhost, a name below it, or a loopback address.
     pub(crate) fn is_loopback(&self) -> bool {
-        match self.ip() {
-            Some(IpAddr::V6(ip)) => ip.to_canonical().is_loopback() || ip.is_unspecified(),
-            Some(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        match self.ip().map(|ip| ip.to_canonical()) {
+            Some(ip) => ip.is_loopback() || ip.is_unspecified(),
             None => self.0 == "localhost" || self.0.ends_with(".localhost"),
         }
     }
@@ -318,9 +317,13 @@ pub(crate) struct AmbiguousPath;
 /// slash, or an empty segment, which some drop. For a decision that must hold for all of them; the request goes on as it came.
 ///
 /// # Errors
-/// When the path can't be judged: a NUL, a broken escape, a `..` above the root, or one with parameters (`..;x`).
+/// When the path can't be judged: a NUL, a broken escape, a `..` above the root, or dot segments beside anything that servers take
+/// apart in ways of their own (`..;x`, `..%2f`, `%252e%252e`, `//..`).
 pub(crate) fn path_readings(path: &[u8]) -> Result<Vec<String>, AmbiguousPath> {
     let decoded = decode_unreserved(path)?;
+    if has_hidden_dots(&decoded) {
+        return Err(AmbiguousPath);
+    }
     let mut forms = vec![decoded.clone()];
     let split = decoded
         .replace("%2F", "/")
@@ -344,6 +347,30 @@ pub(crate) fn path_readings(path: &[u8]) -> Result<Vec<String>, AmbiguousPath> {
         }
     }
     Ok(readings)
+}
+
+/// Whether a path has both something that servers take apart differently and a segment that may be a dot segment to one of them.
+fn has_hidden_dots(path: &str) -> bool {
+    let is_plain = !path.contains(['%', '\\', ';']) && !path.contains("//");
+    if is_plain {
+        return false;
+    }
+    let mut deep = path.as_bytes().to_vec();
+    while deep.contains(&b'%') {
+        let next = encoding::percent_decode(&deep);
+        if next == deep {
+            break;
+        }
+        deep = next;
+    }
+    let mut segments = deep.split(|byte| matches!(byte, b'/' | b'\\'));
+    segments.any(|segment| {
+        let name = segment
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default();
+        name.starts_with(b"..") || name.trim_ascii() == b"."
+    })
 }
 
 /// The one reading of a path that has only one.
@@ -481,7 +508,7 @@ mod tests {
                 "{name}"
             );
         }
-        for name in ["[::ffff:127.0.0.1]", "0.0.0.0", "[::]"] {
+        for name in ["[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]", "0.0.0.0", "[::]"] {
             assert!(
                 Host::parse(name.as_bytes()).unwrap().is_loopback(),
                 "{name}"
@@ -566,8 +593,6 @@ mod tests {
         for (path, readings) in [
             ("/v1/a", &["/v1/a"][..]),
             ("/v1/a%2fb", &["/v1/a%2Fb", "/v1/a/b"]),
-            ("/v1/%2e%2e%5cadmin", &["/v1/..%5Cadmin", "/admin"]),
-            ("/v1//../admin", &["/v1/admin", "/admin"]),
             ("//v1", &["//v1", "/v1"]),
             ("/a\\b", &["/a\\b", "/a/b"]),
         ] {

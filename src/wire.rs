@@ -114,6 +114,7 @@ impl Wire {
         socket.set_nonblocking(true)?;
         // Head and body leave together anyhow; what waits for an acknowledgement would wait 40 ms.
         socket.set_nodelay(true)?;
+        socket::keep_alive(&socket);
         Ok(Self {
             socket,
             tls: None,

@@ -91,13 +91,15 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
     (child, warnings)
 }
 
+/// Whether the variable holds a secret of authsome's own.
+pub(crate) fn is_own_secret(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    OWN_SECRETS.iter().any(|own| name.starts_with(own))
+}
+
 /// Takes the secrets out and puts placeholders in.
 fn mask(parent: &Environment, plan: &Plan<'_>, child: &mut Environment) {
-    let is_own = |name: &OsStr| {
-        let name = name.to_string_lossy();
-        OWN_SECRETS.iter().any(|own| name.starts_with(own))
-    };
-    child.remove_where(is_own);
+    child.remove_where(is_own_secret);
     for name in plan.sources {
         child.remove(name);
     }

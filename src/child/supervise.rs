@@ -84,18 +84,15 @@ pub(crate) fn catch_signals() -> io::Result<Signals> {
     Signals::catch(&numbers)
 }
 
-/// Stops with the child, so that the shell gets the terminal back: it watches this process, not the child. Only for the stops of
-/// job control; SIGSTOP was meant for the child alone.
+/// Stops with the child, so that the shell gets the terminal back: it watches this process, not the child. A SIGSTOP is followed only
+/// in the foreground, where a child that stops itself would leave the terminal to nobody; in the background it was meant for the
+/// child alone.
 fn follow_stop(number: i32) -> io::Result<()> {
-    if matches!(number, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) && has_terminal() {
-        signal::stop_self()?;
-    }
-    Ok(())
-}
-
-/// Whether there is a controlling terminal, and so a shell that would continue us.
-fn has_terminal() -> bool {
-    std::fs::File::open("/dev/tty").is_ok()
+    let follow = match number {
+        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => process::has_terminal(),
+        _ => process::is_in_foreground(),
+    };
+    if follow { signal::stop_self() } else { Ok(()) }
 }
 
 /// The exit code of a shell for this end (POSIX, Shell Command Language, 2.8.2).

@@ -1,13 +1,13 @@
 //! Which connections a run has: those that the person names, and those whose credential is in the environment.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::args::ConnectionArgs;
 use super::error::Error;
 use super::error::UNKNOWN;
 use crate::broker::Broker;
 use crate::broker::Connection;
+use crate::child::environment::is_own_secret;
 use crate::environment::Environment;
 use crate::notice::Notices;
 use crate::provider::Export;
@@ -39,6 +39,9 @@ struct Finder<'a> {
     registry: &'a Registry,
     /// Where warnings go.
     notices: &'a Notices,
+    /// What source commands run in: the parent's environment without what the child does not get either. Any process of the same
+    /// user can read it while a command runs.
+    commands: Environment,
     /// What was found, by provider.
     found: BTreeMap<String, Connection>,
 }
@@ -53,12 +56,15 @@ pub(crate) fn connect(
     registry: &Registry,
     notices: &Notices,
 ) -> Result<Connected, Error> {
+    let commands = command_environment(args, parent, registry);
+    let found = BTreeMap::new();
     let mut finder = Finder {
         args,
         parent,
         registry,
         notices,
-        found: BTreeMap::new(),
+        commands,
+        found,
     };
     for (name, spec) in &args.credentials {
         finder.named(name, spec)?;
@@ -82,11 +88,7 @@ pub(crate) fn connect(
             }
         }
     }
-    let sources = args.credentials.iter().filter_map(|(_, spec)| match spec {
-        Spec::Variable(name) => Some(name.clone()),
-        Spec::File(_) | Spec::Command(_) => None,
-    });
-    let sources = sources.collect();
+    let sources = source_variables(args).map(str::to_owned).collect();
     Ok(Connected {
         broker: Broker::new(finder.found.into_values().collect()),
         known,
@@ -94,11 +96,43 @@ pub(crate) fn connect(
     })
 }
 
+/// The variables that `--credential` names.
+fn source_variables(args: &ConnectionArgs) -> impl Iterator<Item = &str> {
+    args.credentials.iter().filter_map(|(_, spec)| match spec {
+        Spec::Variable(name) => Some(name.as_str()),
+        Spec::File(_) | Spec::Command(_) => None,
+    })
+}
+
+/// The parent's environment without the variables that hold, or may hold, credentials that authsome looks after.
+fn command_environment(
+    args: &ConnectionArgs,
+    parent: &Environment,
+    registry: &Registry,
+) -> Environment {
+    let mut environment = parent.clone();
+    if args
+        .credentials
+        .iter()
+        .any(|(_, spec)| matches!(spec, Spec::Command(_)))
+    {
+        let definitions = registry.iter().filter_map(|(_, entry)| entry.as_ref().ok());
+        for name in definitions.flat_map(Definition::variable_names) {
+            environment.remove(&name);
+        }
+        for name in source_variables(args) {
+            environment.remove(name);
+        }
+        environment.remove_where(is_own_secret);
+    }
+    environment
+}
+
 impl Finder<'_> {
     /// A connection that the person names.
     fn named(&mut self, name: &str, spec: &Spec) -> Result<(), Error> {
         let provider = self.provider(name, self.definition(name)?)?;
-        let source = Source::open(spec, self.parent, self.args.ttl)
+        let source = Source::open(spec, self.parent, &self.commands, self.args.ttl)
             .map_err(|error| Error::new(&format!("no credential for {name}"), error))
             .map_err(|error| error.hint("check the source that --credential names"))?;
         if self.found.contains_key(name) {
@@ -267,7 +301,7 @@ pub(crate) fn as_if_connected(
 ) -> Broker {
     let connections = registry.iter().filter_map(|(name, entry)| {
         let provider = provider(args, parent, name, entry.as_ref().ok()?).ok()?;
-        let source = Source::open(&Spec::Variable("PATH".into()), parent, Duration::ZERO).ok()?;
+        let source = Source::held("PATH", b"-").ok()?;
         Some(Connection::new(provider, Name::parse("default")?, source))
     });
     Broker::new(connections.collect())

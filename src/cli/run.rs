@@ -96,8 +96,9 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
     let root = make_root(&router, lifetime)?;
     let listener =
         Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
-    let dialer = dialer(args, &parent, &listener, demo.as_ref())?;
-    let files = Files::write(&parent, &home, &root)?;
+    let trusted = bundle::trusted(&parent);
+    let files = Files::write(&parent, &home, &root, trusted.as_deref())?;
+    let dialer = dialer(args, &parent, &listener, demo.as_ref(), trusted)?;
     let child = child_environment(&parent, &connected, &router, &listener, &files);
     for warning in child.1 {
         notices.warn(warning);
@@ -169,6 +170,7 @@ fn dialer(
     parent: &Environment,
     listener: &Listener,
     demo: Option<&Demo>,
+    trusted: Option<Vec<u8>>,
 ) -> Result<Dialer, Error> {
     let mut extra = Vec::new();
     for path in &args.upstream_ca {
@@ -190,11 +192,7 @@ fn dialer(
         Error::new("cannot use the upstream proxy", invalid)
             .hint("set it to http://HOST:PORT, or unset it")
     })?;
-    let bundle = if args.mozilla_only {
-        None
-    } else {
-        bundle::trusted_file(parent)
-    };
+    let bundle = trusted.filter(|_| !args.mozilla_only).map(Arc::from);
     let trust = Trust::new(bundle, extra, tls::crypto());
     Ok(Dialer::new(connect_to, proxies, trust, listener.address()))
 }
@@ -211,22 +209,32 @@ struct Files {
 
 impl Files {
     /// Writes them.
-    fn write(parent: &Environment, home: &Home, root: &Root) -> Result<Self, Error> {
+    fn write(
+        parent: &Environment,
+        home: &Home,
+        root: &Root,
+        trusted: Option<&[u8]>,
+    ) -> Result<Self, Error> {
         let temporary = parent
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         // The home comes second: a container may have no place for temporary files.
         let parents = [temporary, home.path().to_path_buf()];
-        Self::write_in(&parents, parent, &root.pem()).map_err(|error| {
+        Self::write_in(&parents, parent, &root.pem(), trusted).map_err(|error| {
             Error::new("cannot write the certificate files", error)
                 .hint("set TMPDIR or AUTHSOME_HOME to a folder that can be written to")
         })
     }
 
     /// Writes them into a new directory in one of these.
-    fn write_in(parents: &[PathBuf], parent: &Environment, root_pem: &str) -> io::Result<Self> {
+    fn write_in(
+        parents: &[PathBuf],
+        parent: &Environment,
+        root_pem: &str,
+        trusted: Option<&[u8]>,
+    ) -> io::Result<Self> {
         let directory = RunDirectory::create(parents)?;
-        let bundle = directory.write_public("bundle.pem", &bundle::for_child(parent, root_pem))?;
+        let bundle = directory.write_public("bundle.pem", &bundle::for_child(trusted, root_pem))?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
         let mut extra = BTreeMap::new();
         for name in environment::EXTRA {

@@ -16,7 +16,7 @@ use super::host_rule::HostRule;
 use super::reader::Invalid;
 use super::reader::Reader;
 use super::reader::is_field_value;
-use super::reader::is_token;
+use super::reader::is_settable_field;
 use crate::url::Url;
 
 /// Fields at the top. Those from `header_name` on belong to `api_key` and may stand here too, as older files have them.
@@ -452,7 +452,9 @@ impl Definition {
                 .as_str()
                 .filter(|value| is_field_value(value.as_bytes()));
             match value {
-                Some(value) if is_token(name) => found.push((name.clone(), value.to_owned())),
+                Some(value) if is_settable_field(name) => {
+                    found.push((name.clone(), value.to_owned()));
+                }
                 _ => return Err(extra.invalid(name, "not a header field", "give name and value")),
             }
         }
@@ -503,8 +505,12 @@ fn placement(
     match fields.text("in")? {
         None | Some("header") => {
             let name = fields.text("header_name")?.unwrap_or("Authorization");
-            if !is_token(name) {
-                return Err(fields.invalid("header_name", "not a field name", "use letters and -"));
+            if !is_settable_field(name) {
+                return Err(fields.invalid(
+                    "header_name",
+                    "not a field that may be set",
+                    "use another",
+                ));
             }
             let prefix = match fields.get("header_prefix") {
                 None => Some("Bearer"),
@@ -726,7 +732,7 @@ mod tests {
             (
                 r#"{"name": "x", "api_url": "a.b", "api_key": {"header_name": "a b"}}"#,
                 "api_key.header_name",
-                "not a field name",
+                "not a field that may be set",
             ),
             (
                 r#"{"name": "x", "api_url": "a.b", "api_key": {"in": "body"}}"#,

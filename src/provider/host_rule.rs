@@ -96,11 +96,9 @@ impl HostRule {
     /// What is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         if let Some(source) = text.strip_prefix("regex:") {
-            let regex = RegexBuilder::new(&format!("^(?:{source})$"))
-                .case_insensitive(true)
-                .size_limit(1 << 20)
-                .build()
-                .map_err(|error| Invalid::Regex(error.to_string()))?;
+            // By itself first: `a)|(?:b` would be good between the anchors, and leave one side without.
+            compile(source)?;
+            let regex = compile(&format!("^(?:{source})$"))?;
             return Ok(Self::Pattern {
                 regex,
                 source: source.to_owned(),
@@ -201,6 +199,15 @@ impl fmt::Display for HostRule {
             Self::Pattern { source, .. } => write!(f, "regex:{source}"),
         }
     }
+}
+
+/// Compiles a pattern: case-blind, and of a size that can't hurt.
+fn compile(pattern: &str) -> Result<Regex, Invalid> {
+    RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .size_limit(1 << 20)
+        .build()
+        .map_err(|error| Invalid::Regex(error.to_string()))
 }
 
 /// The pattern's alternatives at its top level.
@@ -340,10 +347,10 @@ mod tests {
         ] {
             assert_eq!(HostRule::parse(rule).err(), Some(why), "{rule}");
         }
-        assert!(matches!(
-            HostRule::parse("regex:(").err(),
-            Some(Invalid::Regex(_))
-        ));
+        for pattern in ["regex:(", r"regex:a\.x\.com)|(?:b\.x\.com"] {
+            let error = HostRule::parse(pattern).err();
+            assert!(matches!(error, Some(Invalid::Regex(_))), "{pattern}");
+        }
     }
 
     #[test]

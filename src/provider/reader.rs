@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether the text is a token (RFC 9110 section 5.6.2): what a field's name is made of.
-pub(super) fn is_token(text: &str) -> bool {
+fn is_token(text: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(good)
 }
@@ -103,4 +103,22 @@ pub(super) fn is_token(text: &str) -> bool {
 /// Whether the bytes can be a field's value as they are: no control bytes, no space around.
 pub(super) fn is_field_value(bytes: &[u8]) -> bool {
     !bytes.iter().any(u8::is_ascii_control) && bytes.trim_ascii().len() == bytes.len()
+}
+
+/// Fields that the proxy writes by itself: a definition that set one would frame or route a request a second time.
+const OWN_FIELDS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a definition may set the field: a token, and none that the proxy writes by itself.
+pub(super) fn is_settable_field(name: &str) -> bool {
+    let folded = name.to_ascii_lowercase().replace('_', "-");
+    is_token(name) && !OWN_FIELDS.contains(&&*folded)
 }

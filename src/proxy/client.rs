@@ -54,6 +54,13 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
     }
 }
 
+/// Tells a client that there are too many connections.
+pub(crate) fn turn_away(socket: TcpStream, shared: &Shared) {
+    if let Ok(client) = Wire::plain(socket) {
+        refuse(client, &Refusal::TooManyConnections, shared);
+    }
+}
+
 /// Serves a connection whose TLS ends here, to its end.
 fn serve_intercepted(mut client: Wire, authority: &Authority, shared: &Shared) {
     loop {
@@ -150,6 +157,15 @@ fn connect(client: Wire, head: &RequestHead, shared: &Shared) {
         .any(|name| head.fields.has(name));
     if has_body {
         return refuse(client, &Refusal::Target("a CONNECT has no content"), shared);
+    }
+    let mut hosts = head.fields.all("host");
+    let is_host = |host: &[u8]| host.is_empty() || Authority::parse(host, Some(443)).is_ok();
+    if !hosts.next().is_none_or(is_host) || hosts.next().is_some() {
+        return refuse(
+            client,
+            &Refusal::Target("the Host field is malformed, or there are two"),
+            shared,
+        );
     }
     let Ok(authority) = Authority::parse(head.target.as_bytes(), None) else {
         let why = "the target of a CONNECT must be host:port";

@@ -134,6 +134,7 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     /// The steps, in order.
     fn attempt(&mut self, client: &mut Wire, scope: Scope<'_>) -> Result<Outcome, Stop> {
+        check_method(&self.head.method)?;
         let framing = Framing::of_request(self.head).map_err(Refusal::Malformed)?;
         let destination = Destination::of(self.head, scope)?;
         self.place = Some(destination.shown());
@@ -178,7 +179,7 @@ impl Exchange<'_> {
             Decision::Inject(found) => {
                 let label = self.shared.broker.connection(found.connection()).label();
                 if route::is_refused_method(&self.head.method) {
-                    return Err(Refusal::Trace(label));
+                    return Err(Refusal::Trace(Some(label)));
                 }
                 self.label = Some(label);
                 Ok(Some(found))
@@ -299,6 +300,11 @@ impl Exchange<'_> {
         let (mut wire, via) = plain.map_err(Refusal::Upstream)?;
         match via {
             None => outgoing.unarmed(&[], wire.output()),
+            Some(via)
+                if via.authorization.is_some() && route::is_refused_method(&self.head.method) =>
+            {
+                return Err(Refusal::Trace(None).into());
+            }
             Some(via) => {
                 let absolute = match &*destination.target {
                     "*" => format!("http://{}", destination.host),
@@ -405,6 +411,18 @@ fn upgrade(head: &RequestHead) -> Option<&'static str> {
         && head.method == "GET"
         && head.fields.has_member("connection", "upgrade");
     wanted.then_some("websocket")
+}
+
+/// Refuses `head` and the like: what such a method's answer looks like depends on whether the origin folds case.
+fn check_method(method: &str) -> Result<(), Refusal> {
+    let is_folded = |known: &&str| method.eq_ignore_ascii_case(known) && method != *known;
+    match ["HEAD", "CONNECT", "TRACE", "TRACK"]
+        .iter()
+        .find(|known| is_folded(known))
+    {
+        Some(_) => Err(Refusal::Method),
+        None => Ok(()),
+    }
 }
 
 /// Whether sending the request twice is the same as once (RFC 9110 section 9.2.2).

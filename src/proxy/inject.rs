@@ -50,9 +50,15 @@ impl Outgoing<'_> {
         write_field(out, b"Host", self.host.as_bytes());
         let fields = &self.head.fields;
         for (name, value) in fields.iter() {
-            let is_anew = [&b"host"[..], b"content-length"]
-                .iter()
-                .any(|listed| name.eq_ignore_ascii_case(listed));
+            // Spelt with an underscore, too: a server that folds it would frame the request by what the child says.
+            let is_anew = [
+                &b"host"[..],
+                b"content-length",
+                b"transfer-encoding",
+                b"connection",
+            ]
+            .iter()
+            .any(|listed| is_same_field(name, listed));
             if !is_anew && !is_hop_by_hop(fields, name) && !drop(name, value) {
                 write_field(out, name, value);
             }

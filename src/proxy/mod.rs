@@ -11,11 +11,9 @@ pub(crate) mod route;
 mod target;
 
 use std::io;
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -27,7 +25,6 @@ use crate::notice::Notices;
 use crate::tls::leaf::LeafCache;
 use crate::upstream::dial::Dialer;
 use crate::upstream::pool::Pool;
-use refusal::Refusal;
 use route::Router;
 
 /// The stack of a connection's thread. Untouched pages cost nothing; the deepest use is a TLS handshake.
@@ -35,6 +32,9 @@ const STACK: usize = 512 * 1024;
 
 /// How long accepting pauses when the system has no more descriptors or threads to give.
 const BACK_OFF: Duration = Duration::from_millis(20);
+
+/// Connections beyond the limit that are told so at once, at the most; more are closed without a word.
+const TURNED_AWAY: usize = 64;
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -105,14 +105,18 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
             continue;
         };
         let slot = Slot::take(&open);
-        if slot.number > shared.max_connections {
-            turn_away(socket);
+        let excess = slot.number.saturating_sub(shared.max_connections);
+        if excess > TURNED_AWAY {
             continue;
         }
         let shared = Arc::clone(shared);
         let serve = move || {
             let _slot = slot;
-            client::serve(socket, &shared);
+            if excess > 0 {
+                client::turn_away(socket, &shared);
+            } else {
+                client::serve(socket, &shared);
+            }
         };
         let name = "connection".to_owned();
         if thread::Builder::new()
@@ -124,14 +128,6 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
             thread::sleep(BACK_OFF);
         }
     }
-}
-
-/// Answers 503 to a connection that there is no room for, without waiting for its request.
-fn turn_away(mut socket: TcpStream) {
-    let mut answer = Vec::new();
-    Refusal::TooManyConnections.write(true, true, &mut answer);
-    // The answer fits into an empty socket's buffer, so this cannot block.
-    let _ = socket.write_all(&answer);
 }
 
 /// A place among the open connections; given back however the connection's thread ends.

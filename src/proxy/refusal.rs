@@ -13,6 +13,8 @@ use crate::upstream::Kind;
 pub(crate) enum Refusal {
     /// The request could be read in two ways, or not at all.
     Malformed(http1::Error),
+    /// A method that servers which fold case would read as another.
+    Method,
     /// The request doesn't say where it is for, or says two things.
     Target(&'static str),
     /// Its head did not come in time.
@@ -21,8 +23,8 @@ pub(crate) enum Refusal {
     Scheme,
     /// Servers could read its path in ways that meet different routes.
     AmbiguousPath,
-    /// TRACE would have the origin send the credential back (RFC 9110 section 9.3.8).
-    Trace(String),
+    /// TRACE would have the credential sent back (RFC 9110 section 9.3.8): the connection's, or an upstream proxy's password.
+    Trace(Option<String>),
     /// The provider's credential can't be had.
     NoCredential {
         /// Which connection's.
@@ -71,7 +73,7 @@ impl Refusal {
     fn kind(&self) -> (u16, &'static str) {
         match self {
             Self::Malformed(error) => (malformed_status(*error), "http_request_error"),
-            Self::Target(_) => (400, "http_request_error"),
+            Self::Target(_) | Self::Method => (400, "http_request_error"),
             Self::HeadTimeout => (408, "http_request_error"),
             Self::Scheme => (501, "http_request_error"),
             Self::AmbiguousPath => (400, "http_request_denied"),
@@ -100,12 +102,13 @@ impl Refusal {
                 return format!("the origin's answer is malformed: {error}");
             }
             Self::Target(why) | Self::Internal(why) => why,
+            Self::Method => "the method differs from a known one by case only",
             Self::HeadTimeout => "the request's head did not come within 30 s",
             Self::Scheme => "the scheme is neither http nor https",
             Self::AmbiguousPath => {
                 "servers differ about what this path means, and routes differ with it"
             }
-            Self::Trace(_) => "TRACE to a host that gets a credential is refused",
+            Self::Trace(_) => "TRACE where a credential goes along is refused",
             Self::NoResponse => "the origin ended the connection before it answered",
             Self::Upgrade => "the origin changed to a protocol that was not asked for",
             Self::ResponseTimeout => "the origin did not answer in time",
@@ -121,6 +124,7 @@ impl Refusal {
             Self::Target(_) => {
                 "this is an HTTP proxy: send an absolute-form target, or CONNECT host:port"
             }
+            Self::Method => "write the method in capital letters",
             Self::HeadTimeout => "send the request again",
             Self::Scheme => "use https",
             Self::AmbiguousPath => {
@@ -141,7 +145,7 @@ impl Refusal {
     /// The provider that the answer is about.
     fn provider(&self) -> Option<&str> {
         match self {
-            Self::Trace(label) | Self::NoCredential { label, .. } => Some(label),
+            Self::NoCredential { label, .. } | Self::Trace(Some(label)) => Some(label),
             _ => None,
         }
     }

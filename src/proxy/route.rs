@@ -34,8 +34,12 @@ pub(crate) struct Router {
 }
 
 /// Whether a method is refused where a credential would go: the origin would send it back (RFC 9110 section 9.3.8).
+///
+/// Case does not count here, although methods differ by it (section 9.1): some servers fold it.
 pub(crate) fn is_refused_method(method: &str) -> bool {
-    matches!(method, "TRACE" | "TRACK")
+    ["TRACE", "TRACK"]
+        .iter()
+        .any(|refused| method.eq_ignore_ascii_case(refused))
 }
 
 /// What is matched: where a request goes, and its target's path.

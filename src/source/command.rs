@@ -30,7 +30,7 @@ const COMMAND_TIME: Duration = Duration::from_secs(30);
 pub(crate) struct CommandSource {
     /// Program and arguments.
     words: Vec<String>,
-    /// What it runs in: the parent's environment, since such programs need logins of their own.
+    /// What it runs in.
     environment: Environment,
     /// How long an answer is used.
     ttl: Duration,

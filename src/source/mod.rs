@@ -88,14 +88,19 @@ pub(crate) enum Source {
 impl Source {
     /// Makes the source, and reads it once if that costs nothing: a wrong name or path is told before the child runs.
     ///
-    /// `ttl` is how long a command's answer is used.
+    /// `variables` is where variables are looked up, `commands` what commands run in, `ttl` how long a command's answer is used.
     ///
     /// # Errors
     /// When it can be seen now that it gives nothing.
-    pub(crate) fn open(spec: &Spec, parent: &Environment, ttl: Duration) -> Result<Self, Error> {
+    pub(crate) fn open(
+        spec: &Spec,
+        variables: &Environment,
+        commands: &Environment,
+        ttl: Duration,
+    ) -> Result<Self, Error> {
         match spec {
             Spec::Variable(name) => {
-                let value = parent
+                let value = variables
                     .get(name)
                     .ok_or_else(|| Error::NoVariable(name.clone()))?;
                 Self::held(&format!("the variable {name}"), value.as_encoded_bytes())
@@ -110,7 +115,7 @@ impl Source {
             }
             Spec::Command(line) => Ok(Self::Command(CommandSource::new(
                 split_words(line)?,
-                parent.clone(),
+                commands.clone(),
                 ttl,
             )?)),
         }
@@ -206,6 +211,7 @@ mod tests {
     fn open(text: &str, ttl: u64) -> Result<Source, Error> {
         Source::open(
             &Spec::parse(text).unwrap(),
+            &parent(),
             &parent(),
             Duration::from_secs(ttl),
         )

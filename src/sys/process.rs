@@ -1,7 +1,9 @@
 //! Processes: what a child inherits, how it ended, and what others may see of this one.
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -194,3 +196,21 @@ pub(crate) fn user() -> u32 {
     // SAFETY: takes nothing, cannot fail.
     unsafe { libc::geteuid() }
 }
+
+/// Whether there is a controlling terminal, and so a shell that would continue a stopped process.
+pub(crate) fn has_terminal() -> bool {
+    File::open(TERMINAL).is_ok()
+}
+
+/// Whether this process's group is the one that the controlling terminal talks to.
+pub(crate) fn is_in_foreground() -> bool {
+    File::open(TERMINAL).is_ok_and(|terminal| {
+        // SAFETY: a descriptor that is open.
+        let front = unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) };
+        // SAFETY: takes nothing, cannot fail.
+        front == unsafe { libc::getpgrp() }
+    })
+}
+
+/// The controlling terminal, whichever it is.
+const TERMINAL: &str = "/dev/tty";

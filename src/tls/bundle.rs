@@ -22,19 +22,14 @@ const SYSTEM_BUNDLES: [&str; 7] = [
 /// Bytes of a bundle, at the most.
 const MAX_BUNDLE: u64 = 16 * 1024 * 1024;
 
-/// The file that the parent's programs trust: its SSL_CERT_FILE, else the system's; `None` where there is neither.
-pub(crate) fn trusted_file(parent: &Environment) -> Option<PathBuf> {
-    let chosen = parent
-        .get("SSL_CERT_FILE")
-        .map(PathBuf::from)
-        .filter(|path| has_pem(path));
-    let system = || {
-        SYSTEM_BUNDLES
-            .iter()
-            .map(PathBuf::from)
-            .find(|path| path.exists())
-    };
-    chosen.or_else(system)
+/// What the parent's programs trust, as PEM: its SSL_CERT_FILE, else the system's bundle; `None` where there is neither. Read before
+/// the child is there, which might be able to write to the file.
+pub(crate) fn trusted(parent: &Environment) -> Option<Vec<u8>> {
+    let chosen = parent.get("SSL_CERT_FILE").map(PathBuf::from);
+    chosen
+        .into_iter()
+        .chain(SYSTEM_BUNDLES.iter().map(PathBuf::from))
+        .find_map(|path| read_pem(&path).ok())
 }
 
 /// Reads a PEM file of certificates.
@@ -53,15 +48,9 @@ pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether the file can be read and has certificates.
-fn has_pem(path: &Path) -> bool {
-    read_pem(path).is_ok()
-}
-
-/// The child's bundle: what the parent's programs trust, then our root.
-pub(crate) fn for_child(parent: &Environment, root_pem: &str) -> Vec<u8> {
-    let base = trusted_file(parent).and_then(|path| read_pem(&path).ok());
-    joined(base.unwrap_or_else(mozilla), root_pem)
+/// The child's bundle: what the parent's programs trust, or Mozilla's roots, then our root.
+pub(crate) fn for_child(trusted: Option<&[u8]>, root_pem: &str) -> Vec<u8> {
+    joined(trusted.map_or_else(mozilla, <[u8]>::to_vec), root_pem)
 }
 
 /// Our root behind other certificates.
@@ -88,7 +77,7 @@ mod tests {
     #[test]
     fn a_variable_that_names_no_bundle_is_passed_over() {
         let parent: Environment = [("SSL_CERT_FILE", "/nonexistent")].into_iter().collect();
-        assert_eq!(trusted_file(&parent), trusted_file(&Environment::default()));
+        assert_eq!(trusted(&parent), trusted(&Environment::default()));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What origins are verified against. There is no switch that turns it off.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -14,20 +13,20 @@ use super::bundle;
 
 /// Which roots an origin's certificate may lead to.
 pub(crate) struct Trust {
-    /// The bundle of the parent's programs, where it counts.
-    bundle: Option<PathBuf>,
+    /// What the parent's programs trust, as PEM, where it counts.
+    bundle: Option<Arc<[u8]>>,
     /// Roots that the person named.
     extra: Vec<CertificateDer<'static>>,
     /// What verifies and encrypts.
     crypto: Arc<CryptoProvider>,
-    /// Made when first needed: reading a system's bundle takes longer than starting the child.
+    /// Made when first needed: reading certificates takes longer than starting the child.
     config: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Trust {
-    /// Mozilla's roots, those in the file `bundle`, and `extra` ones.
+    /// Mozilla's roots, those in `bundle` (PEM), and `extra` ones.
     pub(crate) fn new(
-        bundle: Option<PathBuf>,
+        bundle: Option<Arc<[u8]>>,
         extra: Vec<CertificateDer<'static>>,
         crypto: Arc<CryptoProvider>,
     ) -> Self {
@@ -49,12 +48,8 @@ impl Trust {
     fn make(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        if let Some(pem) = self
-            .bundle
-            .as_ref()
-            .and_then(|path| bundle::read_pem(path).ok())
-        {
-            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+        if let Some(pem) = &self.bundle {
+            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
         }
         roots.add_parsable_certificates(self.extra.iter().cloned());
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.crypto))

@@ -116,7 +116,7 @@ fn parse_via(variable: &'static str, value: &str) -> Result<Via, Invalid> {
         .map_err(|error| invalid(&error.to_string()))?;
     let authorization = user.map(|user| {
         let mut value = b"Basic ".to_vec();
-        let decoded = encoding::query_decode(user.replace('+', "%2B").as_bytes());
+        let decoded = encoding::percent_decode(user.as_bytes());
         let with_colon = if decoded.contains(&b':') {
             decoded
         } else {
