@@ -22,7 +22,7 @@ use crate::wire;
 use crate::wire::Interest;
 use crate::wire::Wire;
 
-/// How long a peer may take nothing of what is to be sent to it.
+/// How long an origin may take nothing of a request. A client has no such limit: `curl ... | less` may wait for its reader for ever.
 const STALL: Duration = Duration::from_secs(300);
 
 /// How long the origin may be silent once the client has ended its sending: it may have closed only its own direction, and still
@@ -181,6 +181,7 @@ impl<'a> Relay<'a> {
         self.outcome.client_reusable &= clean;
         self.outcome.upstream_reusable &= clean
             && !self.up_broken
+            && !self.upstream.wants_flush()
             && self.upstream.input().is_empty()
             && self.upstream.end().is_none();
         (self.outcome, result)
@@ -399,11 +400,8 @@ impl<'a> Relay<'a> {
 
     /// Until when something must move, and what it means if nothing does. A response that has begun may pause for ever.
     fn deadline(&self) -> Option<(Instant, Failure)> {
-        let mut limits = Vec::with_capacity(4);
-        if self.client.wants_flush() {
-            limits.push((self.last_down + STALL, Failure::ClientGone));
-        }
-        if self.upstream.wants_flush() {
+        let mut limits = Vec::with_capacity(3);
+        if self.upstream.wants_flush() && !self.is_tunnel {
             limits.push((self.last_up + STALL, Failure::Timeout));
         }
         let last = self.last_up.max(self.last_down);
