@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::encoding;
-
 /// 128 random bits as 32 hexadecimal digits: names that nobody can guess or meet by chance.
 ///
 /// # Errors
@@ -11,7 +9,7 @@ use crate::encoding;
 pub(crate) fn token() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes)?;
-    Ok(encoding::hex(&bytes))
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -1,0 +1,208 @@
+//! One test a fault that was found and mended: each failed before.
+
+use crate::support::Home;
+use crate::support::PLACEHOLDER;
+use crate::support::SECRET;
+use crate::support::Scene;
+use crate::support::origin::HOST;
+use crate::support::origin::Origin;
+use crate::support::origin::always_ok;
+use crate::support::wire::End;
+
+#[test]
+fn clear_bytes_behind_an_upstream_proxy_s_answer_are_not_read_as_tls() {
+    let home = Home::new();
+    home.acme("");
+    let origin = Origin::start(always_ok);
+    let proxy = Origin::plain(|conn| {
+        conn.expect_request();
+        conn.send("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+        while conn.channel.fill() {}
+    });
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    let run = home.run(&origin).env("HTTPS_PROXY", url).start();
+    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let response = run.proxy.exchange(HOST, &request);
+    response.assert_refusal(502, "destination_unavailable");
+    run.stop();
+    origin.finish().assert_nothing();
+}
+
+#[test]
+fn a_method_s_case_does_not_get_it_past_the_rule_for_trace() {
+    for method in ["trace", "Trace", "TrAcK", "head", "connect"] {
+        let scene = Scene::ok("");
+        let response = scene.exchange(&format!("{method} / HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        response.assert_refusal(400, "http_request_error");
+        scene.finish().arrived.assert_nothing();
+    }
+}
+
+#[test]
+fn an_upstream_proxy_is_not_asked_to_send_its_password_back() {
+    let home = Home::new();
+    let proxy = Origin::plain(always_ok);
+    let url = format!("http://user:p%40ss@127.0.0.1:{}/", proxy.port);
+    let run = home.authsome(["run"]).env("http_proxy", url).start();
+    let mut client = run.proxy.plain();
+    client.send("TRACE http://other.test/ HTTP/1.1\r\nHost: other.test\r\nMax-Forwards: 0\r\n\r\n");
+    client
+        .response("TRACE")
+        .assert_refusal(405, "http_request_denied");
+    run.stop();
+    proxy.finish().assert_nothing();
+}
+
+#[test]
+fn an_answer_that_is_cut_does_not_look_whole_to_http_1_0_in_the_clear() {
+    let scene = Scene::new("", |conn| {
+        conn.expect_request();
+        conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+        conn.cut();
+    });
+    let mut client = scene.run.proxy.plain();
+    client.send(format!("GET https://{HOST}/ HTTP/1.0\r\n\r\n"));
+    let (bytes, end) = client.rest();
+    assert!(
+        bytes.starts_with(b"HTTP/1.1 200") || bytes.is_empty(),
+        "{bytes:?}"
+    );
+    assert_eq!(end, End::Reset);
+    scene.finish();
+}
+
+#[test]
+fn a_source_command_does_not_get_the_other_credentials() {
+    let home = Home::new();
+    home.acme("");
+    home.like_acme("other", r#""api_url": "other.test""#);
+    let seen = home.path("seen");
+    let line = format!("sh -c 'env > {}; echo {SECRET}'", seen.display());
+    let origin = Origin::start(always_ok);
+    let run = home
+        .authsome(["run"])
+        .args(origin.args())
+        .args(["--credential", &format!("acme=command:{line}")])
+        .args(["--credential", "openai=env:MY_SECRET"])
+        .env("OTHER_API_KEY", "canary-1")
+        .env("MY_SECRET", "canary-2")
+        .env("AUTHSOME_MASTER_KEY", "canary-3")
+        .env("HARMLESS", "kept")
+        .start();
+    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    assert_eq!(run.proxy.exchange(HOST, &request).status(), 200);
+    run.stop();
+    let seen = std::fs::read_to_string(seen).expect("the command's environment");
+    assert!(seen.contains("HARMLESS=kept"), "{seen}");
+    assert!(!seen.contains("canary"), "{seen}");
+    assert_eq!(
+        origin.finish().only().one("Authorization"),
+        format!("Bearer {SECRET}")
+    );
+}
+
+#[test]
+fn paths_that_lead_out_of_a_prefix_by_tricks_are_refused() {
+    let home = Home::new();
+    home.acme(&format!(r#""api_url": "https://{HOST}/v1""#));
+    for path in [
+        "/v1/;/../echo",
+        "/v1/..%2Fecho%2Fz\\..\\..\\v1\\x",
+        "/v1/..%5Cecho%5Cz%2F..%2F..%2Fv1%2Fx",
+        "/v1/..%3b/echo",
+        "/v1/%252e%252e/echo",
+        "/v1/..%c0%afecho",
+        "/v1/..%20/echo",
+    ] {
+        let answer = home.explain(&[&format!("https://{HOST}{path}")]);
+        assert_eq!(answer["decision"], "refuse", "{path}");
+    }
+    let answer = home.explain(&[&format!("https://{HOST}/v1/group%2Fproject")]);
+    assert_eq!(answer["decision"], "inject");
+}
+
+#[test]
+fn a_connect_with_two_hosts_is_refused() {
+    let scene = Scene::ok("");
+    let mut client = scene.run.proxy.plain();
+    client.send(format!(
+        "CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}\r\nHost: other\r\n\r\n"
+    ));
+    client
+        .response("CONNECT")
+        .assert_refusal(400, "http_request_error");
+    scene.finish();
+}
+
+#[test]
+fn fields_that_a_server_could_fold_into_framing_do_not_go_on() {
+    let scene = Scene::ok("");
+    let response = scene.exchange(&format!(
+        "POST / HTTP/1.1\r\nHost: {HOST}\r\nTransfer_Encoding: chunked\r\nContent_Length: 50\r\nContent-Length: 2\r\n\r\nhi"
+    ));
+    assert_eq!(response.status(), 200);
+    let finished = scene.finish();
+    let arrived = finished.arrived.only();
+    assert!(
+        !arrived.has("Transfer_Encoding") && !arrived.has("Content_Length"),
+        "{arrived}"
+    );
+    assert_eq!(arrived.one("Content-Length"), "2");
+}
+
+#[test]
+fn a_pattern_cannot_get_out_of_its_anchors() {
+    let home = Home::new();
+    home.acme(r#""api_url": "regex:api\\.safe\\.test)|(?:b\\.safe\\.test""#);
+    let output = home
+        .authsome(["run", "--credential", "acme=env:X", "true"])
+        .env("X", "x")
+        .run();
+    output
+        .assert_code(125)
+        .assert_stderr(&["acme.json", "api_url[0]", "regular expression"]);
+}
+
+#[test]
+fn a_definition_cannot_set_the_framing() {
+    for fields in [
+        r#""api_key": {"header_name": "Content-Length"}"#,
+        r#""extra_headers": {"Transfer_Encoding": "chunked"}"#,
+        r#""extra_headers": {"Host": "other"}"#,
+    ] {
+        let home = Home::new();
+        home.acme(fields);
+        let output = home
+            .authsome(["run", "true"])
+            .env("ACME_API_KEY", "x")
+            .run();
+        output
+            .assert_code(0)
+            .assert_stderr(&["acme.json", "passed over"]);
+    }
+}
+
+#[test]
+fn many_connections_too_many_hear_so() {
+    let home = Home::new();
+    let run = home.authsome(["run", "--max-connections", "1"]).start();
+    let mut first = run.proxy.plain();
+    first.send("GET / HTTP/1.1\r\n");
+    for _ in 0..20 {
+        let mut second = run.proxy.plain();
+        second.send("GET http://x.test/ HTTP/1.1\r\nHost: x.test\r\n\r\n");
+        second
+            .response("GET")
+            .assert_refusal(503, "connection_limit_reached");
+    }
+    drop(first);
+    run.stop();
+}
+
+#[test]
+fn an_empty_variable_stays_empty() {
+    let home = Home::new();
+    home.acme("");
+    let output = home.authsome(["run", "env"]).env("ACME_API_KEY", "").run();
+    assert!(!output.stdout().contains(PLACEHOLDER), "{output}");
+}
