@@ -177,8 +177,8 @@ fn a_definition_cannot_set_the_framing() {
             .env("ACME_API_KEY", "x")
             .run();
         output
-            .assert_code(0)
-            .assert_stderr(&["acme.json", "passed over"]);
+            .assert_code(125)
+            .assert_stderr(&["acme.json", "hint"]);
     }
 }
 

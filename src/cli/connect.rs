@@ -76,15 +76,15 @@ pub(crate) fn connect(
     for (name, entry) in registry.iter() {
         match entry {
             Ok(definition) => finder.take_from_environment(name, definition, &mut known)?,
-            Err(invalid) => {
-                if registry
-                    .shadowed_variables(name)
-                    .iter()
-                    .any(|name| parent.has(name))
-                {
-                    return Err(Error::from(invalid));
+            Err(broken) => {
+                let is_set = |name: &String| parent.get(name).is_some();
+                if broken.variables.iter().any(is_set) {
+                    return Err(Error::from(&broken.invalid));
                 }
-                notices.warn(format!("{invalid} (the definition is passed over)"));
+                notices.warn(format!(
+                    "{} (the definition is passed over)",
+                    broken.invalid
+                ));
             }
         }
     }
@@ -239,7 +239,7 @@ impl Finder<'_> {
     fn definition(&self, name: &str) -> Result<&Definition, Error> {
         match self.registry.find(name) {
             Some(Ok(definition)) => Ok(definition),
-            Some(Err(invalid)) => Err(Error::from(invalid)),
+            Some(Err(broken)) => Err(Error::from(&broken.invalid)),
             None => Err(unknown(self.registry, name)),
         }
     }

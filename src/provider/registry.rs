@@ -17,7 +17,16 @@ const MAX_FILE: u64 = 256 * 1024;
 /// Definitions by name, and what is wrong with those that can't be used.
 pub(crate) struct Registry {
     /// What each name means.
-    entries: BTreeMap<String, Result<Definition, Invalid>>,
+    entries: BTreeMap<String, Result<Definition, Broken>>,
+}
+
+/// A definition that can't be used.
+pub(crate) struct Broken {
+    /// What is wrong with it.
+    pub(crate) invalid: Invalid,
+    /// The variables that it would have been used for, as far as they can be read: its own, and those of the bundled definition in
+    /// whose place it stands.
+    pub(crate) variables: Vec<String>,
 }
 
 impl Registry {
@@ -29,7 +38,11 @@ impl Registry {
         let mut entries = BTreeMap::new();
         for (name, text) in BUNDLED {
             let definition = Definition::parse(&format!("bundled {name}"), text.as_bytes());
-            entries.insert((*name).to_owned(), definition);
+            let broken = |invalid| Broken {
+                invalid,
+                variables: Vec::new(),
+            };
+            entries.insert((*name).to_owned(), definition.map_err(broken));
         }
         for path in definition_files(directory)? {
             let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
@@ -41,21 +54,13 @@ impl Registry {
     }
 
     /// The definition of this name; `None` when there is none.
-    pub(crate) fn find(&self, name: &str) -> Option<&Result<Definition, Invalid>> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Result<Definition, Broken>> {
         self.entries.get(name)
     }
 
     /// All of them, by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Result<Definition, Invalid>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Result<Definition, Broken>)> {
         self.entries.iter().map(|(name, entry)| (&**name, entry))
-    }
-
-    /// The credential variables of the bundled definition of this name: what a broken file of the same name would be used for.
-    pub(crate) fn shadowed_variables(&self, name: &str) -> Vec<String> {
-        let bundled = BUNDLED.iter().find(|(bundled, _)| *bundled == name);
-        bundled
-            .and_then(|(name, text)| Definition::parse(name, text.as_bytes()).ok())
-            .map_or_else(Vec::new, |definition| definition.variable_names())
     }
 
     /// The name that a mistyped one most likely meant.
@@ -90,39 +95,49 @@ fn definition_files(directory: &Path) -> io::Result<Vec<std::path::PathBuf>> {
     Ok(files)
 }
 
-/// Reads one file; its name must be the provider's.
-fn read_definition(path: &Path, stem: &str) -> Result<Definition, Invalid> {
+/// Reads one file.
+fn read_definition(path: &Path, stem: &str) -> Result<Definition, Broken> {
     let file = path.display().to_string();
-    let invalid = |field: &str, why: String, remedy: String| Invalid {
+    let mut variables = BUNDLED
+        .iter()
+        .find(|(bundled, _)| *bundled == stem)
+        .and_then(|(name, text)| Definition::parse(name, text.as_bytes()).ok())
+        .map_or_else(Vec::new, |definition| definition.variable_names());
+    let text = files::read(path, MAX_FILE).map_err(|error| Invalid {
         file: file.clone(),
-        field: field.to_owned(),
-        why,
-        remedy,
-    };
-    let text = files::read(path, MAX_FILE).map_err(|error| {
-        invalid(
-            "",
-            format!("cannot be read: {error}"),
-            "check the file and its permissions".into(),
-        )
-    })?;
-    let definition = Definition::parse(&file, &text)?;
+        field: String::new(),
+        why: format!("cannot be read: {error}"),
+        remedy: "check the file and its permissions".into(),
+    });
+    match text.and_then(|text| Definition::parse(&file, &text)) {
+        Err(invalid) => Err(Broken { invalid, variables }),
+        Ok(definition) => match check(&definition, stem) {
+            Ok(()) => Ok(definition),
+            Err(invalid) => {
+                variables.extend(definition.variable_names());
+                Err(Broken { invalid, variables })
+            }
+        },
+    }
+}
+
+/// Reads all of a definition, so that a mistake is told even while nothing uses it; the base URL, which may come later, is made up.
+/// The file's name must be the provider's.
+fn check(definition: &Definition, stem: &str) -> Result<(), Invalid> {
     let name = definition.name()?;
     if Name::parse(stem).as_ref() != Some(&name) {
-        let remedy = format!("call the file {name}.json");
-        return Err(invalid(
-            "name",
-            format!("is {name}, but the file is called {stem}.json"),
-            remedy,
-        ));
+        return Err(Invalid {
+            file: definition.file.clone(),
+            field: "name".into(),
+            why: format!("is {name}, but the file is called {stem}.json"),
+            remedy: format!("call the file {name}.json"),
+        });
     }
-    // All of it is read now, so that a mistake is told even while nothing uses it; the base URL, which may come later, is made up.
     let outside = Outside {
         base_url: Some("https://base.invalid"),
         variable: &|_| None,
     };
-    definition.provider(&outside)?;
-    Ok(definition)
+    definition.provider(&outside).map(drop)
 }
 
 /// How many letters differ between two words (Levenshtein).
