@@ -206,3 +206,16 @@ fn an_empty_variable_stays_empty() {
     let output = home.authsome(["run", "env"]).env("ACME_API_KEY", "").run();
     assert!(!output.stdout().contains(PLACEHOLDER), "{output}");
 }
+
+#[test]
+fn a_key_among_subprotocols_is_dropped_and_the_others_stay() {
+    let scene = Scene::ok("");
+    let response = scene.exchange(&format!(
+        "GET / HTTP/1.1\r\nHost: {HOST}\r\nSec-WebSocket-Protocol: realtime, key.{PLACEHOLDER}, beta\r\n\r\n"
+    ));
+    assert_eq!(response.status(), 200);
+    let finished = scene.finish();
+    let arrived = finished.arrived.only();
+    assert_eq!(arrived.one("Sec-WebSocket-Protocol"), "realtime, beta");
+    assert_eq!(arrived.one("Authorization"), format!("Bearer {SECRET}"));
+}

@@ -184,7 +184,9 @@ impl HostRule {
     pub(crate) fn is_loose(&self) -> bool {
         match self {
             Self::Exact { .. } => false,
-            Self::Pattern { source, .. } => alternatives(source).iter().any(|one| is_loose(one)),
+            Self::Pattern { source, .. } => {
+                is_hard_to_read(source) || alternatives(source).iter().any(|one| is_loose(one))
+            }
         }
     }
 }
@@ -208,6 +210,12 @@ fn compile(pattern: &str) -> Result<Regex, Invalid> {
         .size_limit(1 << 20)
         .build()
         .map_err(|error| Invalid::Regex(error.to_string()))
+}
+
+/// Whether a pattern has what [`alternatives`] doesn't follow: flags, and brackets that stand for themselves in a class.
+fn is_hard_to_read(pattern: &str) -> bool {
+    let has_flags = pattern.matches("(?").count() > pattern.matches("(?:").count();
+    has_flags || ["[]", "[^]", "[:"].iter().any(|odd| pattern.contains(odd))
 }
 
 /// The pattern's alternatives at its top level.
@@ -262,10 +270,6 @@ fn split_literal_suffix(alternative: &str) -> (String, String) {
 /// Whether an alternative could match a name that anyone can register.
 fn is_loose(alternative: &str) -> bool {
     let (before, suffix) = split_literal_suffix(alternative);
-    // Flags could change what the letters mean.
-    if alternative.contains("(?") && !alternative.contains("(?:") {
-        return true;
-    }
     // What stands before the suffix may end within a label, so its first label counts for nothing, unless there is nothing before.
     let domain = if before.is_empty() || before == "^" {
         suffix.trim_start_matches('.')
@@ -366,6 +370,9 @@ mod tests {
             r"regex:api\.x\.com|.*",
             r"regex:.*\.x\.com(\.evil)?",
             r"regex:(?x).*\.x\.com",
+            r"regex:.*[](]?|a\.x\.com",
+            r"regex:.*[[:alpha:](]?|a\.x\.com",
+            "regex:(?x)(?:b)#(\n.*|a\\.x\\.com",
         ] {
             assert!(loose(rule), "{rule}");
         }

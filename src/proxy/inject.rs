@@ -20,6 +20,9 @@ use crate::upstream::dial::SecureStream;
 use crate::url;
 use crate::url::Authority;
 
+/// The field that lists WebSocket subprotocols (RFC 6455 section 11.3.4).
+const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
+
 /// A request's head as it is sent on, and what of the client's is not.
 pub(crate) struct Outgoing<'a> {
     /// The head that came.
@@ -104,10 +107,17 @@ impl Outgoing<'_> {
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .collect();
         let is_extra = |name: &[u8]| extra.iter().any(|(own, _)| is_same_field(name, own));
+        let protocols = self.protocols_without(placeholder);
+        let mut extra_and_protocols = extra.clone();
+        if !protocols.is_empty() {
+            extra_and_protocols.push((PROTOCOLS.as_bytes(), &protocols));
+        }
+        let extra_and_protocols = &extra_and_protocols;
         match field(found.placement(), credential)? {
             Some((name, _)) if !self.wants_field(provider, &name) => {
                 let drop = |_: &[u8], value: &[u8]| holds_placeholder(value);
-                self.write(self.target.as_bytes(), drop, &[], &mut bytes);
+                let kept = extra_and_protocols.get(extra.len()..).unwrap_or_default();
+                self.write(self.target.as_bytes(), drop, kept, &mut bytes);
             }
             Some((name, value)) => {
                 let drop = |field: &[u8], value: &[u8]| {
@@ -116,7 +126,7 @@ impl Outgoing<'_> {
                         || holds_placeholder(value)
                 };
                 let mut added = vec![(name.as_bytes(), value.as_slice())];
-                added.extend(&extra);
+                added.extend(extra_and_protocols);
                 self.write(self.target.as_bytes(), drop, &added, &mut bytes);
             }
             None => {
@@ -125,13 +135,28 @@ impl Outgoing<'_> {
                 };
                 let target = self.with_parameter(provider, param.as_bytes(), credential);
                 let drop = |field: &[u8], value: &[u8]| is_extra(field) || holds_placeholder(value);
-                self.write(&target, drop, &extra, &mut bytes);
+                self.write(&target, drop, extra_and_protocols, &mut bytes);
             }
         }
         Ok(Armed {
             bytes,
             authority: found.authority().clone(),
         })
+    }
+
+    /// The WebSocket subprotocols that the child offers beside one with the placeholder: browsers can send a key in no other way, and
+    /// the server must still find one of the others to choose. Nothing where no field holds the placeholder.
+    fn protocols_without(&self, placeholder: &[u8]) -> Vec<u8> {
+        let fields = &self.head.fields;
+        let affected = fields
+            .all(PROTOCOLS)
+            .filter(|value| contains(value, placeholder));
+        let kept: Vec<&[u8]> = affected
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|member| !member.is_empty() && !contains(member, placeholder))
+            .collect();
+        kept.join(&b", "[..])
     }
 
     /// Whether the credential replaces what the child sent in this field: always, unless the definition says to leave a value of
