@@ -674,103 +674,110 @@ mod tests {
         assert_eq!(definition.unknown, ["new", "oauth.newer"]);
     }
 
+    /// Definitions that are wrong: text, field, reason.
+    const ERRORS: &[(&str, &str, &str)] = &[
+        ("[]", "", "not a JSON object"),
+        (
+            r#"{"schema_version": 2}"#,
+            "schema_version",
+            "a version other than 1",
+        ),
+        (r#"{"api_url": "a.b"}"#, "name", "missing or empty"),
+        (
+            r#"{"name": "../x", "api_url": "a.b"}"#,
+            "name",
+            "not a provider name",
+        ),
+        (
+            r#"{"name": "x"}"#,
+            "api_url",
+            "missing, empty or of another type",
+        ),
+        (
+            r#"{"name": "x", "api_url": []}"#,
+            "api_url",
+            "missing, empty or of another type",
+        ),
+        (
+            r#"{"name": "x", "api_url": ["a.b", 1]}"#,
+            "api_url[1]",
+            "neither a string nor an object",
+        ),
+        (
+            r#"{"name": "x", "api_url": "http://a.b"}"#,
+            "api_url[0]",
+            "a credential goes over https only",
+        ),
+        (
+            r#"{"name": "x", "api_url": [{"in": "query"}]}"#,
+            "api_url[0].url",
+            "missing or empty",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "auth_type": "saml"}"#,
+            "auth_type",
+            "neither oauth2 nor api_key",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "flow": "magic"}"#,
+            "flow",
+            "not a flow known here",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "api_key": 1}"#,
+            "api_key",
+            "not an object",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "api_key": {"header_name": "a b"}}"#,
+            "api_key.header_name",
+            "not a field that may be set",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "api_key": {"in": "body"}}"#,
+            "api_key.in",
+            "not header, query or basic",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "api_key": {"in": "query"}}"#,
+            "api_key.param",
+            "missing or empty",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "export": {"X": "MAGIC"}}"#,
+            "export.X",
+            "stands for nothing known here",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "placeholder": "short"}"#,
+            "placeholder",
+            "shorter than 8 bytes, or not printable ASCII",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "inject": "never"}"#,
+            "inject",
+            "neither always nor if-placeholder",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "extra_headers": {"A": "b\r\nC: d"}}"#,
+            "extra_headers.A",
+            "not a header field",
+        ),
+        (
+            r#"{"name": "x", "api_url": "a.b", "oauth": {"token_url": "x"}}"#,
+            "oauth.token_url",
+            "the scheme is neither https nor http",
+        ),
+    ];
+
     #[test]
     fn errors_name_the_field() {
-        for (text, field, why) in [
-            ("[]", "", "not a JSON object"),
-            (
-                r#"{"schema_version": 2}"#,
-                "schema_version",
-                "a version other than 1",
-            ),
-            (r#"{"api_url": "a.b"}"#, "name", "missing or empty"),
-            (
-                r#"{"name": "../x", "api_url": "a.b"}"#,
-                "name",
-                "not a provider name",
-            ),
-            (
-                r#"{"name": "x"}"#,
-                "api_url",
-                "missing, empty or of another type",
-            ),
-            (
-                r#"{"name": "x", "api_url": []}"#,
-                "api_url",
-                "missing, empty or of another type",
-            ),
-            (
-                r#"{"name": "x", "api_url": ["a.b", 1]}"#,
-                "api_url[1]",
-                "neither a string nor an object",
-            ),
-            (
-                r#"{"name": "x", "api_url": "http://a.b"}"#,
-                "api_url[0]",
-                "a credential goes over https only",
-            ),
-            (
-                r#"{"name": "x", "api_url": [{"in": "query"}]}"#,
-                "api_url[0].url",
-                "missing or empty",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "auth_type": "saml"}"#,
-                "auth_type",
-                "neither oauth2 nor api_key",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "flow": "magic"}"#,
-                "flow",
-                "not a flow known here",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "api_key": 1}"#,
-                "api_key",
-                "not an object",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "api_key": {"header_name": "a b"}}"#,
-                "api_key.header_name",
-                "not a field that may be set",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "api_key": {"in": "body"}}"#,
-                "api_key.in",
-                "not header, query or basic",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "api_key": {"in": "query"}}"#,
-                "api_key.param",
-                "missing or empty",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "export": {"X": "MAGIC"}}"#,
-                "export.X",
-                "stands for nothing known here",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "placeholder": "short"}"#,
-                "placeholder",
-                "shorter than 8 bytes, or not printable ASCII",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "inject": "never"}"#,
-                "inject",
-                "neither always nor if-placeholder",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "extra_headers": {"A": "b\r\nC: d"}}"#,
-                "extra_headers.A",
-                "not a header field",
-            ),
-            (
-                r#"{"name": "x", "api_url": "a.b", "oauth": {"token_url": "x"}}"#,
-                "oauth.token_url",
-                "the scheme is neither https nor http",
-            ),
-        ] {
-            assert_eq!(error(text), (field.to_owned(), why.to_owned()), "{text}");
+        for (text, field, why) in ERRORS {
+            assert_eq!(
+                error(text),
+                ((*field).to_owned(), (*why).to_owned()),
+                "{text}"
+            );
         }
         assert!(error("{").1.starts_with("not valid JSON: EOF"));
     }
