@@ -1,0 +1,22 @@
+// fetch, with `undici` as its documentation shows it, or `native` with nothing but the environment: a GET and a POST, or a stream.
+import { tellBody } from './events.mjs';
+
+const [whose, what] = process.argv.slice(2);
+let { fetch } = globalThis;
+if (whose === 'undici') {
+  const undici = await import('undici');
+  undici.setGlobalDispatcher(new undici.EnvHttpProxyAgent());
+  ({ fetch } = undici);
+}
+
+const url = 'https://api.openai.com/v1';
+const headers = { Authorization: `Bearer ${process.env.OPENAI_API_KEY}` };
+const post = (asked) =>
+  fetch(`${url}/chat/completions`, { method: 'POST', headers, body: JSON.stringify(asked) });
+
+if (what === 'stream') {
+  await tellBody((await post({ stream: true })).body);
+} else {
+  console.log(await (await fetch(`${url}/models`, { headers })).text());
+  console.log(await (await post({ messages: [] })).text());
+}
