@@ -1,1 +1,39 @@
+//! The product from outside: the real binary, real TLS on loopback, what arrived at the origin and what the client received.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests start programs, write files and connect as they like"
+)]
+#![expect(
+    clippy::panic,
+    reason = "a check in support code that fails is a failed test"
+)]
 
+// What all of them use: homes, runs, origins, clients.
+mod support;
+
+// The program that is run: environment, streams, exit code, signals, what is left afterwards.
+mod child;
+
+// The command line: usage, errors, `explain`.
+mod cli;
+
+// HTTP on the wire: what is refused, how messages are framed, streams and upgrades.
+mod http;
+
+// What becomes of a request that gets a credential.
+mod inject;
+
+// The bundled definitions.
+mod providers;
+
+// One test a fault that was found and mended.
+mod regression;
+
+// Which requests get a credential: hosts, ports, paths, spellings.
+mod route;
+
+// Where credentials come from.
+mod sources;
+
+// The way to origins: certificates, failures, kept connections, proxies on the way.
+mod upstream;

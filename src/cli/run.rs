@@ -98,9 +98,9 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
     let trusted = bundle::trusted(&parent);
     let files = Files::write(&parent, &home, &root, trusted.as_deref())?;
-    let dialer = dialer(args, &parent, &listener, demo.as_ref(), trusted)?;
+    let (dialer, warning) = dialer(args, &parent, &listener, demo.as_ref(), trusted)?;
     let child = child_environment(&parent, &connected, &router, &listener, &files);
-    for warning in child.1 {
+    for warning in child.1.into_iter().chain(warning) {
         notices.warn(warning);
     }
     let leaves = LeafCache::new(root, tls::crypto())
@@ -164,14 +164,14 @@ fn make_root(router: &Router, lifetime: Duration) -> Result<Root, Error> {
         .map_err(|error| Error::new("cannot make a root certificate", error))
 }
 
-/// The way to origins.
+/// The way to origins, and a warning about it.
 fn dialer(
     args: &RunArgs,
     parent: &Environment,
     listener: &Listener,
     demo: Option<&Demo>,
     trusted: Option<Vec<u8>>,
-) -> Result<Dialer, Error> {
+) -> Result<(Dialer, Option<String>), Error> {
     let mut extra = Vec::new();
     for path in &args.upstream_ca {
         let roots = trust::read_roots(path).map_err(|error| {
@@ -188,13 +188,18 @@ fn dialer(
         extra.push(demo.root.clone());
         connect_to.extend(ConnectTo::new(demo.authority.clone(), demo.address));
     }
-    let proxies = ProxySettings::of(parent).map_err(|invalid| {
+    let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
         Error::new("cannot use the upstream proxy", invalid)
             .hint("set it to http://HOST:PORT, or unset it")
     })?;
+    let passed_over = passed_over
+        .map(|invalid| format!("{invalid}; it is passed over, and origins are reached without it"));
     let bundle = trusted.filter(|_| !args.mozilla_only).map(Arc::from);
     let trust = Trust::new(bundle, extra, tls::crypto());
-    Ok(Dialer::new(connect_to, proxies, trust, listener.address()))
+    Ok((
+        Dialer::new(connect_to, proxies, trust, listener.address()),
+        passed_over,
+    ))
 }
 
 /// The files that the child reads.

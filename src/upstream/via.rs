@@ -45,25 +45,35 @@ impl fmt::Display for Invalid {
 }
 
 impl ProxySettings {
-    /// Reads the parent's variables: the lower-case one before the upper-case one, the scheme's own before ALL_PROXY.
+    /// Reads the parent's variables: the lower-case one before the upper-case one, the scheme's own before ALL_PROXY. Also gives a
+    /// warning where ALL_PROXY is passed over: it is often a SOCKS proxy that is meant for other programs.
     ///
     /// # Errors
-    /// When the one that counts isn't an `http://` URL.
-    pub(crate) fn of(parent: &Environment) -> Result<Self, Invalid> {
-        let find = |names: &[&'static str]| {
+    /// When the scheme's own isn't an `http://` URL.
+    pub(crate) fn of(parent: &Environment) -> Result<(Self, Option<Invalid>), Invalid> {
+        let find = |names: [&'static str; 2]| {
             names
-                .iter()
+                .into_iter()
                 .find_map(|name| parent.text(name).map(|value| parse_via(name, value)))
                 .transpose()
         };
-        Ok(Self {
-            http: find(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
-            https: find(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+        let mut passed_over = None;
+        let mut or_all = |own: Option<Via>| match own {
+            Some(via) => Some(via),
+            None => find(["all_proxy", "ALL_PROXY"]).unwrap_or_else(|invalid| {
+                passed_over = Some(invalid);
+                None
+            }),
+        };
+        let settings = Self {
+            http: or_all(find(["http_proxy", "HTTP_PROXY"])?),
+            https: or_all(find(["https_proxy", "HTTPS_PROXY"])?),
             exempt: no_proxy_entries(parent)
                 .iter()
                 .map(|entry| Exemption::parse(entry))
                 .collect(),
-        })
+        };
+        Ok((settings, passed_over))
     }
 
     /// The proxy for connections to this authority; `None` where it is reached directly.
@@ -213,7 +223,7 @@ mod tests {
 
     /// The settings of these variables.
     fn settings(variables: &[(&str, &str)]) -> Result<ProxySettings, Invalid> {
-        ProxySettings::of(&variables.iter().copied().collect())
+        ProxySettings::of(&variables.iter().copied().collect()).map(|(settings, _)| settings)
     }
 
     /// The proxy for a host's https, as text.
@@ -252,10 +262,16 @@ mod tests {
             .unwrap();
         assert_eq!(error.variable, "HTTPS_PROXY");
         assert!(!error.to_string().contains("secret"));
-        let error = settings(&[("ALL_PROXY", "http://u:secret@")])
+        let error = settings(&[("http_proxy", "http://u:secret@")])
             .err()
             .unwrap();
         assert!(!error.to_string().contains("secret"));
+        let parent = [("ALL_PROXY", "socks5://u:secret@h:1")]
+            .into_iter()
+            .collect();
+        let (found, passed_over) = ProxySettings::of(&parent).unwrap();
+        assert!(!passed_over.unwrap().to_string().contains("secret"));
+        assert_eq!(via(&found, "x.com"), None);
     }
 
     #[test]

@@ -1,0 +1,656 @@
+//! What the tests share: a home, the real binary in it, a run in the background, origins and a client.
+
+pub(crate) mod client;
+pub(crate) mod origin;
+pub(crate) mod wire;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::fs::DirBuilder;
+use std::io::Read;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::ChildStdin;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use client::Proxy;
+use origin::Arrived;
+use origin::Conn;
+use origin::HOST;
+use origin::Origin;
+use wire::Channel;
+use wire::Message;
+
+/// How long a program may take. One that needs it has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The credential in most tests.
+pub(crate) const SECRET: &str = "s3cret-of-acme-0123456789";
+
+/// What the child gets in its place.
+pub(crate) const PLACEHOLDER: &str = "authsome-proxy-managed";
+
+/// The program under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_authsome");
+
+/// What a child says when it has printed its environment.
+const READY: &[u8] = b"=READY\0";
+
+/// A folder of a test's own, with a home in it; removed in the end.
+#[derive(Clone)]
+pub(crate) struct Home(Arc<Folder>);
+
+/// A folder that is removed when this is dropped.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Home {
+    /// A new one.
+    pub(crate) fn new() -> Self {
+        /// How many there were.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("authsome-test-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        // What a process of the same number left behind.
+        let _ = fs::remove_dir_all(&path);
+        let made = |path: &Path| {
+            let made = DirBuilder::new().mode(0o700).create(path);
+            made.expect("a folder");
+        };
+        made(&path);
+        for name in ["home", "home/.authsome", "home/.authsome/providers", "tmp"] {
+            made(&path.join(name));
+        }
+        Self(Arc::new(Folder(path)))
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.0.join(name)
+    }
+
+    /// Where temporary files of the run are.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.path("tmp")
+    }
+
+    /// Writes a file in the folder, and gives its path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, content).expect("a file");
+        path.display().to_string()
+    }
+
+    /// Writes the definition of a provider.
+    pub(crate) fn provider(&self, name: &str, json: &str) {
+        self.file(&format!("home/.authsome/providers/{name}.json"), json);
+    }
+
+    /// Writes the definition of a provider called `acme`, for [`HOST`] unless these fields say otherwise.
+    pub(crate) fn acme(&self, fields: &str) {
+        self.like_acme("acme", fields);
+    }
+
+    /// The same under another name; its variable is NAME_API_KEY.
+    pub(crate) fn like_acme(&self, name: &str, fields: &str) {
+        let variable = format!("{}_API_KEY", name.to_ascii_uppercase());
+        let mut definition = serde_json::json!({
+            "schema_version": 1,
+            "name": name,
+            "display_name": "Acme",
+            "auth_type": "api_key",
+            "api_url": HOST,
+            "export": {variable: "API_TOKEN"},
+        });
+        let fields: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(&format!("{{{fields}}}")).expect("fields in JSON");
+        for (name, value) in fields {
+            definition[name] = value;
+        }
+        self.provider(name, &definition.to_string());
+    }
+
+    /// `authsome` with these words.
+    pub(crate) fn authsome<W: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = W>) -> Cmd {
+        Cmd::new(self, BINARY).args(words)
+    }
+
+    /// `authsome run` with what leads it to the origin, and the credential of `acme` in its environment.
+    pub(crate) fn run(&self, origin: &Origin) -> Cmd {
+        self.authsome(["run"])
+            .args(origin.args())
+            .env("ACME_API_KEY", SECRET)
+    }
+
+    /// `authsome explain` with these words, and its answer.
+    pub(crate) fn explain(&self, words: &[&str]) -> serde_json::Value {
+        let output = self
+            .authsome(["explain", "--json"])
+            .args(words)
+            .env("ACME_API_KEY", SECRET)
+            .run();
+        output.assert_code(0);
+        serde_json::from_str(&output.stdout()).unwrap_or_else(|error| panic!("{error}\n{output}"))
+    }
+
+    /// All paths in the folder, each with its mode.
+    fn tree(&self) -> String {
+        /// Adds what is below a folder.
+        fn add(folder: &Path, tree: &mut String) {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let mode = entry.metadata().map_or(0, |found| found.mode());
+                tree.push_str(&format!("  {mode:o} {}\n", path.display()));
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    add(&path, tree);
+                }
+            }
+        }
+
+        let mut tree = String::new();
+        add(&self.0.0, &mut tree);
+        tree
+    }
+}
+
+/// A program to be started with an environment that is given, and nothing else.
+pub(crate) struct Cmd {
+    /// Where it runs.
+    home: Home,
+    /// The program.
+    program: OsString,
+    /// Its arguments.
+    args: Vec<OsString>,
+    /// Its environment.
+    env: BTreeMap<OsString, OsString>,
+    /// What it reads.
+    stdin: Vec<u8>,
+    /// Its working directory.
+    folder: PathBuf,
+}
+
+impl Cmd {
+    /// A program in a home.
+    pub(crate) fn new(home: &Home, program: impl AsRef<OsStr>) -> Self {
+        let path = std::env::var_os("PATH").expect("a PATH");
+        let cmd = Self {
+            home: home.clone(),
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            stdin: Vec::new(),
+            folder: home.path("."),
+        };
+        cmd.env("PATH", path)
+            .env("HOME", home.path("home"))
+            .env("AUTHSOME_HOME", home.path("home/.authsome"))
+            .env("TMPDIR", home.temporary())
+    }
+
+    /// With one more argument.
+    pub(crate) fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
+        self.args.push(word.as_ref().to_owned());
+        self
+    }
+
+    /// With more arguments.
+    pub(crate) fn args<W: AsRef<OsStr>>(self, words: impl IntoIterator<Item = W>) -> Self {
+        words.into_iter().fold(self, |cmd, word| cmd.arg(word))
+    }
+
+    /// With a variable.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.env.insert(name.into(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Without a variable.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.env.remove(OsStr::new(name));
+        self
+    }
+
+    /// With something to read.
+    pub(crate) fn stdin(mut self, bytes: &[u8]) -> Self {
+        self.stdin = bytes.to_vec();
+        self
+    }
+
+    /// In this folder.
+    pub(crate) fn folder(mut self, folder: PathBuf) -> Self {
+        self.folder = folder;
+        self
+    }
+
+    /// The environment that it gets.
+    pub(crate) fn environment(&self) -> BTreeMap<String, String> {
+        let text = |text: &OsString| text.to_string_lossy().into_owned();
+        let pairs = self.env.iter();
+        pairs
+            .map(|(name, value)| (text(name), text(value)))
+            .collect()
+    }
+
+    /// Starts it in a process group of its own.
+    fn spawn(&self) -> Child {
+        Command::new(&self.program)
+            .args(&self.args)
+            .env_clear()
+            .envs(&self.env)
+            .current_dir(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.program.display()))
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(self) -> Output {
+        let input = self.stdin.clone();
+        let mut background = self.background();
+        if let Some(mut stdin) = background.stdin.take() {
+            // A program that ends without reading all of it is no error.
+            let _ = stdin.write_all(&input);
+        }
+        background.end()
+    }
+
+    /// Starts it, to run beside the test.
+    pub(crate) fn background(self) -> Background {
+        let mut child = self.spawn();
+        let stdout = Sink::of(child.stdout.take().expect("its output"));
+        let stderr = Sink::of(child.stderr.take().expect("its errors"));
+        let stdin = child.stdin.take();
+        let pid = child.id();
+        let (sender, ended) = mpsc::channel();
+        let wait = move || {
+            // Nobody may listen any more.
+            let _ = sender.send(child.wait());
+        };
+        thread::Builder::new().spawn(wait).expect("a thread");
+        Background {
+            cmd: self,
+            pid,
+            stdin,
+            stdout,
+            stderr,
+            ended,
+            over: false,
+        }
+    }
+
+    /// Starts `authsome run` with a child that prints its environment and then copies what it reads.
+    pub(crate) fn start(self) -> Running {
+        let child = "env -0; printf '=READY\\0'; exec cat";
+        Running::of(self.args(["--", "sh", "-c", child]).background())
+    }
+}
+
+impl fmt::Display for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.program.display())?;
+        for arg in &self.args {
+            write!(f, " {arg:?}")?;
+        }
+        write!(f, "\nwith {:?}", self.env)
+    }
+}
+
+/// What a program writes, as far as it has been written.
+#[derive(Clone)]
+struct Sink(Arc<(Mutex<Written>, Condvar)>);
+
+/// What was written, and whether that is all.
+type Written = (Vec<u8>, bool);
+
+impl Sink {
+    /// Reads all of it on a thread.
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let sink = Self(Arc::new((Mutex::new((Vec::new(), false)), Condvar::new())));
+        let reading = sink.clone();
+        let read = move || {
+            let mut bytes = [0; 8192];
+            while let Ok(count @ 1..) = pipe.read(&mut bytes) {
+                let received = bytes.get(..count).unwrap_or_default();
+                reading.change(|(all, _)| all.extend_from_slice(received));
+            }
+            reading.change(|(_, ended)| *ended = true);
+        };
+        thread::Builder::new().spawn(read).expect("a thread");
+        sink
+    }
+
+    /// Changes it and tells.
+    fn change(&self, change: impl FnOnce(&mut Written)) {
+        let (state, news) = &*self.0;
+        change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
+        news.notify_all();
+    }
+
+    /// What there is once it is as wanted, or once there will be no more; whether it is as wanted.
+    fn wait(&self, is_so: impl Fn(&[u8], bool) -> bool) -> (Vec<u8>, bool) {
+        let (state, news) = &*self.0;
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = news
+            .wait_timeout_while(state, PATIENCE, |(all, ended)| {
+                !*ended && !is_so(all, *ended)
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        (state.0.clone(), is_so(&state.0, state.1))
+    }
+}
+
+/// Whether there is `needle` in `all`.
+pub(crate) fn contains(all: &[u8], needle: &[u8]) -> bool {
+    all.windows(needle.len()).any(|window| window == needle)
+}
+
+/// A program that runs beside the test. It ends with the test at the latest.
+pub(crate) struct Background {
+    /// How it was started.
+    cmd: Cmd,
+    /// Its number, and that of its process group.
+    pub(crate) pid: u32,
+    /// What it reads, until that is ended.
+    pub(crate) stdin: Option<ChildStdin>,
+    /// What it writes.
+    stdout: Sink,
+    /// Its errors.
+    stderr: Sink,
+    /// Its end.
+    ended: mpsc::Receiver<std::io::Result<ExitStatus>>,
+    /// Whether that was seen.
+    over: bool,
+}
+
+impl Background {
+    /// Waits until it has written this.
+    pub(crate) fn wait_for_stdout(&self, words: &[u8]) -> Vec<u8> {
+        let (all, found) = self.stdout.wait(|all, _| contains(all, words));
+        assert!(
+            found,
+            "no {:?}\n{}",
+            String::from_utf8_lossy(words),
+            self.so_far()
+        );
+        all
+    }
+
+    /// Waits until it has written this as an error.
+    pub(crate) fn wait_for_stderr(&self, words: &str) {
+        let (_, found) = self.stderr.wait(|all, _| contains(all, words.as_bytes()));
+        assert!(found, "no {words:?}\n{}", self.so_far());
+    }
+
+    /// Ends what it reads, and waits for its end.
+    pub(crate) fn end(mut self) -> Output {
+        drop(self.stdin.take());
+        let Ok(ended) = self.ended.recv_timeout(PATIENCE) else {
+            let text = self.so_far();
+            self.kill();
+            panic!("it took longer than {PATIENCE:?}\n{text}");
+        };
+        self.over = true;
+        let status = ended.expect("its end");
+        let (stdout, _) = self.stdout.wait(|_, ended| ended);
+        let (stderr, _) = self.stderr.wait(|_, ended| ended);
+        let command = self.cmd.to_string();
+        Output {
+            status,
+            stdout,
+            stderr,
+            command,
+            home: self.cmd.home.clone(),
+        }
+    }
+
+    /// What there is to tell of it by now.
+    fn so_far(&self) -> Output {
+        Output {
+            status: ExitStatus::from_raw(0),
+            stdout: self.stdout.wait(|_, _| true).0,
+            stderr: self.stderr.wait(|_, _| true).0,
+            command: format!("{} (so far)", self.cmd),
+            home: self.cmd.home.clone(),
+        }
+    }
+
+    /// Kills it and whatever is in its process group.
+    fn kill(&self) {
+        let _ = signal("KILL", &format!("-{}", self.pid));
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if !self.over {
+            self.kill();
+        }
+    }
+}
+
+/// Waits until something is so that nobody tells of.
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal to a process, or with a minus to a group.
+pub(crate) fn signal(name: &str, pid: &str) -> bool {
+    let sent = Command::new("kill")
+        .args(["-s", name, "--", pid])
+        .stderr(Stdio::null())
+        .status();
+    sent.is_ok_and(|status| status.success())
+}
+
+/// What a program has come to.
+pub(crate) struct Output {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// What it wrote.
+    pub(crate) stdout: Vec<u8>,
+    /// Its errors.
+    stderr: Vec<u8>,
+    /// How it was started.
+    command: String,
+    /// Where it ran.
+    home: Home,
+}
+
+impl Output {
+    /// What it wrote, as text.
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Its errors, as text.
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// Checks the exit code.
+    pub(crate) fn assert_code(&self, code: i32) -> &Self {
+        assert_eq!(self.status.code(), Some(code), "{self}");
+        self
+    }
+
+    /// Checks that all of these are among the errors.
+    pub(crate) fn assert_stderr(&self, words: &[&str]) -> &Self {
+        for words in words {
+            assert!(self.stderr().contains(words), "no {words:?}\n{self}");
+        }
+        self
+    }
+
+    /// Checks that there are no errors at all.
+    pub(crate) fn assert_quiet(&self) -> &Self {
+        assert!(self.stderr.is_empty(), "{self}");
+        self
+    }
+
+    /// Checks that this was not written anywhere.
+    pub(crate) fn assert_without(&self, words: &str) -> &Self {
+        let found = [&self.stdout, &self.stderr]
+            .iter()
+            .any(|all| contains(all, words.as_bytes()));
+        assert!(!found, "{words} is in it\n{self}");
+        self
+    }
+
+    /// The lines of errors with this in them.
+    pub(crate) fn lines_with(&self, words: &str) -> usize {
+        let lines = self.stderr();
+        lines.lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}\n--- {}\n--- stdout\n{}\n--- stderr\n{}\n--- files\n{}",
+            self.command,
+            self.status,
+            self.stdout(),
+            self.stderr(),
+            self.home.tree()
+        )
+    }
+}
+
+/// `authsome run` beside the test, with a child that has printed its environment and waits.
+pub(crate) struct Running {
+    /// The program.
+    pub(crate) program: Background,
+    /// The proxy as the child knows it.
+    pub(crate) proxy: Proxy,
+    /// The child's environment.
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+impl Running {
+    /// Waits for the child's environment.
+    fn of(program: Background) -> Self {
+        let printed = program.wait_for_stdout(READY);
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        let env: BTreeMap<String, String> = printed
+            .split('\0')
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let proxy = env["HTTPS_PROXY"].rsplit(':').next().unwrap_or_default();
+        let port = proxy.parse().expect("the proxy's port");
+        let proxy = Proxy::new(port, Path::new(&env["SSL_CERT_FILE"]));
+        Self {
+            program,
+            proxy,
+            env,
+        }
+    }
+
+    /// Ends the child, and with it the run.
+    pub(crate) fn stop(self) -> Output {
+        let output = self.program.end();
+        output.assert_code(0);
+        output
+    }
+}
+
+/// The usual scene: one origin, the provider `acme`, a run.
+pub(crate) struct Scene {
+    /// The run.
+    pub(crate) run: Running,
+    /// The origin.
+    pub(crate) origin: Origin,
+    /// The home.
+    pub(crate) home: Home,
+}
+
+/// What a scene has come to.
+pub(crate) struct Finished {
+    /// What arrived at the origin.
+    pub(crate) arrived: Arrived,
+}
+
+impl Scene {
+    /// A scene whose definition has these fields beside the usual ones, and whose origin does this.
+    pub(crate) fn new(fields: &str, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+        let home = Home::new();
+        home.acme(fields);
+        let origin = Origin::start(script);
+        let run = home.run(&origin).start();
+        Self { run, origin, home }
+    }
+
+    /// A scene whose origin always answers 200.
+    pub(crate) fn ok(fields: &str) -> Self {
+        Self::new(fields, origin::always_ok)
+    }
+
+    /// A connection with TLS to [`HOST`].
+    pub(crate) fn client(&self) -> Channel {
+        self.run.proxy.tls(HOST)
+    }
+
+    /// Sends a request there on a connection of its own, and gives the response.
+    pub(crate) fn exchange(&self, request: &str) -> Message {
+        self.run.proxy.exchange(HOST, request)
+    }
+
+    /// Ends the run, and tells what arrived. Whatever the test was about: the secret was not printed, and no file is left.
+    pub(crate) fn finish(self) -> Finished {
+        let output = self.run.stop();
+        output.assert_without(SECRET);
+        let left = fs::read_dir(self.home.temporary())
+            .expect("the folder")
+            .count();
+        assert_eq!(left, 0, "{output}");
+        let arrived = self.origin.finish();
+        Finished { arrived }
+    }
+}
+
+/// What arrives for one request that a run with this definition sends on; the client gets 200.
+pub(crate) fn sent_on(fields: &str, request: &str) -> Message {
+    let scene = Scene::ok(fields);
+    let response = scene.exchange(request);
+    assert_eq!(response.status(), 200, "{response}");
+    assert_eq!(response.text(), "ok");
+    let finished = scene.finish();
+    finished.arrived.only().clone()
+}
