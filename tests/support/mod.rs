@@ -52,7 +52,7 @@ pub(crate) const SECRET: &str = "s3cret-of-acme-0123456789";
 pub(crate) const PLACEHOLDER: &str = "authsome-proxy-managed";
 
 /// The program under test.
-const BINARY: &str = env!("CARGO_BIN_EXE_authsome");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_authsome");
 
 /// What a child says when it has printed its environment.
 const READY: &[u8] = b"=READY\0";
