@@ -342,8 +342,8 @@ fn term_reaches_a_child_that_catches_it_and_no_file_is_left() {
 
 /// Whether the tests were started with the signal ignored, by nohup or in the background of a script: all that they start then ignores
 /// it too, and can't trap it.
-fn is_ignored(number: u32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+fn is_ignored(number: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.unwrap_or(0) >> (number - 1) & 1 == 1
