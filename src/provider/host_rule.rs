@@ -270,22 +270,26 @@ fn split_literal_suffix(alternative: &str) -> (String, String) {
 /// Whether an alternative could match a name that anyone can register.
 fn is_loose(alternative: &str) -> bool {
     let (before, suffix) = split_literal_suffix(alternative);
-    // What stands before the suffix may end within a label, so its first label counts for nothing, unless there is nothing before.
-    let domain = if before.is_empty() || before == "^" {
-        suffix.trim_start_matches('.')
-    } else {
-        suffix.split_once('.').map_or("", |(_, domain)| domain)
-    };
-    !is_registrable(domain)
+    if before.is_empty() || before == "^" {
+        // One name, which the author chose; without a dot it is no name that can be registered.
+        return !suffix.trim_start_matches('.').contains('.');
+    }
+    // What stands before the suffix may end within a label, so its first label counts for nothing.
+    !is_registrable(suffix.split_once('.').map_or("", |(_, domain)| domain))
 }
 
-/// Whether a domain belongs to someone: two labels, three under `co.uk` and its like, and no shared one.
+/// Whether a domain belongs to someone: two labels, three under `co.uk` and its like, and not below a shared one.
 fn is_registrable(domain: &str) -> bool {
     let labels: Vec<&str> = domain.split('.').collect();
     let [.., second, top] = labels.as_slice() else {
         return false;
     };
-    let is_shared = SHARED_DOMAINS.contains(&domain);
+    let is_below = |shared: &&str| {
+        domain
+            .strip_suffix(*shared)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let is_shared = SHARED_DOMAINS.iter().any(is_below);
     let is_country = top.len() == 2
         && matches!(
             *second,
@@ -367,6 +371,8 @@ mod tests {
             r"regex:.*\.com",
             r"regex:.*\.co\.uk",
             r"regex:.*\.github\.io",
+            r"regex:.*\.a\.run\.app",
+            r"regex:.*\.s3\.amazonaws\.com",
             r"regex:api\.x\.com|.*",
             r"regex:.*\.x\.com(\.evil)?",
             r"regex:(?x).*\.x\.com",
@@ -381,6 +387,7 @@ mod tests {
             r"regex:.*\.linear\.app",
             r"regex:(a|b)\.x\.com|c\.y\.org",
             r"regex:^x\.com$",
+            r"regex:^mine\.github\.io$",
             r"regex:.*\.x\.co\.uk",
             "api.github.com",
         ] {
