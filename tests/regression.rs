@@ -233,3 +233,22 @@ fn a_socks_proxy_for_everything_is_passed_over_with_a_warning() {
         .assert_without("s3cr");
     assert_eq!(output.stdout(), "[]\n");
 }
+
+#[test]
+fn a_refused_request_s_query_is_not_logged() {
+    let home = Home::new();
+    home.acme("");
+    let origin = Origin::start(always_ok);
+    let run = home
+        .authsome(["run", "--verbose"])
+        .args(origin.args())
+        .env("ACME_API_KEY", SECRET)
+        .start();
+    let request = "GET /path?key=canary HTTP/1.1\r\nHost: other.test\r\n\r\n";
+    run.proxy
+        .exchange(HOST, request)
+        .assert_refusal(400, "http_request_error");
+    run.stop()
+        .assert_stderr(&["GET /path 400"])
+        .assert_without("canary");
+}

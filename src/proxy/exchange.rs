@@ -26,6 +26,7 @@ use crate::http1::head::Version;
 use crate::upstream;
 use crate::upstream::dial::SecureStream;
 use crate::upstream::pool::Key;
+use crate::url;
 use crate::url::Scheme;
 use crate::wire::Wire;
 
@@ -87,9 +88,11 @@ pub(crate) fn handle(
         }
         Err(Stop::Abort(why)) => (After::Abort, format!("aborted ({why})")),
     };
+    // Without its query even where the target could not be read: that is where some keep keys.
+    let path = url::split_query(head.target.as_bytes()).0;
     let place = exchange
         .place
-        .unwrap_or_else(|| encoding::printable(head.target.as_bytes(), 64));
+        .unwrap_or_else(|| encoding::printable(path, 64));
     let label = exchange.label.unwrap_or_else(|| "-".to_owned());
     let method = encoding::printable(head.method.as_bytes(), 16);
     let ms = start.elapsed().as_millis();
@@ -145,7 +148,7 @@ impl Exchange<'_> {
             target: &destination.target,
             host: &destination.host,
             framing,
-            upgrade: upgrade(self.head),
+            upgrade: upgrade(self.head).filter(|_| framing.is_empty()),
         };
         match destination.scheme {
             Scheme::Https => {
@@ -388,7 +391,7 @@ pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) ->
 /// # Errors
 /// When it can't be reached.
 pub(crate) fn dial_tunnel(
-    authority: &crate::url::Authority,
+    authority: &url::Authority,
     shared: &Shared,
 ) -> Result<Wire, upstream::Error> {
     shared.dialer.tunnel(Scheme::Https, authority)

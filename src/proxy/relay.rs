@@ -55,8 +55,6 @@ pub(crate) struct Outcome {
     pub(crate) status: u16,
     /// Whether a byte of a response, an interim one among them, has gone to the client.
     pub(crate) begun: bool,
-    /// Whether the request's body has gone up to its end.
-    pub(crate) request_done: bool,
     /// Whether the upstream connection is good for another request.
     pub(crate) upstream_reusable: bool,
     /// Whether the client's connection is.
@@ -133,7 +131,6 @@ impl<'a> Relay<'a> {
             outcome: Outcome {
                 status: 0,
                 begun: false,
-                request_done: up.finished,
                 upstream_reusable: false,
                 client_reusable: false,
             },
@@ -176,7 +173,6 @@ impl<'a> Relay<'a> {
                 Err(failure) => break Err(failure),
             }
         };
-        self.outcome.request_done = self.up.finished;
         let clean = result.is_ok() && self.up.finished && !self.is_tunnel;
         self.outcome.client_reusable &= clean;
         self.outcome.upstream_reusable &= clean
