@@ -37,7 +37,7 @@ pub(crate) struct Limits {
 pub(crate) fn harden() -> io::Result<Limits> {
     #[cfg(target_os = "linux")]
     // SAFETY: PR_SET_DUMPABLE takes one number.
-    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } < 0 {
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, NONE, NONE, NONE, NONE) } < 0 {
         return Err(io::Error::last_os_error());
     }
     let limits = Limits {
@@ -61,6 +61,10 @@ pub(crate) fn harden() -> io::Result<Limits> {
     );
     Ok(limits)
 }
+
+/// An argument of prctl(2) that is zero or not used. It reads each as a long, so an int would leave half of it to chance.
+#[cfg(target_os = "linux")]
+const NONE: libc::c_ulong = 0;
 
 /// The type of a resource's number, which differs between C libraries.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -94,12 +98,14 @@ fn set_limit(resource: Resource, limit: libc::rlimit) -> io::Result<()> {
 /// The parent's death is judged by the *thread* that forked (prctl(2)): spawn from the main thread.
 pub(crate) fn prepare_child(command: &mut Command, limits: Limits) {
     let parent = own_pid();
+    #[cfg(target_os = "linux")]
+    let signal = libc::c_ulong::from(libc::SIGTERM.unsigned_abs());
     let before_exec = move || {
         set_limit(libc::RLIMIT_NOFILE, limits.files)?;
         set_limit(libc::RLIMIT_CORE, limits.core)?;
         #[cfg(target_os = "linux")]
         // SAFETY: PR_SET_PDEATHSIG takes one number.
-        if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0) } < 0 {
+        if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, NONE, NONE, NONE) } < 0 {
             return Err(io::Error::last_os_error());
         }
         // The parent may have died before the request was made; then nobody would ever tell.
