@@ -37,6 +37,17 @@ impl Home {
         self.0.join("providers")
     }
 
+    /// Makes the home if it isn't there, for this user alone.
+    ///
+    /// # Errors
+    /// Those of making a directory.
+    pub(crate) fn create(&self) -> io::Result<()> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0)
+    }
+
     /// The home itself.
     pub(crate) fn path(&self) -> &Path {
         &self.0
@@ -71,21 +82,13 @@ pub(crate) struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Makes the directory in the first of `parents` that takes one, after sweeping out what dead runs of this user left there.
+    /// Makes the directory in `parent`, after sweeping out what dead runs of this user left there.
     ///
     /// # Errors
-    /// The last parent's error when none takes one.
-    pub(crate) fn create(parents: &[PathBuf]) -> io::Result<Self> {
-        let name = format!("{RUN_PREFIX}{}", random::token()?);
-        let mut refused = io::Error::from(io::ErrorKind::NotFound);
-        for parent in parents {
-            sweep(parent);
-            match Self::create_in(parent.join(&name)) {
-                Ok(made) => return Ok(made),
-                Err(error) => refused = error,
-            }
-        }
-        Err(refused)
+    /// When the parent isn't there, or can't be written to.
+    pub(crate) fn create(parent: &Path) -> io::Result<Self> {
+        sweep(parent);
+        Self::create_in(parent.join(format!("{RUN_PREFIX}{}", random::token()?)))
     }
 
     /// Makes and locks one directory.
@@ -173,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_run_directory_is_private_and_goes_when_dropped() {
-        let run = RunDirectory::create(&[std::env::temp_dir()]).unwrap();
+        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
         let file = run.write_public("ca.pem", b"x").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&run.path), 0o700);
@@ -185,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_next_run_sweeps_what_a_dead_one_left_and_spares_the_living() {
-        let base = RunDirectory::create(&[std::env::temp_dir()]).unwrap();
+        let base = RunDirectory::create(&std::env::temp_dir()).unwrap();
         let dead = base.path.join(format!("{RUN_PREFIX}{}", "0".repeat(32)));
         fs::create_dir(&dead).unwrap();
         File::options()
@@ -195,24 +198,16 @@ mod tests {
             .unwrap();
         let other = base.path.join("authsome-run-of-somebody");
         fs::create_dir(&other).unwrap();
-        let parents = [base.path.clone()];
-        let living = RunDirectory::create(&parents).unwrap();
+        let living = RunDirectory::create(&base.path).unwrap();
         assert!(!dead.exists());
-        let _second = RunDirectory::create(&parents).unwrap();
+        let _second = RunDirectory::create(&base.path).unwrap();
         assert!(living.path.exists());
         assert!(other.exists());
     }
 
     #[test]
-    fn the_next_parent_serves_when_one_does_not() {
-        let parents = [PathBuf::from("/nonexistent"), std::env::temp_dir()];
-        assert!(RunDirectory::create(&parents).is_ok());
-        assert!(RunDirectory::create(&parents[..1]).is_err());
-    }
-
-    #[test]
     fn a_file_over_the_limit_is_refused() {
-        let run = RunDirectory::create(&[std::env::temp_dir()]).unwrap();
+        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
         let file = run.write_public("f", &[0; 10]).unwrap();
         assert_eq!(read(&file, 10).unwrap().len(), 10);
         assert_eq!(

@@ -252,3 +252,32 @@ fn a_refused_request_s_query_is_not_logged() {
         .assert_stderr(&["GET /path 400"])
         .assert_without("canary");
 }
+
+#[test]
+fn a_place_without_temporary_files_is_no_obstacle() {
+    let home = Home::new();
+    let fresh = home.path("not-there/.authsome");
+    let output = home
+        .authsome(["run", "--", "sh", "-c", "dirname $SSL_CERT_FILE"])
+        .env("TMPDIR", "/nonexistent")
+        .env("AUTHSOME_HOME", &fresh)
+        .run();
+    output.assert_code(0);
+    assert!(
+        output.stdout().starts_with(&*fresh.to_string_lossy()),
+        "{output}"
+    );
+    assert_eq!(
+        std::fs::read_dir(&fresh).expect("the home").count(),
+        0,
+        "{output}"
+    );
+    let output = home
+        .authsome(["run", "true"])
+        .env("TMPDIR", "/nonexistent")
+        .env("AUTHSOME_HOME", "/proc/nothing")
+        .run();
+    output
+        .assert_code(125)
+        .assert_stderr(&["certificate files", "TMPDIR"]);
+}

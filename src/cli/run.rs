@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,22 +224,27 @@ impl Files {
         let temporary = parent
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        // The home comes second: a container may have no place for temporary files.
-        let parents = [temporary, home.path().to_path_buf()];
-        Self::write_in(&parents, parent, &root.pem(), trusted).map_err(|error| {
-            Error::new("cannot write the certificate files", error)
-                .hint("set TMPDIR or AUTHSOME_HOME to a folder that can be written to")
-        })
+        let root_pem = root.pem();
+        // The home comes second: a container may have no place for temporary files, or a full one.
+        Self::write_in(&temporary, parent, &root_pem, trusted)
+            .or_else(|_| {
+                home.create()?;
+                Self::write_in(home.path(), parent, &root_pem, trusted)
+            })
+            .map_err(|error| {
+                Error::new("cannot write the certificate files", error)
+                    .hint("set TMPDIR or AUTHSOME_HOME to a folder that can be written to")
+            })
     }
 
-    /// Writes them into a new directory in one of these.
+    /// Writes them into a new directory in this one.
     fn write_in(
-        parents: &[PathBuf],
+        place: &Path,
         parent: &Environment,
         root_pem: &str,
         trusted: Option<&[u8]>,
     ) -> io::Result<Self> {
-        let directory = RunDirectory::create(parents)?;
+        let directory = RunDirectory::create(place)?;
         let bundle = directory.write_public("bundle.pem", &bundle::for_child(trusted, root_pem))?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
         let mut extra = BTreeMap::new();

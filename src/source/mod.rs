@@ -219,7 +219,7 @@ mod tests {
 
     /// A directory for a test's files.
     fn folder() -> (files::RunDirectory, PathBuf) {
-        let run = files::RunDirectory::create(&[std::env::temp_dir()]).unwrap();
+        let run = files::RunDirectory::create(&std::env::temp_dir()).unwrap();
         let path = run.write_public("f", b"one\n").unwrap();
         (run, path)
     }
