@@ -11,6 +11,7 @@ use crate::http1::head::RequestHead;
 use crate::http1::head::ResponseHead;
 use crate::http1::head::Version;
 use crate::http1::head::write_field;
+use crate::path;
 use crate::provider::Placement;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
@@ -240,7 +241,7 @@ pub fn url(text: &[u8]) -> Option<[String; 3]> {
 /// The ways in which servers read a path.
 #[must_use]
 pub fn path_readings(path: &[u8]) -> Option<Vec<String>> {
-    url::path_readings(path).ok()
+    path::path_readings(path).ok()
 }
 
 /// A host rule.

@@ -15,7 +15,7 @@
 //! 4  broker  upstream ············ the one door to credentials; sockets to origins
 //! 3  source  tls ················· where a credential comes from; certificates
 //! 2  provider  credential ········ the domain
-//! 1  url  files  http1  wire ····· formats; the way to disk; one side of a connection
+//! 1  url  path  files  http1  wire ·· formats; the way to disk; one side of a connection
 //! 0  secret  encoding  environment  notice  clock  random  sys
 //! ```
 //!
@@ -63,6 +63,7 @@ mod files;
 pub mod fuzzing;
 mod http1;
 mod notice;
+mod path;
 mod provider;
 mod proxy;
 mod random;

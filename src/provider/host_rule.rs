@@ -5,6 +5,7 @@ use std::fmt;
 use regex_lite::Regex;
 use regex_lite::RegexBuilder;
 
+use crate::path;
 use crate::url;
 use crate::url::Authority;
 use crate::url::Host;
@@ -119,7 +120,7 @@ impl HostRule {
         if url.target.contains('?') {
             return Err(Invalid::Query);
         }
-        let path = url::normalise_path(url.path().as_bytes()).map_err(|_| Invalid::Path)?;
+        let path = path::normalise_path(url.path().as_bytes()).map_err(|_| Invalid::Path)?;
         let path = path.trim_end_matches('/');
         Ok(Self::Exact {
             authority: url.authority,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::broker::Broker;
 use crate::broker::ConnectionId;
+use crate::path;
 use crate::provider::Placement;
 use crate::provider::host_rule::HostRule;
 use crate::url;
@@ -219,7 +220,7 @@ impl Router {
         if !counts {
             return self.choose(routes, target.authority, "/");
         }
-        let Ok(readings) = url::path_readings(path) else {
+        let Ok(readings) = path::path_readings(path) else {
             return Decision::RefusePath;
         };
         let mut decisions = readings
@@ -248,7 +249,7 @@ impl Router {
             route
                 .rule
                 .path()
-                .is_none_or(|prefix| url::path_is_below(path, prefix))
+                .is_none_or(|prefix| path::path_is_below(path, prefix))
         });
         let Some(best) = fitting.iter().map(|route| rank(route)).max() else {
             return Decision::Forward(Why::OtherPath);
@@ -275,7 +276,9 @@ impl Router {
     /// Whether host and path are those of an OAuth endpoint of the connection's provider.
     fn is_endpoint(&self, connection: ConnectionId, authority: &Authority, path: &str) -> bool {
         self.endpoints.iter().any(|(of, url)| {
-            *of == connection && url.authority == *authority && url::path_is_below(path, url.path())
+            *of == connection
+                && url.authority == *authority
+                && path::path_is_below(path, url.path())
         })
     }
 }
