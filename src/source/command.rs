@@ -1,5 +1,6 @@
 //! A command as a source: run when it is needed, once for all that wait.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
@@ -11,8 +12,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
-
-use std::io::Read;
 
 use zeroize::Zeroizing;
 
