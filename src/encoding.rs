@@ -51,6 +51,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// The bytes that hexadecimal digits stand for, two a byte; `None` when they aren't that.
+pub(crate) fn hex_decode(text: &[u8]) -> Option<Vec<u8>> {
+    let pairs = text.chunks(2).map(|pair| match pair {
+        [high, low] => Some(hex_value(*high)? << 4 | hex_value(*low)?),
+        _ => None,
+    });
+    pairs.collect()
+}
+
 /// The value of one hexadecimal digit.
 pub(crate) fn hex_value(digit: u8) -> Option<u8> {
     match digit {

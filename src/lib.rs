@@ -13,9 +13,9 @@
 //! 6  cli ························· words and exit codes; the only layer that prints
 //! 5  proxy      child ············ serve requests; run the program
 //! 4  broker  upstream ············ the one door to credentials; sockets to origins
-//! 3  source  tls ················· where a credential comes from; certificates
+//! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
 //! 2  provider  credential ········ the domain
-//! 1  url  path  files  http1  wire ·· formats; the way to disk; one side of a connection
+//! 1  url  path  files  http1  wire  program ·· formats; the way to disk; one side of a connection; programs
 //! 0  secret  encoding  environment  notice  clock  random  sys
 //! ```
 //!
@@ -64,6 +64,7 @@ pub mod fuzzing;
 mod http1;
 mod notice;
 mod path;
+mod program;
 mod provider;
 mod proxy;
 mod random;
@@ -73,6 +74,7 @@ mod sys;
 mod tls;
 mod upstream;
 mod url;
+mod vault;
 mod wire;
 
 use std::process::ExitCode;

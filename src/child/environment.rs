@@ -1,7 +1,6 @@
 //! The child's environment: the parent's, with the proxy in and the secrets out.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use crate::provider::ExportKind;
 use crate::provider::Provider;
 use crate::provider::host_rule::HostRule;
 use crate::upstream::via::no_proxy_entries;
+use crate::vault::is_own_secret;
 
 /// What names a proxy.
 const PROXY: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
@@ -41,9 +41,6 @@ const BUNDLE: [&str; 14] = [
 
 /// What names certificates that are trusted beside a program's own, and the file of ours that it gets.
 pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
-
-/// Variables that hold secrets of authsome's own: they and all that begin like them are removed.
-const OWN_SECRETS: [&str; 2] = ["AUTHSOME_MASTER_KEY", "AUTHSOME_PASSPHRASE"];
 
 /// What the child's environment is made of.
 pub(crate) struct Plan<'a> {
@@ -89,12 +86,6 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
     child.set("AUTHSOME_PROXY_MODE", "true");
     mask(parent, plan, &mut child);
     (child, warnings)
-}
-
-/// Whether the variable holds a secret of authsome's own.
-pub(crate) fn is_own_secret(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    OWN_SECRETS.iter().any(|own| name.starts_with(own))
 }
 
 /// Takes the secrets out and puts placeholders in.

@@ -7,7 +7,6 @@ use super::error::Error;
 use super::error::UNKNOWN;
 use crate::broker::Broker;
 use crate::broker::Connection;
-use crate::child::environment::is_own_secret;
 use crate::environment::Environment;
 use crate::notice::Notices;
 use crate::provider::Export;
@@ -18,6 +17,7 @@ use crate::provider::definition::Outside;
 use crate::provider::registry::Registry;
 use crate::source::Source;
 use crate::source::Spec;
+use crate::vault::is_own_secret;
 
 /// What was found.
 pub(crate) struct Connected {

@@ -1,29 +1,22 @@
 //! A command as a source: run when it is needed, once for all that wait.
 
-use std::io::Read;
-use std::path::Path;
-use std::process::Command;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
-use zeroize::Zeroizing;
-
 use super::Error;
-use super::MAX_OUTPUT;
 use super::lock;
 use crate::credential::Credential;
 use crate::environment::Environment;
-use crate::sys::process;
+use crate::program;
+use crate::program::Failed;
+use crate::program::LineError;
 
-/// How long a command may take.
-const COMMAND_TIME: Duration = Duration::from_secs(30);
+/// A command line of nothing.
+const NO_WORDS: Error = Error::Line(LineError("no words"));
 
 /// A command whose output is a credential.
 pub(crate) struct CommandSource {
@@ -57,9 +50,12 @@ impl CommandSource {
         environment: Environment,
         ttl: Duration,
     ) -> Result<Self, Error> {
-        let program = words.first().ok_or(Error::Line("no words"))?;
-        if !is_found(program, &environment) {
-            return Err(Error::Command(program.clone(), "was not found".into()));
+        let program = words.first().ok_or(NO_WORDS)?;
+        if !program::is_found(program, &environment) {
+            return Err(Error::Command(Failed {
+                program: program.clone(),
+                why: "was not found".into(),
+            }));
         }
         Ok(Self {
             words,
@@ -87,7 +83,7 @@ impl CommandSource {
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
             }
-            let (_, shared) = state.last.clone().ok_or(Error::Line("no answer"))?;
+            let (_, shared) = state.last.clone().ok_or(NO_WORDS)?;
             return shared;
         }
         state.running = true;
@@ -101,63 +97,17 @@ impl CommandSource {
         found
     }
 
-    /// Runs the command. Its standard error is the person's: that is where such programs say what they lack.
+    /// Runs the command.
     fn run(&self) -> Result<Arc<Credential>, Error> {
-        let (program, arguments) = self.words.split_first().ok_or(Error::Line("no words"))?;
-        let failed = |why: String| Error::Command(program.clone(), why);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a source is one of the places that start programs"
-        )]
-        let mut child = Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .envs(self.environment.iter())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| failed(format!("cannot be started: {error}")))?;
-        let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
-        let output = child.stdout.take();
-        let (sender, receiver) = mpsc::channel();
-        let reader = move || {
-            let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-            let read = output.map(|output| output.take(MAX_OUTPUT).read_to_end(&mut bytes));
-            let ended = child.wait();
-            // Nobody listens any more when it took too long.
-            let _ = sender.send((bytes, read, ended));
-        };
-        thread::Builder::new()
-            .name("source".into())
-            .spawn(reader)
-            .map_err(|error| failed(format!("cannot be waited for: {error}")))?;
-        let Ok((bytes, read, ended)) = receiver.recv_timeout(COMMAND_TIME) else {
-            process::send(pid, libc::SIGKILL);
-            return Err(failed(format!(
-                "took longer than {} s",
-                COMMAND_TIME.as_secs()
-            )));
-        };
-        match (read, ended) {
-            (Some(Ok(_)), Ok(status)) if status.success() => {}
-            (_, Ok(status)) if !status.success() => {
-                return Err(failed(format!("failed: {status}")));
-            }
-            _ => return Err(failed("gave no output that could be read".into())),
-        }
-        let what = format!("the command {program}");
+        let bytes = program::output_of(&self.words, &self.environment).map_err(Error::Command)?;
+        let what = format!("the command {}", self.program());
         let credential =
             Credential::new(bytes.to_vec()).map_err(|why| Error::Invalid(what, why))?;
         Ok(Arc::new(credential))
     }
-}
 
-/// Whether the program is there: at its path, or in a folder of PATH.
-fn is_found(program: &str, environment: &Environment) -> bool {
-    if program.contains('/') {
-        return Path::new(program).exists();
+    /// The program's name.
+    fn program(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
     }
-    let path = environment.get("PATH").map(std::ffi::OsStr::to_owned);
-    let path = path.unwrap_or_else(|| "/bin:/usr/bin".into());
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

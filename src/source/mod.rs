@@ -1,12 +1,8 @@
 //! Where a credential comes from when it is not stored: a variable, a file, a command. Read at use.
 
 mod command;
-mod words;
 
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -18,11 +14,12 @@ use crate::credential;
 use crate::credential::Credential;
 use crate::environment::Environment;
 use crate::files;
+use crate::files::Stamp;
+use crate::program;
+use crate::program::Failed;
+use crate::program::LineError;
+use crate::program::MAX_OUTPUT;
 use command::CommandSource;
-use words::split_words;
-
-/// Bytes that a file or a command may give, at the most; more than a credential may have, so that the error can say which.
-const MAX_OUTPUT: u64 = 64 * 1024;
 
 /// A source as a person writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +45,16 @@ impl Spec {
     }
 }
 
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Command(line) => write!(f, "command:{line}"),
+        }
+    }
+}
+
 /// Why a source gave no credential. Nothing of what it did give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Error {
@@ -56,9 +63,9 @@ pub(crate) enum Error {
     /// The file can't be read.
     File(PathBuf, String),
     /// The command's line can't be split into words.
-    Line(&'static str),
+    Line(LineError),
     /// The command can't be started, took too long or failed.
-    Command(String, String),
+    Command(Failed),
     /// What it gave is no credential.
     Invalid(String, credential::Invalid),
 }
@@ -68,8 +75,8 @@ impl fmt::Display for Error {
         match self {
             Self::NoVariable(name) => write!(f, "the environment variable {name} is not set"),
             Self::File(path, why) => write!(f, "cannot read {}: {why}", path.display()),
-            Self::Line(why) => write!(f, "the command line has {why}"),
-            Self::Command(program, why) => write!(f, "the command {program} {why}"),
+            Self::Line(why) => why.fmt(f),
+            Self::Command(failed) => failed.fmt(f),
             Self::Invalid(what, why) => write!(f, "{what} gives no credential: {why}"),
         }
     }
@@ -114,7 +121,7 @@ impl Source {
                 Ok(Self::File(source))
             }
             Spec::Command(line) => Ok(Self::Command(CommandSource::new(
-                split_words(line)?,
+                program::split_words(line).map_err(Error::Line)?,
                 commands.clone(),
                 ttl,
             )?)),
@@ -144,9 +151,6 @@ impl Source {
     }
 }
 
-/// What tells whether a file has changed: device, inode, size, and the times of content and inode to the nanosecond.
-type Stamp = [i64; 7];
-
 /// A file with a credential.
 pub(crate) struct FileSource {
     /// Where it is.
@@ -159,7 +163,7 @@ impl FileSource {
     /// What the file holds now.
     fn current(&self) -> Result<Arc<Credential>, Error> {
         let unreadable = |error: std::io::Error| Error::File(self.path.clone(), error.to_string());
-        let stamp = stamp(&self.path).map_err(unreadable)?;
+        let stamp = files::stamp(&self.path).map_err(unreadable)?;
         let mut last = lock(&self.last);
         if let Some((seen, credential)) = &*last
             && *seen == stamp
@@ -176,21 +180,6 @@ impl FileSource {
     }
 }
 
-/// The file's stamp, links followed: secrets mounted into containers are links that are moved over.
-fn stamp(path: &Path) -> std::io::Result<Stamp> {
-    let found = fs::metadata(path)?;
-    let number = |n: u64| i64::from_ne_bytes(n.to_ne_bytes());
-    Ok([
-        number(found.dev()),
-        number(found.ino()),
-        number(found.size()),
-        found.mtime(),
-        found.mtime_nsec(),
-        found.ctime(),
-        found.ctime_nsec(),
-    ])
-}
-
 /// Locks, even where another thread has panicked: what these locks guard is whole at every moment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -198,6 +187,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::thread;
 
     use super::*;
@@ -225,20 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn words_are_split_as_a_shell_does() {
-        let words = |line: &str| split_words(line).unwrap();
-        assert_eq!(words("op read 'a b'"), ["op", "read", "a b"]);
-        assert_eq!(
-            words(r#"a "b \"c\" $d" e\ f '' g"h"i"#),
-            ["a", r#"b "c" $d"#, "e f", "", "ghi"]
-        );
-        assert_eq!(words("sh -c 'echo x | cat'"), ["sh", "-c", "echo x | cat"]);
-        assert_eq!(words("sh -c echo x | cat"), ["sh", "-c", "echo x | cat"]);
-        assert!(split_words("a 'b").is_err());
-        assert!(split_words("a \"b").is_err());
-        assert!(split_words("a \\").is_err());
+    fn a_source_has_its_form() {
         assert!(Spec::parse("file:").is_none());
         assert!(Spec::parse("sk-123").is_none());
+        for text in ["env:NAME", "file:/a b", "command:op read 'x y'"] {
+            assert_eq!(Spec::parse(text).unwrap().to_string(), text);
+        }
     }
 
     #[test]

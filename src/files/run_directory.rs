@@ -1,4 +1,4 @@
-//! Files of ours: where they are, who may read them, and that they go away again.
+//! The directory of a run: only we can write in it, and it goes away again.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -6,7 +6,6 @@ use std::fs::DirBuilder;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
-use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
@@ -22,53 +21,6 @@ const RUN_PREFIX: &str = "authsome-run-";
 
 /// The file in it whose lock says that the run is alive.
 const ALIVE: &str = "alive";
-
-/// Where authsome keeps its things: `AUTHSOME_HOME`, or `.authsome` in the person's home.
-pub(crate) struct Home(PathBuf);
-
-impl Home {
-    /// The home at this path; it need not exist.
-    pub(crate) fn at(path: PathBuf) -> Self {
-        Self(path)
-    }
-
-    /// The person's own provider definitions.
-    pub(crate) fn providers(&self) -> PathBuf {
-        self.0.join("providers")
-    }
-
-    /// Makes the home if it isn't there, for this user alone.
-    ///
-    /// # Errors
-    /// Those of making a directory.
-    pub(crate) fn create(&self) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0)
-    }
-
-    /// The home itself.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-/// Reads a whole file of at most `limit` bytes.
-///
-/// # Errors
-/// Those of reading; a larger file is `FileTooLarge`.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("larger than {limit} bytes"),
-        ));
-    }
-    Ok(bytes)
-}
 
 /// A directory that lasts as long as a run: only we can write in it, and it goes when the value is dropped.
 ///
@@ -203,16 +155,5 @@ mod tests {
         let _second = RunDirectory::create(&base.path).unwrap();
         assert!(living.path.exists());
         assert!(other.exists());
-    }
-
-    #[test]
-    fn a_file_over_the_limit_is_refused() {
-        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
-        let file = run.write_public("f", &[0; 10]).unwrap();
-        assert_eq!(read(&file, 10).unwrap().len(), 10);
-        assert_eq!(
-            read(&file, 9).unwrap_err().kind(),
-            io::ErrorKind::FileTooLarge
-        );
     }
 }

@@ -1,0 +1,136 @@
+//! Files of ours: where they are, who may read them, and how they change.
+
+pub(crate) mod private;
+pub(crate) mod run_directory;
+
+use std::fs::DirBuilder;
+use std::fs::File;
+use std::io;
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+pub(crate) use run_directory::RunDirectory;
+
+/// Where authsome keeps its things: `AUTHSOME_HOME`, or `.authsome` in the person's home.
+#[derive(Clone)]
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    /// The home at this path; it need not exist.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The person's own provider definitions.
+    pub(crate) fn providers(&self) -> PathBuf {
+        self.0.join("providers")
+    }
+
+    /// The sealed file.
+    pub(crate) fn vault(&self) -> PathBuf {
+        self.0.join("vault")
+    }
+
+    /// The file whose lock a writer of the vault holds. Not the vault itself: that is replaced by another file.
+    pub(crate) fn vault_lock(&self) -> PathBuf {
+        self.0.join("vault.lock")
+    }
+
+    /// The vault's key, where it is kept beside the vault.
+    pub(crate) fn master_key(&self) -> PathBuf {
+        self.0.join("master.key")
+    }
+
+    /// The key that the vault is being sealed with anew.
+    pub(crate) fn next_master_key(&self) -> PathBuf {
+        self.0.join("master.key.next")
+    }
+
+    /// Makes the home if it isn't there, for this user alone.
+    ///
+    /// # Errors
+    /// Those of making a directory.
+    pub(crate) fn create(&self) -> io::Result<()> {
+        create_private_folder(&self.0)
+    }
+
+    /// The home itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Makes a folder, and those above it, for this user alone, if it isn't there.
+///
+/// # Errors
+/// Those of making a directory.
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// # Errors
+/// Those of reading; a larger file is `FileTooLarge`.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_open(File::open(path)?, limit)
+}
+
+/// Reads the rest of an open file, at most `limit` bytes.
+///
+/// # Errors
+/// Those of reading; a larger file is `FileTooLarge`.
+fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One allocation where the size is known: a buffer that grows leaves copies of a secret behind.
+    let size = file.metadata().map_or(0, |found| found.len()).min(limit);
+    bytes.reserve_exact(usize::try_from(size).unwrap_or(0).saturating_add(1));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("larger than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// What tells whether a file has changed: device, inode, size, and the times of content and inode to the nanosecond.
+pub(crate) type Stamp = [i64; 7];
+
+/// The file's stamp, links followed: secrets mounted into containers are links that are moved over.
+///
+/// # Errors
+/// Those of looking.
+pub(crate) fn stamp(path: &Path) -> io::Result<Stamp> {
+    let found = std::fs::metadata(path)?;
+    let number = |n: u64| i64::from_ne_bytes(n.to_ne_bytes());
+    Ok([
+        number(found.dev()),
+        number(found.ino()),
+        number(found.size()),
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec(),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
+        let file = run.write_public("f", &[0; 10]).unwrap();
+        assert_eq!(read(&file, 10).unwrap().len(), 10);
+        assert_eq!(
+            read(&file, 9).unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
+    }
+}

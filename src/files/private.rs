@@ -1,0 +1,340 @@
+//! Files that nobody else may read or change: checked before they are trusted, replaced as a whole, changed by one at a time.
+
+use std::fmt;
+use std::fs;
+use std::fs::File;
+use std::fs::Metadata;
+use std::fs::OpenOptions;
+use std::fs::TryLockError;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::sys::process;
+
+/// How long a lock is waited for: longer than anything that is done under it takes.
+const LOCK_PATIENCE: Duration = Duration::from_secs(40);
+
+/// How often a lock is tried meanwhile. flock(2) has no deadline.
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Why a file of ours can't be used.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The operating system refuses.
+    Io {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// Someone else could have read or changed it.
+    NotPrivate {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, as the rest of a sentence.
+        why: String,
+        /// The command that mends it.
+        remedy: String,
+    },
+    /// Another process has held the lock for too long.
+    Busy(PathBuf),
+}
+
+impl Error {
+    /// An error of the operating system.
+    pub(crate) fn io<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Self + 'a {
+        move |error| Self::Io {
+            what,
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    /// What a person can do about it.
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Self::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
+                "make room on that disk, and try again: nothing was changed".into()
+            }
+            Self::Io { .. } => "check the folder, its permissions and its owner".into(),
+            Self::NotPrivate { remedy, .. } => remedy.clone(),
+            Self::Busy(_) => "see which other authsome is still at work, or try again".into(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { what, path, error } => {
+                write!(f, "cannot {what} {}: {error}", path.display())
+            }
+            Self::NotPrivate { path, why, .. } => write!(f, "{} {why}", path.display()),
+            Self::Busy(path) => write!(
+                f,
+                "another process has held {} for {} s",
+                path.display(),
+                LOCK_PATIENCE.as_secs()
+            ),
+        }
+    }
+}
+
+/// Checks that a folder is this user's and that nobody else can change what is in it. One that isn't there passes.
+///
+/// # Errors
+/// When it isn't so, or can't be found out.
+pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => check(path, &found, 0o022, "go-w"),
+        Ok(_) => Err(Error::io("use", path)(io::ErrorKind::NotADirectory.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("look into", path)(error)),
+    }
+}
+
+/// Reads a file that nobody else may read or write, of at most `limit` bytes; `None` when it isn't there.
+///
+/// # Errors
+/// When it is a link, another user's, or open to others; those of reading.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        // Not through a link, and without waiting for a pipe's other end.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path);
+    let file = match file {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    let found = file.metadata().map_err(Error::io("read", path))?;
+    if !found.is_file() {
+        return Err(Error::NotPrivate {
+            path: path.to_owned(),
+            why: "is not a plain file".into(),
+            remedy: "move it away".into(),
+        });
+    }
+    check(path, &found, 0o077, "go-rwx")?;
+    let bytes = super::read_open(file, limit).map_err(Error::io("read", path))?;
+    Ok(Some(bytes))
+}
+
+/// Checks owner and mode.
+fn check(path: &Path, found: &Metadata, forbidden: u32, change: &str) -> Result<(), Error> {
+    let shown = path.display();
+    let (owner, user) = (found.uid(), process::user());
+    if owner != user {
+        return Err(Error::NotPrivate {
+            path: path.to_owned(),
+            why: format!("belongs to user {owner}, but this is user {user}"),
+            remedy: format!("run as that user, or: chown -R {user} {shown}"),
+        });
+    }
+    let mode = found.permissions().mode() & 0o7777;
+    if mode & forbidden != 0 {
+        return Err(Error::NotPrivate {
+            path: path.to_owned(),
+            why: format!("can be used by others (mode {mode:04o}): it is not trusted"),
+            remedy: format!("chmod {change} {shown}, if nobody has used it"),
+        });
+    }
+    Ok(())
+}
+
+/// Puts these bytes in the place of a file: whoever reads it sees the old content or the new, and after a crash or on a full disk one
+/// of them is there. The name with `.new` behind it is used meanwhile.
+///
+/// # Errors
+/// Those of writing; the old content is then still there.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    // What a killed process left behind.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::io("write", &new)(error));
+        }
+        _ => {}
+    }
+    let written = write_new(&new, bytes, mode)
+        .map_err(Error::io("write", &new))
+        .and_then(|()| fs::rename(&new, path).map_err(Error::io("replace", path)));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
+    sync_folder_of(path)
+}
+
+/// Writes a file that isn't there, to the disk itself.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    // Whatever the umask took away.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Moves a file within its folder, to the disk itself.
+///
+/// # Errors
+/// Those of renaming.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(Error::io("rename", from))?;
+    sync_folder_of(to)
+}
+
+/// Removes a file if it is there, from the disk itself.
+///
+/// # Errors
+/// Those of removing.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder_of(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("remove", path)(error)),
+    }
+}
+
+/// Has the folder's entries written to the disk: until then a crash can undo a rename.
+fn sync_folder_of(path: &Path) -> Result<(), Error> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(Error::io("write", folder))
+}
+
+/// A lock that one process holds at a time, until this is dropped or the process ends, however it ends.
+pub(crate) struct Lock {
+    /// Holds it.
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    /// `Busy` after 40 s; those of making the file.
+    pub(crate) fn acquire(path: &Path) -> Result<Self, Error> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)
+            .map_err(Error::io("lock", path))?;
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                    return Err(Error::Busy(path.to_owned()));
+                }
+                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_INTERVAL),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::files::RunDirectory;
+
+    /// A folder with a file `f` in it that holds `old`, of this mode.
+    fn folder(mode: u32) -> (RunDirectory, PathBuf) {
+        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
+        let path = run.write_public("f", b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        (run, path)
+    }
+
+    #[test]
+    fn a_file_that_others_can_use_is_not_read() {
+        for mode in [0o604, 0o640, 0o602, 0o644] {
+            let (_run, path) = folder(mode);
+            let error = read(&path, 10).unwrap_err();
+            assert!(matches!(&error, Error::NotPrivate { .. }), "{mode:o}");
+            assert!(error.remedy().starts_with("chmod go-rwx "), "{error}");
+        }
+        let (_run, path) = folder(0o600);
+        assert_eq!(read(&path, 10).unwrap().unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_link_or_a_folder_in_a_file_s_place_is_not_read() {
+        let (_run, path) = folder(0o600);
+        let link = path.with_file_name("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(read(&link, 10), Err(Error::Io { .. })));
+        let parent = path.parent().unwrap();
+        assert!(matches!(read(parent, 10), Err(Error::NotPrivate { .. })));
+        assert!(read(&path.with_file_name("none"), 10).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_not_trusted() {
+        let (_run, path) = folder(0o600);
+        let parent = path.parent().unwrap();
+        assert!(check_folder(parent).is_ok());
+        fs::set_permissions(parent, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(matches!(
+            check_folder(parent),
+            Err(Error::NotPrivate { .. })
+        ));
+        assert!(matches!(check_folder(&path), Err(Error::Io { .. })));
+        assert!(check_folder(Path::new("/nonexistent")).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_with_its_mode_and_leftovers_are_no_obstacle() {
+        let (_run, path) = folder(0o644);
+        let leftover = path.with_file_name("f.new");
+        fs::copy(&path, &leftover).unwrap();
+        replace(&path, b"new", 0o600).unwrap();
+        assert_eq!(read(&path, 10).unwrap().unwrap(), b"new");
+        assert!(!leftover.exists());
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one_at_a_time() {
+        let (_run, path) = folder(0o600);
+        let (inside, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _lock = Lock::acquire(&path).unwrap();
+                    let now = inside.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(now, Ordering::SeqCst);
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(most.load(Ordering::SeqCst), 1);
+    }
+}

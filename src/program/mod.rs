@@ -1,0 +1,141 @@
+//! Programs that are run for what they print: a credential's source, the vault's key.
+
+mod words;
+
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::environment::Environment;
+use crate::sys::process;
+pub(crate) use words::split_words;
+
+/// How long a program may take.
+const TIME: Duration = Duration::from_secs(30);
+
+/// Bytes that it may print, at the most; more than a credential may have, so that the error can say which.
+pub(crate) const MAX_OUTPUT: u64 = 64 * 1024;
+
+/// What is wrong with a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineError(pub(crate) &'static str);
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the command line has {}", self.0)
+    }
+}
+
+/// A program that gave nothing usable: which, and why. Nothing of what it printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    /// The program.
+    pub(crate) program: String,
+    /// What it did, as the rest of a sentence.
+    pub(crate) why: String,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the command {} {}", self.program, self.why)
+    }
+}
+
+/// Runs a program to its end and gives what it printed. Its standard error is the person's: that is where such programs say what
+/// they lack.
+///
+/// # Errors
+/// When it can't be started, takes longer than 30 s, or fails.
+pub(crate) fn output_of(
+    words: &[String],
+    environment: &Environment,
+) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let Some((program, arguments)) = words.split_first() else {
+        let (program, why) = (String::new(), "has no words".into());
+        return Err(Failed { program, why });
+    };
+    let failed = |why: String| Failed {
+        program: program.clone(),
+        why,
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is one of the places that start programs"
+    )]
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
+    let output = child.stdout.take();
+    let (sender, receiver) = mpsc::channel();
+    let reader = move || {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        let read = output.map(|output| output.take(MAX_OUTPUT).read_to_end(&mut bytes));
+        let ended = child.wait();
+        // Nobody listens any more when it took too long.
+        let _ = sender.send((bytes, read, ended));
+    };
+    thread::Builder::new()
+        .name("program".into())
+        .spawn(reader)
+        .map_err(|error| failed(format!("cannot be waited for: {error}")))?;
+    let Ok((bytes, read, ended)) = receiver.recv_timeout(TIME) else {
+        process::send(pid, libc::SIGKILL);
+        return Err(failed(format!("took longer than {} s", TIME.as_secs())));
+    };
+    match (read, ended) {
+        (Some(Ok(_)), Ok(status)) if status.success() => Ok(bytes),
+        (_, Ok(status)) if !status.success() => Err(failed(format!("failed: {status}"))),
+        _ => Err(failed("gave no output that could be read".into())),
+    }
+}
+
+/// Starts a program that goes on by itself, without our streams. What becomes of it is not asked.
+///
+/// # Errors
+/// When it can't be started.
+pub(crate) fn start_detached(
+    program: &str,
+    argument: &str,
+    environment: &Environment,
+) -> std::io::Result<()> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is one of the places that start programs"
+    )]
+    let mut child = Command::new(program)
+        .arg(argument)
+        .env_clear()
+        .envs(environment.iter())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    // Someone has to wait for it, or it stays a zombie as long as we live.
+    thread::Builder::new()
+        .name("opener".into())
+        .spawn(move || child.wait())
+        .map(drop)
+}
+
+/// Whether the program is there: at its path, or in a folder of PATH.
+pub(crate) fn is_found(program: &str, environment: &Environment) -> bool {
+    if program.contains('/') {
+        return Path::new(program).exists();
+    }
+    let path = environment.get("PATH").map(std::ffi::OsStr::to_owned);
+    let path = path.unwrap_or_else(|| "/bin:/usr/bin".into());
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}

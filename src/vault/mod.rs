@@ -1,0 +1,454 @@
+//! The vault: one sealed file with named entries, each with a secret. What the entries mean is not known here.
+//!
+//! Writers hold the lock of a file beside it, read the vault, change it and put a new file in its place; so a reader needs no lock, and
+//! whatever kills a writer leaves the old content or the new. A vault that can't be opened is an error that changes nothing.
+
+mod format;
+mod key;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::files;
+use crate::files::Home;
+use crate::files::Stamp;
+use crate::files::private;
+use crate::files::private::Lock;
+use crate::secret::Secret;
+pub(crate) use format::Contents;
+pub(crate) use format::Entry;
+use format::Head;
+pub(crate) use format::MasterKey;
+use format::PassphraseKdf;
+pub(crate) use key::Ask;
+pub(crate) use key::KEY;
+pub(crate) use key::KEY_COMMAND;
+pub(crate) use key::KEY_FILE;
+pub(crate) use key::KeyRing;
+pub(crate) use key::PASSPHRASE_FILE;
+
+/// Bytes of a vault's file, at the most.
+const MAX_VAULT: u64 = 64 * 1024 * 1024;
+
+/// How often a vault that changes while it is read is read again.
+const READS: usize = 5;
+
+/// Beginnings of the variables that hold secrets of authsome's own. No program that it starts gets them.
+const OWN_SECRETS: [&str; 2] = ["AUTHSOME_MASTER_KEY", "AUTHSOME_PASSPHRASE"];
+
+/// Whether the variable holds a secret of authsome's own, or leads to one.
+pub(crate) fn is_own_secret(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    OWN_SECRETS.iter().any(|own| name.starts_with(own))
+}
+
+/// Why a vault can't be used. Nothing has changed when one is given.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The key isn't there.
+    NoKey(String),
+    /// This key is another one than the vault's.
+    WrongKey(String),
+    /// The key can't be had from where it should come from.
+    Key(String),
+    /// It is not as it was written.
+    Damaged(&'static str),
+    /// A later version of authsome wrote it.
+    NewerVersion(u64),
+    /// It would be larger than 64 MiB.
+    TooLarge,
+    /// The operating system has no randomness to give.
+    Randomness(String),
+    /// A file can't be used.
+    File(private::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKey(why) => write!(f, "the vault's key is missing: {why}"),
+            Self::WrongKey(whence) => {
+                write!(
+                    f,
+                    "the vault is sealed with another key than that of {whence}"
+                )
+            }
+            Self::Key(why) => write!(f, "no key for the vault: {why}"),
+            Self::Damaged(why) => write!(f, "the vault is damaged: {why}"),
+            Self::NewerVersion(version) => write!(
+                f,
+                "the vault has version {version} of its format; this authsome knows version 1"
+            ),
+            Self::TooLarge => f.write_str("the vault would be larger than 64 MiB"),
+            Self::Randomness(why) => write!(f, "no randomness: {why}"),
+            Self::File(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error {
+    /// What a person can do about it.
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Self::NoKey(_) | Self::WrongKey(_) => format!(
+                "bring the right key back ({KEY}, {KEY_FILE}, {KEY_COMMAND}, or master.key beside the vault); \
+                 without it move the vault away and log in again"
+            ),
+            Self::Key(_) => format!("see {KEY_FILE}, {KEY_COMMAND} and {PASSPHRASE_FILE} in `authsome help`"),
+            Self::Damaged(_) => {
+                "nothing was changed: bring the file back from a copy, or move it away and log in again".into()
+            }
+            Self::NewerVersion(_) => "use the authsome that wrote it, or a newer one".into(),
+            Self::TooLarge => "log out of what is not needed".into(),
+            Self::Randomness(_) => "see why the system has none".into(),
+            Self::File(error) => error.remedy(),
+        }
+    }
+}
+
+impl From<private::Error> for Error {
+    fn from(error: private::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+/// What `vault rekey` seals with.
+pub(crate) enum NewKey {
+    /// A new random key, kept in `master.key`.
+    Kept,
+    /// This one, which is kept elsewhere.
+    Given(MasterKey),
+    /// That of a passphrase.
+    Passphrase(Secret),
+}
+
+/// A vault at its place. The file need not exist: it is made when something is put in.
+pub(crate) struct Vault {
+    /// Where it is.
+    home: Home,
+    /// What opens it.
+    keys: KeyRing,
+}
+
+/// A vault that was opened.
+struct Opened {
+    /// What it says of itself.
+    head: Head,
+    /// What is in it.
+    contents: Contents,
+    /// What opened it.
+    key: Arc<MasterKey>,
+}
+
+impl Vault {
+    /// The vault of a home.
+    pub(crate) fn new(home: Home, keys: KeyRing) -> Self {
+        Self { home, keys }
+    }
+
+    /// What changes when the file does; `None` when there is none.
+    ///
+    /// # Errors
+    /// Those of looking.
+    pub(crate) fn stamp(&self) -> io::Result<Option<Stamp>> {
+        match files::stamp(&self.home.vault()) {
+            Ok(stamp) => Ok(Some(stamp)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where its key comes from, in words.
+    ///
+    /// # Errors
+    /// When there is a vault and its head can't be read.
+    pub(crate) fn key_origin(&self) -> Result<String, Error> {
+        let file = private::read(&self.home.vault(), MAX_VAULT)?;
+        let has_passphrase = match file {
+            Some(file) => Head::parse(&file)?.0.passphrase.is_some(),
+            None => false,
+        };
+        Ok(self.keys.origin(has_passphrase))
+    }
+
+    /// Whether the environment names the key.
+    pub(crate) fn has_given_key(&self) -> bool {
+        self.keys.is_given()
+    }
+
+    /// What is in it; `None` when there is no vault.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub(crate) fn read(&self) -> Result<Option<Contents>, Error> {
+        private::check_folder(self.home.path())?;
+        let mut last = None;
+        for _ in 0..READS {
+            let Some(file) = private::read(&self.home.vault(), MAX_VAULT)? else {
+                return Ok(None);
+            };
+            match self.open(&file) {
+                Ok(opened) => return Ok(Some(opened.contents)),
+                // Sealed anew between the reading of the vault and that of its key.
+                Err(error @ (Error::NoKey(_) | Error::WrongKey(_)))
+                    if last.as_ref() != Some(&file) =>
+                {
+                    if last.is_some() {
+                        std::thread::yield_now();
+                    }
+                    last = Some(file);
+                    drop(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Damaged("it changes faster than it can be read"))
+    }
+
+    /// Opens a file.
+    fn open(&self, file: &[u8]) -> Result<Opened, Error> {
+        let (head, body) = Head::parse(file)?;
+        let key = self.keys.key_for(&head)?;
+        let contents = Contents::open(&head, body, &key)?;
+        Ok(Opened {
+            head,
+            contents,
+            key,
+        })
+    }
+
+    /// Changes what is in it, as one step for everyone else. When the change fails nothing is written.
+    ///
+    /// # Errors
+    /// When the vault can't be opened or written, and what the change gives.
+    pub(crate) fn update<T, E: From<Error>>(
+        &self,
+        change: impl FnOnce(&mut Contents) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _lock = self.lock()?;
+        let mut opened = self.open_or_new()?;
+        let value = change(&mut opened.contents)?;
+        self.write(&opened.contents, &opened.head, &opened.key)?;
+        Ok(value)
+    }
+
+    /// Seals everything with another key, as one step.
+    ///
+    /// A new `master.key` waits as `master.key.next` while the vault is replaced, and takes its name afterwards. Whatever comes
+    /// between, the vault's key is there under one of the two names.
+    ///
+    /// # Errors
+    /// When the vault can't be opened or written.
+    pub(crate) fn rekey(&self, to: NewKey) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let opened = self.open_or_new()?;
+        let (key, passphrase, is_kept) = match to {
+            NewKey::Kept => {
+                let key = MasterKey::random().map_err(key::no_randomness)?;
+                let text = key.to_text();
+                private::replace(&self.home.next_master_key(), text.expose(), 0o600)?;
+                (key, None, true)
+            }
+            NewKey::Given(key) => (key, None, false),
+            NewKey::Passphrase(passphrase) => {
+                let kdf = PassphraseKdf::random().map_err(key::no_randomness)?;
+                (kdf.derive(passphrase.expose()), Some(kdf), false)
+            }
+        };
+        let contents = opened.contents.for_key(&key)?;
+        self.write(&contents, &Head::new(&key, passphrase), &key)?;
+        if is_kept {
+            private::rename(&self.home.next_master_key(), &self.home.master_key())?;
+        } else {
+            // It opens nothing any more.
+            private::remove(&self.home.master_key())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock of writers; makes the home if it isn't there.
+    fn lock(&self) -> Result<Lock, Error> {
+        let path = self.home.path();
+        private::check_folder(path)?;
+        self.home
+            .create()
+            .map_err(private::Error::io("make the folder", path))?;
+        Ok(Lock::acquire(&self.home.vault_lock())?)
+    }
+
+    /// The vault, or a new empty one that isn't written yet. Under the lock; mends what an interrupted [`Vault::rekey`] left.
+    fn open_or_new(&self) -> Result<Opened, Error> {
+        let Some(file) = private::read(&self.home.vault(), MAX_VAULT)? else {
+            let (key, passphrase) = self.keys.new_key()?;
+            return Ok(Opened {
+                head: Head::new(&key, passphrase),
+                contents: Contents::empty(&key),
+                key: key.into(),
+            });
+        };
+        let opened = self.open(&file)?;
+        self.keys.settle(&opened.head)?;
+        Ok(opened)
+    }
+
+    /// Puts a new file in the vault's place.
+    fn write(&self, contents: &Contents, head: &Head, key: &MasterKey) -> Result<(), Error> {
+        let file = contents.seal(head, key)?;
+        if file.len() as u64 > MAX_VAULT {
+            return Err(Error::TooLarge);
+        }
+        Ok(private::replace(&self.home.vault(), &file, 0o600)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::thread;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::environment::Environment;
+    use crate::files::RunDirectory;
+
+    /// A home of its own, and what keeps it.
+    fn home() -> (RunDirectory, Home) {
+        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
+        let marker = run.write_public("marker", b"").unwrap();
+        let home = Home::at(marker.with_file_name("home"));
+        (run, home)
+    }
+
+    /// The vault there, with these variables; a passphrase is asked for in vain.
+    fn vault(home: &Home, variables: &[(&str, &str)]) -> Vault {
+        let environment: Environment = variables.iter().copied().collect();
+        let ask: Ask = Box::new(|| Err("nobody is there to be asked".into()));
+        Vault::new(home.clone(), KeyRing::new(&environment, home, ask))
+    }
+
+    /// Puts an entry in.
+    fn put(vault: &Vault, name: &str, secret: &str) -> Result<(), Error> {
+        vault.update(|contents| contents.put(name, json!({}), Some(secret.as_bytes())))
+    }
+
+    /// The secret of an entry.
+    fn secret(vault: &Vault, name: &str) -> Result<String, Error> {
+        let contents = vault.read()?.expect("a vault");
+        let secret = contents.secret(name)?.expect("an entry with a secret");
+        Ok(String::from_utf8_lossy(secret.expose()).into_owned())
+    }
+
+    #[test]
+    fn a_vault_is_made_with_its_key_when_something_is_put_in() {
+        let (_run, home) = home();
+        assert!(vault(&home, &[]).read().unwrap().is_none());
+        assert!(!home.path().exists());
+        put(&vault(&home, &[]), "a", "one").unwrap();
+        assert_eq!(secret(&vault(&home, &[]), "a").unwrap(), "one");
+        fs::remove_file(home.master_key()).unwrap();
+        assert!(matches!(vault(&home, &[]).read(), Err(Error::NoKey(_))));
+    }
+
+    #[test]
+    fn a_key_from_elsewhere_is_not_kept_beside_the_vault() {
+        let (_run, home) = home();
+        let key = "00".repeat(32);
+        let variables = [(KEY, key.as_str())];
+        put(&vault(&home, &variables), "a", "one").unwrap();
+        assert!(!home.master_key().exists());
+        assert_eq!(secret(&vault(&home, &variables), "a").unwrap(), "one");
+        let line = format!("echo {key}");
+        let by_command = vault(&home, &[(KEY_COMMAND, &line), ("PATH", "/bin:/usr/bin")]);
+        assert_eq!(secret(&by_command, "a").unwrap(), "one");
+        let other = "11".repeat(32);
+        let before = fs::read(home.vault()).unwrap();
+        let foreign = vault(&home, &[(KEY, &other)]);
+        assert!(matches!(put(&foreign, "a", "two"), Err(Error::WrongKey(_))));
+        let unusable = vault(&home, &[(KEY, "no key")]);
+        assert!(matches!(put(&unusable, "a", "two"), Err(Error::Key(_))));
+        assert!(matches!(vault(&home, &[]).read(), Err(Error::NoKey(_))));
+        assert_eq!(fs::read(home.vault()).unwrap(), before);
+    }
+
+    #[test]
+    fn a_change_that_fails_writes_nothing() {
+        let (_run, home) = home();
+        let vault = vault(&home, &[]);
+        put(&vault, "a", "one").unwrap();
+        let before = fs::read(home.vault()).unwrap();
+        let failed = vault.update(|contents| {
+            contents.remove("a");
+            Err::<(), _>(Error::TooLarge)
+        });
+        assert!(matches!(failed, Err(Error::TooLarge)));
+        assert_eq!(fs::read(home.vault()).unwrap(), before);
+    }
+
+    #[test]
+    fn sealing_with_another_key_keeps_everything_and_shuts_the_old_key_out() {
+        let (_run, home) = home();
+        let running = vault(&home, &[]);
+        put(&running, "a", "one").unwrap();
+        let old = fs::read(home.master_key()).unwrap();
+        vault(&home, &[]).rekey(NewKey::Kept).unwrap();
+        assert_ne!(fs::read(home.master_key()).unwrap(), old);
+        assert!(!home.next_master_key().exists());
+        // One that had it open, too.
+        assert_eq!(secret(&running, "a").unwrap(), "one");
+
+        let file = home.path().join("passphrase");
+        fs::write(&file, "correct horse\n").unwrap();
+        let variables = [(PASSPHRASE_FILE, file.to_str().unwrap())];
+        vault(&home, &[])
+            .rekey(NewKey::Passphrase(Secret::new(b"correct horse".to_vec())))
+            .unwrap();
+        assert!(!home.master_key().exists());
+        assert_eq!(secret(&vault(&home, &variables), "a").unwrap(), "one");
+        assert!(matches!(vault(&home, &[]).read(), Err(Error::Key(_))));
+        fs::write(&file, "wrong horse").unwrap();
+        assert!(matches!(
+            vault(&home, &variables).read(),
+            Err(Error::WrongKey(_))
+        ));
+    }
+
+    #[test]
+    fn an_interrupted_change_of_the_key_is_ended_by_the_next_writer() {
+        let (_run, home) = home();
+        put(&vault(&home, &[]), "a", "one").unwrap();
+        let old = fs::read(home.master_key()).unwrap();
+        vault(&home, &[]).rekey(NewKey::Kept).unwrap();
+        // As if it had been killed before the last step.
+        fs::rename(home.master_key(), home.next_master_key()).unwrap();
+        private::replace(&home.master_key(), &old, 0o600).unwrap();
+        let reader = vault(&home, &[]);
+        assert_eq!(secret(&reader, "a").unwrap(), "one");
+        put(&reader, "b", "two").unwrap();
+        assert!(!home.next_master_key().exists());
+        assert_eq!(secret(&vault(&home, &[]), "b").unwrap(), "two");
+        // And as if before the step before that: what was prepared goes.
+        private::replace(&home.next_master_key(), &old, 0o600).unwrap();
+        put(&vault(&home, &[]), "c", "three").unwrap();
+        assert!(!home.next_master_key().exists());
+        assert_eq!(secret(&vault(&home, &[]), "a").unwrap(), "one");
+    }
+
+    #[test]
+    fn readers_never_see_a_vault_between_two_keys() {
+        let (_run, home) = home();
+        put(&vault(&home, &[]), "a", "one").unwrap();
+        thread::scope(|scope| {
+            let rekey = scope.spawn(|| {
+                for _ in 0..20 {
+                    vault(&home, &[]).rekey(NewKey::Kept).unwrap();
+                }
+            });
+            while !rekey.is_finished() {
+                assert_eq!(secret(&vault(&home, &[]), "a").unwrap(), "one");
+            }
+        });
+    }
+}
