@@ -301,6 +301,7 @@ pub fn provider(text: &[u8], variable: Option<&str>) -> Option<Provider> {
     let definition = Definition::parse("definition.json", text).ok()?;
     let outside = Outside {
         base_url: None,
+        username: None,
         variable: &|_: &str| variable.map(str::to_owned),
     };
     let provider = definition.provider(&outside).ok()?;

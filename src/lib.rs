@@ -14,7 +14,7 @@
 //! 5  proxy      child ············ serve requests; run the program
 //! 4  broker  upstream ············ the one door to credentials; sockets to origins
 //! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
-//! 2  provider  credential ········ the domain
+//! 2  provider  credential  loopback ·· the domain; pages for the person's browser
 //! 1  url  path  files  http1  wire  program ·· formats; the way to disk; one side of a connection; programs
 //! 0  secret  encoding  environment  notice  clock  random  sys
 //! ```
@@ -62,6 +62,7 @@ mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http1;
+mod loopback;
 mod notice;
 mod path;
 mod program;

@@ -273,7 +273,7 @@ fn a_provider_that_is_not_known_gets_a_suggestion() {
     let output = run("zzzzzzzzzzzz");
     output
         .assert_code(125)
-        .assert_stderr(&["zzzzzzzzzzzz", "providers/NAME.json"]);
+        .assert_stderr(&["zzzzzzzzzzzz", "authsome register FILE"]);
     output.assert_without("ran");
 }
 

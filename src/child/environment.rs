@@ -162,6 +162,7 @@ mod tests {
         let definition = crate::provider::definition::Definition::parse("x", text.as_bytes());
         let outside = crate::provider::definition::Outside {
             base_url: None,
+            username: None,
             variable: &|_| None,
         };
         let provider = definition.unwrap().provider(&outside).unwrap();

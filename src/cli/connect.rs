@@ -1,14 +1,23 @@
-//! Which connections a run has: those that the person names, and those whose credential is in the environment.
+//! Which connections a run has: those that the person names, those that are stored, and those whose credential is in the environment.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::args::ConnectionArgs;
+use super::app::App;
 use super::error::Error;
-use super::error::UNKNOWN;
+use super::syntax::Group;
+use super::syntax::Parsed;
+use super::syntax::flag;
+use super::syntax::valued;
+use crate::broker;
 use crate::broker::Broker;
 use crate::broker::Connection;
+use crate::broker::Stored;
+use crate::broker::Surroundings;
+use crate::broker::record::Held;
+use crate::broker::record::Record;
+use crate::broker::store::Snapshot;
 use crate::environment::Environment;
-use crate::notice::Notices;
 use crate::provider::Export;
 use crate::provider::Name;
 use crate::provider::Provider;
@@ -19,76 +28,173 @@ use crate::source::Source;
 use crate::source::Spec;
 use crate::vault::is_own_secret;
 
+/// How long a command's answer is used where nothing is said.
+pub(super) const TTL: Duration = Duration::from_secs(300);
+
+/// The longest that can be said.
+pub(super) const MAX_TTL: u64 = 86_400;
+
+/// The options that say which connections there are.
+pub(super) const OPTIONS: Group = Group {
+    title: "Which credentials",
+    options: &[
+        valued(
+            "credential",
+            "P=SOURCE",
+            "provider P's credential, from env:NAME, file:PATH or command:LINE",
+        ),
+        valued(
+            "credential-ttl",
+            "SEC",
+            "how long a command's answer is used (300)",
+        ),
+        valued(
+            "connection",
+            "P=NAME",
+            "use this stored connection of provider P, not its default",
+        ),
+        valued(
+            "base-url",
+            "P=URL",
+            "the URL of provider P's own installation",
+        ),
+        flag(
+            "no-env-credentials",
+            "take none from the environment (but mask them)",
+        ),
+    ],
+};
+
+/// What the options say.
+pub(super) struct ConnectionArgs {
+    /// `--credential P=SOURCE`
+    credentials: Vec<(String, Spec)>,
+    /// `--connection P=NAME`
+    chosen: Vec<(String, Name)>,
+    /// `--base-url P=URL`
+    base_urls: Vec<(String, String)>,
+    /// `--credential-ttl SECONDS`
+    ttl: Duration,
+    /// `--no-env-credentials`
+    no_env: bool,
+}
+
+impl ConnectionArgs {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// What is wrong with one.
+    pub(super) fn read(parsed: &Parsed) -> Result<Self, Error> {
+        /// `P=...`, and how the rest is read.
+        fn pairs<T>(
+            parsed: &Parsed,
+            long: &str,
+            form: &str,
+            read: impl Fn(&str) -> Option<T>,
+        ) -> Result<Vec<(String, T)>, Error> {
+            let values = parsed.values(long)?.into_iter();
+            values
+                .map(|text| {
+                    let (provider, rest) = text.split_once('=')?;
+                    Some((provider.to_owned(), read(rest)?))
+                })
+                .map(|pair| pair.ok_or_else(|| parsed.usage(format!("--{long} takes {form}"))))
+                .collect()
+        }
+
+        let form = "PROVIDER=env:NAME, =file:PATH or =command:LINE";
+        Ok(Self {
+            credentials: pairs(parsed, "credential", form, Spec::parse).map_err(|error| {
+                error.hint(
+                    "a credential itself never goes on the command line, where others can read it",
+                )
+            })?,
+            chosen: pairs(parsed, "connection", "PROVIDER=NAME", Name::parse)?,
+            base_urls: pairs(parsed, "base-url", "PROVIDER=URL", |url| {
+                (!url.is_empty()).then(|| url.to_owned())
+            })?,
+            ttl: parsed
+                .seconds("credential-ttl", 0..=MAX_TTL)?
+                .unwrap_or(TTL),
+            no_env: parsed.has("no-env-credentials"),
+        })
+    }
+
+    /// The base URL that they give a provider.
+    fn base_url(&self, provider: &str) -> Option<&str> {
+        let mut given = self.base_urls.iter().rev();
+        let found = given.find(|(name, _)| name == provider);
+        found.map(|(_, url)| url.as_str())
+    }
+}
+
 /// What was found.
-pub(crate) struct Connected {
+pub(super) struct Connected {
     /// The connections.
-    pub(crate) broker: Broker,
+    pub(super) broker: Broker,
     /// Exports of all known providers, each with its placeholder.
-    pub(crate) known: Vec<(Export, String)>,
+    pub(super) known: Vec<(Export, String)>,
     /// Variables that are a credential's source, and are not to be handed on.
-    pub(crate) sources: Vec<String>,
+    pub(super) sources: Vec<String>,
 }
 
 /// Looks for connections.
 struct Finder<'a> {
     /// The options.
     args: &'a ConnectionArgs,
-    /// The parent's environment.
-    parent: &'a Environment,
-    /// What can be known of providers.
-    registry: &'a Registry,
-    /// Where warnings go.
-    notices: &'a Notices,
-    /// What source commands run in: the parent's environment without what the child does not get either. Any process of the same
-    /// user can read it while a command runs.
-    commands: Environment,
+    /// Everything else.
+    app: &'a App,
+    /// What sources are read in. Commands get the parent's environment without what the child does not get either: any process of
+    /// the same user can read it while one runs.
+    surroundings: Surroundings,
     /// What was found, by provider.
     found: BTreeMap<String, Connection>,
 }
 
-/// The connections that the options and the environment give.
+/// The connections that the options, the vault and the environment give.
 ///
 /// # Errors
-/// A provider that isn't known, a definition that is needed and broken, a source that gives nothing.
-pub(crate) fn connect(
-    args: &ConnectionArgs,
-    parent: &Environment,
-    registry: &Registry,
-    notices: &Notices,
-) -> Result<Connected, Error> {
-    let commands = command_environment(args, parent, registry);
-    let found = BTreeMap::new();
+/// A provider or a connection that isn't known, a definition that is needed and broken, a named source that gives nothing, a vault that
+/// can't be opened.
+pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Error> {
+    let snapshot = app.store.snapshot().map_err(Error::from)?;
+    let records = snapshot.records();
+    let named = args.credentials.iter().map(|(_, spec)| spec);
+    let stored = records.iter().filter_map(|record| match &record.held {
+        Held::Source { spec, .. } => Some(spec),
+        Held::Sealed => None,
+    });
+    let specs: Vec<&Spec> = named.chain(stored).collect();
+    let sources = variables(&specs).map(str::to_owned).collect();
     let mut finder = Finder {
         args,
-        parent,
-        registry,
-        notices,
-        commands,
-        found,
+        app,
+        surroundings: surroundings(&app.parent, &app.registry, &specs),
+        found: BTreeMap::new(),
     };
     for (name, spec) in &args.credentials {
         finder.named(name, spec)?;
     }
     for (name, _) in &args.base_urls {
-        finder.definition(name)?;
+        app.definition(name)?;
     }
+    finder.stored(&snapshot, records)?;
     let mut known = Vec::new();
-    for (name, entry) in registry.iter() {
+    for (name, entry) in app.registry.iter() {
         match entry {
             Ok(definition) => finder.take_from_environment(name, definition, &mut known)?,
             Err(broken) => {
-                let is_set = |name: &String| parent.get(name).is_some();
+                let is_set = |name: &String| app.parent.get(name).is_some();
                 if broken.variables.iter().any(is_set) {
                     return Err(Error::from(&broken.invalid));
                 }
-                notices.warn(format!(
+                app.notices.warn(format!(
                     "{} (the definition is passed over)",
                     broken.invalid
                 ));
             }
         }
     }
-    let sources = source_variables(args).map(str::to_owned).collect();
     Ok(Connected {
         broker: Broker::new(finder.found.into_values().collect()),
         known,
@@ -96,50 +202,104 @@ pub(crate) fn connect(
     })
 }
 
-/// The variables that `--credential` names.
-fn source_variables(args: &ConnectionArgs) -> impl Iterator<Item = &str> {
-    args.credentials.iter().filter_map(|(_, spec)| match spec {
+/// The variables among sources.
+fn variables<'a>(specs: &[&'a Spec]) -> impl Iterator<Item = &'a str> {
+    specs.iter().filter_map(|spec| match spec {
         Spec::Variable(name) => Some(name.as_str()),
         Spec::File(_) | Spec::Command(_) => None,
     })
 }
 
-/// The parent's environment without the variables that hold, or may hold, credentials that authsome looks after.
-fn command_environment(
-    args: &ConnectionArgs,
+/// What these sources are read in: for commands the parent's environment without the variables that hold, or may hold, credentials
+/// that authsome looks after.
+pub(super) fn surroundings(
     parent: &Environment,
     registry: &Registry,
-) -> Environment {
-    let mut environment = parent.clone();
-    if args
-        .credentials
-        .iter()
-        .any(|(_, spec)| matches!(spec, Spec::Command(_)))
-    {
+    specs: &[&Spec],
+) -> Surroundings {
+    let mut commands = parent.clone();
+    if specs.iter().any(|spec| matches!(spec, Spec::Command(_))) {
         let definitions = registry.iter().filter_map(|(_, entry)| entry.as_ref().ok());
         for name in definitions.flat_map(Definition::variable_names) {
-            environment.remove(&name);
+            commands.remove(&name);
         }
-        for name in source_variables(args) {
-            environment.remove(name);
+        for name in variables(specs) {
+            commands.remove(name);
         }
-        environment.remove_where(is_own_secret);
+        commands.remove_where(is_own_secret);
     }
-    environment
+    Surroundings {
+        variables: parent.clone(),
+        commands,
+    }
 }
 
 impl Finder<'_> {
     /// A connection that the person names.
     fn named(&mut self, name: &str, spec: &Spec) -> Result<(), Error> {
-        let provider = self.provider(name, self.definition(name)?)?;
-        let source = Source::open(spec, self.parent, &self.commands, self.args.ttl)
+        let definition = self.app.definition(name)?;
+        let provider = self.provider(name, definition, None)?;
+        let Surroundings {
+            variables,
+            commands,
+        } = &self.surroundings;
+        let source = Source::open(spec, variables, commands, self.args.ttl)
             .map_err(|error| Error::new(&format!("no credential for {name}"), error))
             .map_err(|error| error.hint("check the source that --credential names"))?;
         if self.found.contains_key(name) {
             return Err(Error::new("--credential", format!("{name} is named twice"))
                 .hint("name each provider once"));
         }
-        self.add(provider, source);
+        self.add(Connection::given(provider, source));
+        Ok(())
+    }
+
+    /// The connections in the vault: those that the person chooses, and of the other providers the defaults.
+    fn stored(&mut self, snapshot: &Snapshot, records: Vec<Record>) -> Result<(), Error> {
+        for (name, connection) in &self.args.chosen {
+            let provider = self
+                .app
+                .definition(name)?
+                .name()
+                .map_err(|invalid| Error::from(&invalid))?;
+            snapshot
+                .find(&provider, Some(connection))
+                .map_err(Error::from)?;
+        }
+        for record in records {
+            let name = record.provider.as_str();
+            let chosen = self
+                .args
+                .chosen
+                .iter()
+                .rev()
+                .find(|(provider, _)| provider == name);
+            let is_used = chosen.map_or(record.is_default, |(_, connection)| {
+                record.connection == *connection
+            });
+            if !is_used || self.found.contains_key(name) {
+                continue;
+            }
+            let Some(entry) = self.app.registry.find(name) else {
+                self.app.notices.warn(format!(
+                    "{} is connected, but there is no definition of {name} any more: it gets no requests",
+                    record.label()
+                ));
+                continue;
+            };
+            let definition = entry
+                .as_ref()
+                .map_err(|broken| Error::from(&broken.invalid))?;
+            let provider = self.provider(name, definition, Some(&record))?;
+            // Worth a warning, not an end: it may never be used in this run.
+            if let Err(error) = broker::open(snapshot, &record, &self.surroundings) {
+                self.app
+                    .notices
+                    .warn(format!("{} has no credential now: {error}", record.label()));
+            }
+            let stored = Stored::new(&self.app.store, &record, &self.surroundings);
+            self.add(Connection::stored(provider, stored));
+        }
         Ok(())
     }
 
@@ -153,7 +313,10 @@ impl Finder<'_> {
         let exports = definition
             .exports()
             .map_err(|invalid| Error::from(&invalid))?;
-        if !exports.iter().any(|export| self.parent.has(&export.name)) {
+        if !exports
+            .iter()
+            .any(|export| self.app.parent.has(&export.name))
+        {
             return Ok(());
         }
         let placeholder = definition
@@ -167,26 +330,27 @@ impl Finder<'_> {
         if self.args.no_env || self.found.contains_key(name) {
             return Ok(());
         }
-        let provider = self.provider(name, definition)?;
+        let provider = self.provider(name, definition, None)?;
         let values: Vec<(&str, &[u8])> = provider
             .credential_variables()
-            .filter_map(|name| Some((name, self.parent.get(name)?.as_encoded_bytes())))
+            .filter_map(|name| Some((name, self.app.parent.get(name)?.as_encoded_bytes())))
             .filter(|(_, value)| *value != placeholder.as_bytes())
             .collect();
         let Some((variable, value)) = values.first() else {
             return Ok(());
         };
         if let Some((other, _)) = values.iter().find(|(_, other)| other != value) {
-            self.notices.warn(format!(
+            self.app.notices.warn(format!(
                 "{variable} and {other} differ; {name} gets that of {variable}"
             ));
         }
         match Source::held(&format!("the variable {variable}"), value) {
             Ok(source) => {
                 self.warn_of_copies(name, value);
-                self.add(provider, source);
+                self.add(Connection::given(provider, source));
             }
             Err(error) => self
+                .app
                 .notices
                 .warn(format!("{name} has no credential: {error}")),
         }
@@ -196,15 +360,16 @@ impl Finder<'_> {
     /// Warns when another variable holds the same secret: the child gets all variables that no provider exports.
     fn warn_of_copies(&self, name: &str, secret: &[u8]) {
         let masked: Vec<String> = self
+            .app
             .registry
             .iter()
             .filter_map(|(_, entry)| entry.as_ref().ok())
             .flat_map(Definition::variable_names)
             .collect();
-        for (variable, value) in self.parent.iter() {
+        for (variable, value) in self.app.parent.iter() {
             let variable = variable.to_string_lossy();
             if value.as_encoded_bytes() == secret && !masked.iter().any(|name| *name == variable) {
-                self.notices.warn(format!(
+                self.app.notices.warn(format!(
                     "the variable {variable} holds the credential of {name} too, and the program gets it as it is"
                 ));
             }
@@ -212,7 +377,8 @@ impl Finder<'_> {
     }
 
     /// Takes a connection in, with warnings about what its definition lacks.
-    fn add(&mut self, provider: Provider, source: Source) {
+    fn add(&mut self, connection: Connection) {
+        let provider = &connection.provider;
         let name = provider.name.to_string();
         if let Some(variable) = &provider.missing_base_url {
             let way = if variable.is_empty() {
@@ -220,72 +386,60 @@ impl Finder<'_> {
             } else {
                 format!(", or set {variable}")
             };
-            self.notices.warn(format!(
+            self.app.notices.warn(format!(
                 "{name} has a credential but no URL: give --base-url {name}=URL{way}"
             ));
         }
-        for rule in provider.rules.iter().filter(|rule| rule.host.is_loose()) {
-            self.notices.warn(format!(
-                "the rule {} of {name} could match a host that anyone can register: its credential could go there",
-                rule.host
-            ));
+        for warning in loose_rules(provider) {
+            self.app.notices.warn(warning);
         }
-        let default = Name::parse("default").expect("a good name");
-        self.found
-            .insert(name, Connection::new(provider, default, source));
-    }
-
-    /// The definition of a provider that the person names.
-    fn definition(&self, name: &str) -> Result<&Definition, Error> {
-        match self.registry.find(name) {
-            Some(Ok(definition)) => Ok(definition),
-            Some(Err(broken)) => Err(Error::from(&broken.invalid)),
-            None => Err(unknown(self.registry, name)),
-        }
+        self.found.insert(name, connection);
     }
 
     /// The provider, with what it takes from outside.
-    fn provider(&self, name: &str, definition: &Definition) -> Result<Provider, Error> {
+    fn provider(
+        &self,
+        name: &str,
+        definition: &Definition,
+        record: Option<&Record>,
+    ) -> Result<Provider, Error> {
         for field in &definition.unknown {
-            self.notices.warn(format!(
-                "{}: the field {field} is not known and has no effect",
-                definition.file
-            ));
+            self.app.notices.warn(unknown_field(definition, field));
         }
-        provider(self.args, self.parent, name, definition)
+        provider(self.args, &self.app.parent, name, definition, record)
     }
 }
 
-/// A provider that isn't there.
-pub(crate) fn unknown(registry: &Registry, name: &str) -> Error {
-    let error = Error::new(
-        "there is no provider",
-        crate::encoding::printable(name.as_bytes(), 64),
-    );
-    let hint = match registry.nearest(name) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "definitions of your own go into AUTHSOME_HOME/providers/NAME.json".to_owned(),
-    };
-    error.code(UNKNOWN).hint(hint)
+/// Warnings about rules that could match a stranger's host.
+pub(super) fn loose_rules(provider: &Provider) -> impl Iterator<Item = String> {
+    let loose = provider.rules.iter().filter(|rule| rule.host.is_loose());
+    loose.map(|rule| {
+        format!(
+            "the rule {} of {} could match a host that anyone can register: its credential could go there",
+            rule.host, provider.name
+        )
+    })
 }
 
-/// The provider of a definition, with the base URL and the user name that options and environment give.
-///
-/// # Errors
-/// When the definition is broken.
-pub(crate) fn provider(
+/// A warning about a field that no version known here has.
+pub(super) fn unknown_field(definition: &Definition, field: &str) -> String {
+    let file = &definition.file;
+    format!("{file}: the field {field} is not known and has no effect")
+}
+
+/// The provider of a definition, with the base URL and the user name that options, the record and the environment give, in this
+/// order.
+fn provider(
     args: &ConnectionArgs,
     parent: &Environment,
     name: &str,
     definition: &Definition,
+    record: Option<&Record>,
 ) -> Result<Provider, Error> {
-    let base_url = args
-        .base_urls
-        .iter()
-        .rev()
-        .find(|(provider, _)| provider == name);
+    let stored = record.and_then(|record| record.base_url.as_deref());
     let outside = Outside {
-        base_url: base_url.map(|(_, url)| url.as_str()),
+        base_url: args.base_url(name).or(stored),
+        username: record.and_then(|record| record.username.as_deref()),
         variable: &|variable| parent.text(variable).map(str::to_owned),
     };
     definition
@@ -294,15 +448,11 @@ pub(crate) fn provider(
 }
 
 /// A router's worth of connections for all providers, as if each had a credential: what `explain` asks when none has.
-pub(crate) fn as_if_connected(
-    args: &ConnectionArgs,
-    parent: &Environment,
-    registry: &Registry,
-) -> Broker {
-    let connections = registry.iter().filter_map(|(name, entry)| {
-        let provider = provider(args, parent, name, entry.as_ref().ok()?).ok()?;
+pub(super) fn as_if_connected(args: &ConnectionArgs, app: &App) -> Broker {
+    let connections = app.registry.iter().filter_map(|(name, entry)| {
+        let provider = provider(args, &app.parent, name, entry.as_ref().ok()?, None).ok()?;
         let source = Source::held("PATH", b"-").ok()?;
-        Some(Connection::new(provider, Name::parse("default")?, source))
+        Some(Connection::given(provider, source))
     });
     Broker::new(connections.collect())
 }

@@ -2,18 +2,16 @@
 
 use serde::Serialize;
 
-use super::args::ExplainArgs;
+use super::app::App;
 use super::connect;
+use super::connect::ConnectionArgs;
 use super::error::Error;
-use super::home;
 use super::output;
+use super::syntax::Parsed;
+use super::syntax::Syntax;
 use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::ConnectionId;
-use crate::environment::Environment;
-use crate::provider::BasicUser;
-use crate::provider::Placement;
-use crate::provider::registry::Registry;
 use crate::proxy::route;
 use crate::proxy::route::Decision;
 use crate::proxy::route::Match;
@@ -56,28 +54,41 @@ struct Answer {
     hint: Option<String>,
 }
 
+/// What `explain` says of itself.
+pub(super) const SYNTAX: Syntax = Syntax {
+    name: "explain",
+    summary: "say what would happen to a request, and why",
+    words: "[METHOD] URL",
+    ends_at_word: false,
+    about: "Say which credential a request would get in a run started here, or why none.",
+    groups: &[connect::OPTIONS],
+    notes: "",
+    examples: "authsome explain POST https://api.openai.com/v1/chat/completions",
+    run: explain,
+};
+
 /// Answers on stdout.
 ///
 /// # Errors
 /// When the URL is none, or connections can't be made.
-pub(crate) fn explain(args: &ExplainArgs) -> Result<u8, Error> {
-    let parent = Environment::of_process();
-    let notices = output::notices(args.verbosity);
-    let url = if args.url.contains("://") {
-        args.url.clone()
+fn explain(parsed: &Parsed) -> Result<u8, Error> {
+    let mut words = parsed.words(1..=2, "[METHOD] URL")?.into_iter().rev();
+    let given = words.next().unwrap_or_default();
+    let method = words.next().unwrap_or("GET").to_ascii_uppercase();
+    let args = ConnectionArgs::read(parsed)?;
+    let url = if given.contains("://") {
+        given.to_owned()
     } else {
-        format!("https://{}", args.url)
+        format!("https://{given}")
     };
     let url = Url::parse(url.as_bytes())
-        .map_err(|error| Error::usage(format!("the URL can't be read: {error}"), "explain "))?;
-    let directory = home(&parent).providers();
-    let registry = Registry::load(&directory)
-        .map_err(|error| Error::new(&format!("cannot read {}", directory.display()), error))?;
-    let connected = connect::connect(&args.connections, &parent, &registry, &notices)?;
+        .map_err(|error| parsed.usage(format!("the URL can't be read: {error}")))?;
+    let app = App::open(parsed.verbosity)?;
+    let connected = connect::connect(&args, &app)?;
     let router = Router::new(&connected.broker);
     let mut answer = Answer {
         version: 1,
-        method: args.method.clone(),
+        method,
         url: shown(&url),
         decision: "forward",
         provider: None,
@@ -100,13 +111,13 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<u8, Error> {
             "write it without encoded slashes, empty segments and dot segments",
         ),
         Decision::Forward(why) => {
-            let others = connect::as_if_connected(&args.connections, &parent, &registry);
+            let others = connect::as_if_connected(&args, &app);
             if !answer.not_connected(&why, target, &others) {
                 answer.forward(&why, &connected.broker);
             }
         }
     }
-    if args.verbosity.json {
+    if parsed.verbosity.json {
         output::json(&answer);
     } else {
         output::text(&answer.to_text());
@@ -132,18 +143,19 @@ fn names(connections: &[ConnectionId], broker: &Broker) -> String {
     names.join(" and ")
 }
 
-/// How a person connects a provider before there is a stored login.
+/// How a person connects a provider.
 fn how_to_connect(connection: &Connection) -> String {
     let provider = &connection.provider;
     let from = provider
         .docs_url
         .as_ref()
-        .map(|url| format!(" (get one at {url})"))
+        .map(|url| format!(" (get a credential at {url})"))
         .unwrap_or_default();
-    match provider.credential_variables().next() {
-        Some(variable) => format!("set {variable} when you start authsome{from}"),
-        None => format!("give --credential {}=SOURCE{from}", provider.name),
-    }
+    let other = match provider.credential_variables().next() {
+        Some(variable) => format!("set {variable} when you start authsome"),
+        None => format!("give --credential {}=SOURCE", provider.name),
+    };
+    format!("`authsome login {}`, or {other}{from}", provider.name)
 }
 
 impl Answer {
@@ -161,7 +173,7 @@ impl Answer {
             );
         }
         self.decision = "inject";
-        self.credential = Some(placed(found.placement()));
+        self.credential = Some(found.placement().shown());
     }
 
     /// The request is refused.
@@ -256,23 +268,5 @@ impl Answer {
             }
         }
         text
-    }
-}
-
-/// Where a credential goes, without it.
-fn placed(placement: &Placement) -> String {
-    match placement {
-        Placement::Header { name, prefix: None } => format!("{name}: ********"),
-        Placement::Header {
-            name,
-            prefix: Some(prefix),
-        } => format!("{name}: {prefix} ********"),
-        Placement::Basic(BasicUser::Fixed(user)) => {
-            format!("Authorization: Basic ******** (user {user})")
-        }
-        Placement::Basic(BasicUser::Credential | BasicUser::InCredential) => {
-            "Authorization: Basic ********".to_owned()
-        }
-        Placement::Query { param } => format!("query parameter {param}=********"),
     }
 }

@@ -1,92 +1,175 @@
-//! The help texts. At most 80 columns, each with an example; a test holds that.
+//! The help texts, made from what each command says of itself. At most 80 columns, each with an example; a test holds that.
 
-/// About all commands.
-const GENERAL: &str = "\
+use super::COMMANDS;
+use super::error::Error;
+use super::output;
+use super::syntax::COMMON;
+use super::syntax::Group;
+use super::syntax::Opt;
+use super::syntax::Parsed;
+use super::syntax::Syntax;
+
+/// Columns of a line, at the most.
+const WIDTH: usize = 80;
+
+/// Where the texts of options begin.
+const COLUMN: usize = 27;
+
+/// What stands above the list of commands.
+const INTRODUCTION: &str = "\
 authsome runs a program behind a local proxy that adds the credentials which
 the program must not see.
 
 Usage: authsome COMMAND [OPTIONS]
+";
 
-Commands:
-  run       run a program with credentials added to its requests
-  explain   say what would happen to a request, and why
-  help      this text, or that of a command
-  version   the version
+/// What stands below it.
+const CONCLUSION: &str = "
+Environment:
+  AUTHSOME_HOME                where everything is kept (~/.authsome)
+  AUTHSOME_MASTER_KEY          the vault's key; or _FILE, _COMMAND behind it: a
+                               file with the key, a command that prints it
+  AUTHSOME_PASSPHRASE_FILE     a file with the vault's passphrase
+  NO_COLOR                     no colours
 
-Example:
-  OPENAI_API_KEY=sk-... authsome run -- curl https://api.openai.com/v1/models
+Exit code: 0; 1 failed; 2 wrong usage; 3 no such provider or connection;
+4 a login is needed. That of `run` is the program's.
+
+Examples:
+  authsome login openai
+  authsome run -- curl https://api.openai.com/v1/models
 
 `authsome help COMMAND` says more about one.
 ";
 
-/// About `run`.
-const RUN: &str = "\
-Run a program behind a local proxy that adds credentials to its requests.
+/// What `help` says of itself.
+pub(super) const SYNTAX: Syntax = Syntax {
+    name: "help",
+    summary: "this text, or that of a command",
+    words: "[COMMAND]",
+    ends_at_word: false,
+    about: "Say what authsome or one of its commands does and takes.",
+    groups: &[],
+    notes: "",
+    examples: "authsome help run",
+    run: |parsed| {
+        let topic = parsed.words(0..=1, "[COMMAND]")?;
+        output::text(&text(topic.first().copied())?);
+        Ok(0)
+    },
+};
 
-Usage: authsome run [OPTIONS] [--] COMMAND [ARG...]
+/// The text about a command, or about all.
+///
+/// # Errors
+/// For a command that isn't there.
+pub(super) fn text(topic: Option<&str>) -> Result<String, Error> {
+    let Some(topic) = topic else {
+        return Ok(general());
+    };
+    let found = COMMANDS.iter().find(|syntax| syntax.name == topic);
+    found
+        .map(|syntax| about(syntax))
+        .ok_or_else(|| Error::usage(format!("there is no command `{topic}`"), ""))
+}
 
-Credentials found in the environment under a name that a provider exports
-(OPENAI_API_KEY, GITHUB_TOKEN, ...) are taken from there; the program gets a
-placeholder. A credential goes to its provider's hosts only, over verified TLS.
+/// The text about a command, or nothing of it where `--help` wasn't said.
+pub(super) fn asked_for(syntax: &Syntax, parsed: &Parsed) -> Option<String> {
+    parsed.help.then(|| about(syntax))
+}
 
-Which credentials:
-  --credential P=SOURCE    provider P's credential, from env:NAME, file:PATH or
-                           command:LINE
-  --credential-ttl SEC     how long a command's answer is used (300)
-  --no-env-credentials     take none from the environment (but mask them)
-  --base-url P=URL         the URL of provider P's own installation
-  --demo                   add the provider `demo`, answered by this program
-
-How origins are reached:
-  --upstream-ca FILE       trust the certificates in this PEM file too
-  --roots system|mozilla   trust the system's roots too (system), or only those
-                           of Mozilla that are built in
-  --connect-to H:P:A:Q     connect to address A, port Q for host H, port P
-  --upstream-timeout SEC   how long an origin may take to answer (300)
-
-Limits:
-  --max-connections N      connections at once (1024)
-  --ca-lifetime HOURS      how long the run's own root lasts (24; 8760 as a
-                           container's first process)
-
-What is printed, on stderr:
-  -q, --quiet              no warnings
-  -v, --verbose            a line for each request, without secrets or queries
-  --json                   errors of authsome's own as JSON
-  -h, --help               this text
-
-Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not
-executable; 125 authsome could not start; 2 wrong usage.
-
-Example:
-  authsome run --credential github=command:'pass show github' -- gh pr list
-";
-
-/// About `explain`.
-const EXPLAIN: &str = "\
-Say which credential a request would get in a run started here, or why none.
-
-Usage: authsome explain [OPTIONS] [METHOD] URL
-
-Options:
-  --credential P=SOURCE, --base-url P=URL, --no-env-credentials,
-  --credential-ttl SEC     as for `authsome run`
-  -q, --quiet              no warnings
-  --json                   one JSON object on stdout
-  -h, --help               this text
-
-Example:
-  authsome explain POST https://api.openai.com/v1/chat/completions
-";
-
-/// The text about a command, or about all; `None` for a command that isn't there.
-pub(crate) fn text(topic: Option<&str>) -> Option<&'static str> {
-    match topic {
-        None | Some("help" | "version") => Some(GENERAL),
-        Some("run") => Some(RUN),
-        Some("explain") => Some(EXPLAIN),
-        Some(_) => None,
+/// The text about all commands.
+fn general() -> String {
+    let mut text = format!("{INTRODUCTION}\nCommands:\n");
+    for syntax in COMMANDS {
+        text.push_str(&format!("  {:<13}{}\n", syntax.name, syntax.summary));
     }
+    text.push_str(CONCLUSION);
+    text
+}
+
+/// The text about one.
+fn about(syntax: &Syntax) -> String {
+    let mut text = format!(
+        "{}\n\nUsage: authsome {} [OPTIONS]",
+        wrapped(syntax.about),
+        syntax.name
+    );
+    if !syntax.words.is_empty() {
+        text.push_str(&format!(" {}", syntax.words));
+    }
+    text.push('\n');
+    for group in syntax.groups.iter().chain([&COMMON]) {
+        text.push_str(&section(group));
+    }
+    if !syntax.notes.is_empty() {
+        text.push_str(&format!("\n{}\n", wrapped(syntax.notes)));
+    }
+    text.push_str("\nExample:\n");
+    for line in syntax.examples.lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text
+}
+
+/// Options under their title.
+fn section(group: &Group) -> String {
+    let mut text = format!("\n{}:\n", group.title);
+    for option in group.options {
+        let name = format!("  {}", name(option));
+        let lines = wrap(option.help, WIDTH - COLUMN);
+        let mut left = name;
+        if left.len() + 2 > COLUMN {
+            text.push_str(&format!("{left}\n"));
+            left = String::new();
+        }
+        for line in lines {
+            text.push_str(&format!("{left:<COLUMN$}{line}\n"));
+            left = String::new();
+        }
+    }
+    text
+}
+
+/// An option as it is typed.
+fn name(option: &Opt) -> String {
+    let short = option
+        .short
+        .map_or_else(String::new, |letter| format!("-{letter}, "));
+    let value = option
+        .value
+        .map_or_else(String::new, |value| format!(" {value}"));
+    format!("{short}--{}{value}", option.long)
+}
+
+/// Paragraphs, each wrapped; a line that is indented stays as it is.
+fn wrapped(text: &str) -> String {
+    let lines: Vec<String> = text
+        .lines()
+        .flat_map(|line| {
+            if line.is_empty() || line.starts_with(' ') {
+                vec![line.to_owned()]
+            } else {
+                wrap(line, WIDTH)
+            }
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// Words in lines of at most this width.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -95,12 +178,25 @@ mod tests {
 
     #[test]
     fn every_text_fits_80_columns_and_has_an_example() {
-        for topic in [None, Some("run"), Some("explain")] {
+        let topics = COMMANDS.iter().map(|syntax| Some(syntax.name));
+        for topic in topics.chain([None]) {
             let text = text(topic).unwrap();
-            assert!(text.contains("\nExample:\n"), "{topic:?}");
+            assert!(text.contains("\nExample"), "{topic:?}");
             for line in text.lines() {
-                assert!(line.len() <= 80, "{line}");
+                assert!(line.chars().count() <= WIDTH, "{line}");
             }
+        }
+        assert!(text(Some("nothing")).is_err());
+    }
+
+    #[test]
+    fn no_command_has_two_options_of_one_name() {
+        for syntax in COMMANDS {
+            let mut names: Vec<&str> = syntax.options().map(|option| option.long).collect();
+            names.sort_unstable();
+            let count = names.len();
+            names.dedup();
+            assert_eq!(names.len(), count, "{}", syntax.name);
         }
     }
 }

@@ -1,20 +1,72 @@
 //! The commands, and the exit codes that they end with.
+//!
+//! Each command is a file with its [`syntax::Syntax`] and the function that runs it; [`COMMANDS`] has them all.
 
-mod args;
+mod app;
 mod connect;
+mod default;
 mod error;
 mod explain;
+mod export;
+mod get;
 mod help;
+mod inspect;
+mod key_check;
+mod list;
+mod login;
+mod logout;
 mod output;
+mod prompt;
+mod register;
 mod run;
+mod syntax;
+mod taken;
+mod vault;
+mod view;
+mod whoami;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::environment::Environment;
-use crate::files::Home;
-use args::Command;
+use lexopt::Arg;
+use lexopt::Parser;
+
 use error::Error;
+use syntax::Parsed;
+use syntax::Syntax;
+
+/// All commands, in the order in which help names them.
+const COMMANDS: &[&Syntax] = &[
+    &run::SYNTAX,
+    &login::SYNTAX,
+    &list::SYNTAX,
+    &get::SYNTAX,
+    &inspect::SYNTAX,
+    &export::SYNTAX,
+    &default::SYNTAX,
+    &logout::LOGOUT,
+    &logout::REVOKE,
+    &register::REGISTER,
+    &register::REMOVE,
+    &explain::SYNTAX,
+    &whoami::SYNTAX,
+    &vault::SYNTAX,
+    &help::SYNTAX,
+    &VERSION,
+];
+
+/// `version`
+const VERSION: Syntax = Syntax {
+    name: "version",
+    summary: "the version",
+    words: "",
+    ends_at_word: false,
+    about: "Say the version.",
+    groups: &[],
+    notes: "",
+    examples: "authsome version",
+    run: version,
+};
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -25,7 +77,7 @@ pub(crate) fn main() -> ExitCode {
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json");
-    match args::parse(words).and_then(dispatch) {
+    match dispatch(words) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             output::error(&error, json);
@@ -34,36 +86,47 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Runs one command.
-fn dispatch(command: Command) -> Result<u8, Error> {
-    match command {
-        Command::Run(args) => run::run(&args),
-        Command::Explain(args) => explain::explain(&args),
-        Command::Version => {
-            output::text(concat!("authsome ", env!("CARGO_PKG_VERSION"), "\n"));
-            Ok(0)
-        }
-        Command::Help(topic) => {
-            let text = help::text(topic.as_deref()).ok_or_else(|| {
-                Error::usage(
-                    format!("there is no command `{}`", topic.unwrap_or_default()),
-                    "",
-                )
-            })?;
-            output::text(text);
-            Ok(0)
-        }
+/// Runs one command, and gives the exit code.
+fn dispatch(words: Vec<OsString>) -> Result<u8, Error> {
+    let mut parser = Parser::from_iter(words);
+    let name = match parser.next().map_err(|error| Error::usage(error, ""))? {
+        None => return Err(Error::usage("a command is missing", "")),
+        Some(Arg::Short('h') | Arg::Long("help")) => "help".into(),
+        Some(Arg::Short('V') | Arg::Long("version")) => "version".into(),
+        Some(Arg::Value(name)) => name.to_string_lossy().into_owned(),
+        Some(other) => return Err(Error::usage(other.unexpected(), "")),
+    };
+    let syntax = COMMANDS.iter().find(|syntax| syntax.name == name);
+    let Some(syntax) = syntax else {
+        return Err(Error::usage(format!("there is no command `{name}`"), ""));
+    };
+    let parsed = Parsed::read(syntax, &mut parser)?;
+    if let Some(text) = help::asked_for(syntax, &parsed) {
+        output::text(&text);
+        return Ok(0);
     }
+    (syntax.run)(&parsed)
 }
 
-/// Where authsome keeps its things: AUTHSOME_HOME, else `.authsome` in HOME. A process without a home (a bare container) has the
-/// root directory for one.
-fn home(parent: &Environment) -> Home {
-    let of_person = || {
-        parent
-            .get("HOME")
-            .map_or_else(|| PathBuf::from("/"), PathBuf::from)
-    };
-    let chosen = parent.get("AUTHSOME_HOME").map(PathBuf::from);
-    Home::at(chosen.unwrap_or_else(|| of_person().join(".authsome")))
+/// Says the version.
+fn version(parsed: &Parsed) -> Result<u8, Error> {
+    /// Version 1 of this shape.
+    #[derive(serde::Serialize)]
+    struct Answer {
+        /// Version of this shape.
+        version: u8,
+        /// That of authsome.
+        authsome: &'static str,
+    }
+
+    parsed.words(0..=0, "no words")?;
+    if parsed.verbosity.json {
+        output::json(&Answer {
+            version: 1,
+            authsome: env!("CARGO_PKG_VERSION"),
+        });
+    } else {
+        output::text(concat!("authsome ", env!("CARGO_PKG_VERSION"), "\n"));
+    }
+    Ok(0)
 }

@@ -1,10 +1,12 @@
 //! The only place that prints. Every line goes out in one write, since the child writes to the same terminal.
 
+use std::io::IsTerminal;
 use std::io::Write;
 
 use serde::Serialize;
 
 use super::error::Error;
+use crate::environment::Environment;
 use crate::notice::Notice;
 use crate::notice::Notices;
 
@@ -17,6 +19,23 @@ pub(crate) struct Verbosity {
     pub(crate) verbose: bool,
     /// JSON instead of text.
     pub(crate) json: bool,
+}
+
+/// Whether stderr is a terminal.
+pub(super) fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Something a program is told besides its result, as a line on stderr; unless `--quiet`.
+pub(super) fn note(verbosity: Verbosity, text: &str) {
+    if !verbosity.quiet {
+        line(text);
+    }
+}
+
+/// What a person has to know for the command to go on, on stderr; `--quiet` or not.
+pub(super) fn always(text: &str) {
+    line(text);
 }
 
 /// Notices as lines on stderr.
@@ -63,6 +82,97 @@ pub(crate) fn error(error: &Error, json: bool) {
     ));
 }
 
+/// Colours, where they are wanted: on a terminal, and without NO_COLOR.
+#[derive(Clone, Copy)]
+pub(super) struct Paint {
+    /// Whether they are.
+    is_on: bool,
+}
+
+/// A colour, or another way to stand out.
+#[derive(Clone, Copy)]
+pub(super) enum Colour {
+    /// Bold.
+    Bold,
+    /// Good.
+    Green,
+    /// Worth a look.
+    Yellow,
+    /// Bad.
+    Red,
+}
+
+impl Paint {
+    /// What this environment wants on stdout.
+    pub(super) fn of(parent: &Environment) -> Self {
+        let is_plain = parent.get("NO_COLOR").is_some()
+            || parent.get("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            is_on: !is_plain && std::io::stdout().is_terminal(),
+        }
+    }
+
+    /// The text in that colour.
+    pub(super) fn paint(self, colour: Colour, text: &str) -> String {
+        let code = match colour {
+            Colour::Bold => 1,
+            Colour::Green => 32,
+            Colour::Yellow => 33,
+            Colour::Red => 31,
+        };
+        if self.is_on {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// A table for people.
+pub(super) struct Table {
+    /// Rows, the first of them the names of the columns.
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty one with these columns.
+    pub(super) fn new(columns: &[&str]) -> Self {
+        Self {
+            rows: vec![columns.iter().map(|name| (*name).to_owned()).collect()],
+        }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// All of it, in columns.
+    pub(super) fn to_text(&self, paint: Paint) -> String {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            let cells = row.iter().zip(&widths);
+            let line: String = cells
+                .map(|(cell, width)| format!("{cell:<width$}  "))
+                .collect();
+            let line = line.trim_end();
+            if index == 0 {
+                text.push_str(&paint.paint(Colour::Bold, line));
+            } else {
+                text.push_str(line);
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
 /// A command's result on stdout. A reader that has gone away has seen enough.
 pub(crate) fn text(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -74,6 +184,12 @@ pub(crate) fn json(value: &impl Serialize) {
         "{}\n",
         serde_json::to_string(value).unwrap_or_default()
     ));
+}
+
+/// A command's result on stdout, in bytes that may be a secret's.
+pub(super) fn bytes(bytes: &[u8]) {
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
 
 /// Has a panic say where, and nothing of what: its message could hold anything.

@@ -8,15 +8,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::RunArgs;
+use super::app;
+use super::app::App;
 use super::connect;
 use super::connect::Connected;
+use super::connect::ConnectionArgs;
 use super::error::Error;
 use super::error::FAILED;
+use super::error::LOGIN_NEEDED;
 use super::error::NOT_STARTED;
 use super::error::UNKNOWN;
-use super::home;
-use super::output;
+use super::output::Verbosity;
+use super::syntax::Group;
+use super::syntax::Opt;
+use super::syntax::Parsed;
+use super::syntax::Syntax;
+use super::syntax::flag;
+use super::syntax::valued;
 use crate::broker::Connection;
 use crate::child::environment;
 use crate::child::init;
@@ -27,10 +35,8 @@ use crate::clock;
 use crate::environment::Environment;
 use crate::files::Home;
 use crate::files::RunDirectory;
-use crate::notice::Notices;
 use crate::provider::Provider;
 use crate::provider::host_rule::HostRule;
-use crate::provider::registry::Registry;
 use crate::proxy::Listener;
 use crate::proxy::Shared;
 use crate::proxy::demo;
@@ -57,13 +63,140 @@ const CA_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long it lasts as a container's entry point, whose run has no end that anyone plans: a year.
 const CA_LIFETIME_AS_INIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// What `run` says of itself.
+pub(super) const SYNTAX: Syntax = Syntax {
+    name: "run",
+    summary: "run a program with credentials added to its requests",
+    words: "[--] COMMAND [ARG...]",
+    ends_at_word: true,
+    about: "Run a program behind a local proxy that adds credentials to its requests.
+
+Stored connections are used, and credentials found in the environment under a name that a provider exports (OPENAI_API_KEY, \
+GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its provider's hosts only, over verified TLS.",
+    groups: &[
+        connect::OPTIONS,
+        Group {
+            title: "How origins are reached",
+            options: &[
+                valued("upstream-ca", "FILE", "trust the certificates in this PEM file too"),
+                valued(
+                    "roots",
+                    "system|mozilla",
+                    "trust the system's roots too (system), or only those of Mozilla that are built in",
+                ),
+                valued("connect-to", "H:P:A:Q", "connect to address A, port Q for host H, port P"),
+                valued("upstream-timeout", "SEC", "how long an origin may take to answer (300)"),
+            ],
+        },
+        Group {
+            title: "Limits",
+            options: &[
+                valued("max-connections", "N", "connections at once (1024)"),
+                valued(
+                    "ca-lifetime",
+                    "HOURS",
+                    "how long the run's own root lasts (24; 8760 as a container's first process)",
+                ),
+            ],
+        },
+        Group {
+            title: "Else",
+            options: &[
+                flag("demo", "add the provider `demo`, answered by this program"),
+                Opt {
+                    long: "verbose",
+                    short: Some('v'),
+                    value: None,
+                    help: "a line for each request, without secrets or queries",
+                },
+            ],
+        },
+    ],
+    notes: "Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not executable; 125 authsome could not start; \
+2 wrong usage.",
+    examples: "authsome run --credential github=command:'pass show github' -- gh pr list",
+    run,
+};
+
+/// `authsome run`
+struct RunArgs {
+    /// Which connections.
+    connections: ConnectionArgs,
+    /// `--demo`
+    demo: bool,
+    /// `--connect-to`
+    connect_to: Vec<ConnectTo>,
+    /// `--upstream-ca`
+    upstream_ca: Vec<PathBuf>,
+    /// `--roots mozilla`
+    mozilla_only: bool,
+    /// `--upstream-timeout SECONDS`
+    upstream_timeout: Duration,
+    /// `--max-connections N`
+    max_connections: usize,
+    /// `--ca-lifetime HOURS`
+    ca_lifetime: Option<Duration>,
+    /// What to print.
+    verbosity: Verbosity,
+    /// COMMAND
+    program: OsString,
+    /// Its arguments.
+    arguments: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// Reads them.
+    fn read(parsed: &Parsed) -> Result<Self, Error> {
+        let Some((program, arguments)) = parsed.raw_words().split_first() else {
+            return Err(parsed.usage("the command to run is missing"));
+        };
+        let connect_to = parsed.values("connect-to")?.into_iter().map(|rule| {
+            let form = "--connect-to takes HOST:PORT:ADDRESS:PORT";
+            ConnectTo::parse(rule).ok_or_else(|| parsed.usage(form))
+        });
+        let roots = |name: &str| match name {
+            "mozilla" => Some(true),
+            "system" => Some(false),
+            _ => None,
+        };
+        let hours = parsed.number("ca-lifetime", " of hours", 1..=24 * 825)?;
+        let count = parsed.number("max-connections", "", 1..=100_000)?;
+        Ok(Self {
+            connections: ConnectionArgs::read(parsed)?,
+            demo: parsed.has("demo"),
+            connect_to: connect_to.collect::<Result<_, _>>()?,
+            upstream_ca: parsed
+                .raw_values("upstream-ca")
+                .map(PathBuf::from)
+                .collect(),
+            mozilla_only: parsed
+                .parsed("roots", "`system` or `mozilla`", roots)?
+                .unwrap_or(false),
+            upstream_timeout: parsed
+                .seconds("upstream-timeout", 1..=86_400)?
+                .unwrap_or(Duration::from_secs(300)),
+            max_connections: count
+                .and_then(|count| count.try_into().ok())
+                .unwrap_or(1024),
+            ca_lifetime: hours.map(|hours| Duration::from_secs(hours * 3600)),
+            verbosity: Verbosity {
+                verbose: parsed.has("verbose"),
+                ..parsed.verbosity
+            },
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+        })
+    }
+}
+
 /// Runs the program and gives its exit code.
 ///
 /// # Errors
 /// When authsome itself can't start: exit code 125 (2 where it was a word of the command line).
-pub(crate) fn run(args: &RunArgs) -> Result<u8, Error> {
-    start(args).map_err(|error| match error.code {
-        FAILED | UNKNOWN => error.code(NOT_STARTED),
+fn run(parsed: &Parsed) -> Result<u8, Error> {
+    let args = RunArgs::read(parsed)?;
+    start(&args).map_err(|error| match error.code {
+        FAILED | UNKNOWN | LOGIN_NEEDED => error.code(NOT_STARTED),
         _ => error,
     })
 }
@@ -72,37 +205,35 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Error> {
 fn start(args: &RunArgs) -> Result<u8, Error> {
     let is_init = process::own_pid() == 1;
     // Before any secret is read.
-    let limits =
-        process::harden().map_err(|error| Error::new("cannot protect this process", error))?;
+    let limits = app::protect()?;
     let role =
         init::split_if_first().map_err(|error| Error::new("cannot start as process 1", error))?;
     if let Role::Done(code) = role {
         return Ok(code);
     }
-    let parent = Environment::of_process();
-    let home = home(&parent);
-    let notices = Arc::new(output::notices(args.verbosity));
-    let mut connected = connections(args, &parent, &home, &notices)?;
+    let app = App::new(args.verbosity)?;
+    let mut connected = connect::connect(&args.connections, &app)?;
     let demo = if args.demo {
         Some(add_demo(&mut connected)?)
     } else {
         None
     };
-    let router = Router::new(&connected.broker);
     let lifetime = args.ca_lifetime.unwrap_or(if is_init {
         CA_LIFETIME_AS_INIT
     } else {
         CA_LIFETIME
     });
+    let (parent, home) = (&app.parent, &app.home);
+    let router = Router::new(&connected.broker);
     let root = make_root(&router, lifetime)?;
     let listener =
         Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
-    let trusted = bundle::trusted(&parent);
-    let files = Files::write(&parent, &home, &root, trusted.as_deref())?;
-    let (dialer, warning) = dialer(args, &parent, &listener, demo.as_ref(), trusted)?;
-    let child = child_environment(&parent, &connected, &router, &listener, &files);
+    let trusted = bundle::trusted(parent);
+    let files = Files::write(parent, home, &root, trusted.as_deref())?;
+    let (dialer, warning) = dialer(args, parent, &listener, demo.as_ref(), trusted)?;
+    let child = child_environment(parent, &connected, &router, &listener, &files);
     for warning in child.1.into_iter().chain(warning) {
-        notices.warn(warning);
+        app.notices.warn(warning);
     }
     let leaves = LeafCache::new(root, tls::crypto())
         .map_err(|error| Error::new("no certificates", error))?;
@@ -112,7 +243,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         leaves,
         dialer,
         pool: Pool::default(),
-        notices,
+        notices: app.notices,
         patience: args.upstream_timeout,
         max_connections: args.max_connections,
     };
@@ -128,21 +259,6 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
     }
 }
 
-/// The connections that options and environment give.
-fn connections(
-    args: &RunArgs,
-    parent: &Environment,
-    home: &Home,
-    notices: &Notices,
-) -> Result<Connected, Error> {
-    let directory = home.providers();
-    let registry = Registry::load(&directory).map_err(|error| {
-        Error::new(&format!("cannot read {}", directory.display()), error)
-            .hint("check the folder and its permissions")
-    })?;
-    connect::connect(&args.connections, parent, &registry, notices)
-}
-
 /// Adds the demonstration's provider, with a credential of its own for this run, and starts its origin.
 fn add_demo(connected: &mut Connected) -> Result<Demo, Error> {
     let failed = |why: &dyn std::fmt::Display| Error::new("cannot start the demonstration", why);
@@ -151,7 +267,7 @@ fn add_demo(connected: &mut Connected) -> Result<Demo, Error> {
     let source =
         Source::held("the demonstration", secret.as_bytes()).map_err(|error| failed(&error))?;
     let provider = demo::provider().map_err(|error| failed(&error))?;
-    connected.broker.add(provider, source);
+    connected.broker.add(Connection::given(provider, source));
     Ok(demo)
 }
 

@@ -13,6 +13,7 @@ use super::Placement;
 use super::Provider;
 use super::Rule;
 use super::host_rule::HostRule;
+use super::key_shape::KeyShape;
 use super::reader::Invalid;
 use super::reader::Reader;
 use super::reader::is_field_value;
@@ -116,6 +117,8 @@ pub(crate) struct Definition {
 pub(crate) struct Outside<'a> {
     /// The base URL that the person chose for this provider.
     pub(crate) base_url: Option<&'a str>,
+    /// The user name that the person chose, where the definition takes it from outside.
+    pub(crate) username: Option<&'a str>,
     /// The parent's environment.
     pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -222,6 +225,51 @@ impl Definition {
         })
     }
 
+    /// How people call the provider.
+    pub(crate) fn display_name(&self) -> String {
+        let given = self.top().text("display_name").ok().flatten();
+        let name = given.or_else(|| self.top().text("name").ok().flatten());
+        name.unwrap_or_default().to_owned()
+    }
+
+    /// How the provider's keys look, where that is known.
+    ///
+    /// # Errors
+    /// When the pattern is none.
+    pub(crate) fn key_shape(&self) -> Result<Option<KeyShape>, Invalid> {
+        let fields = self.api_key()?;
+        let Some(pattern) = fields.text("key_pattern")? else {
+            return Ok(None);
+        };
+        let hint = fields.text("key_pattern_hint")?.map(str::to_owned);
+        let shape = KeyShape::new(pattern, hint);
+        shape.map(Some).map_err(|why| {
+            let remedy = "give a regular expression, or leave it out";
+            fields.invalid("key_pattern", format!("not a pattern: {why}"), remedy)
+        })
+    }
+
+    /// Whether the provider logs in by OAuth.
+    ///
+    /// # Errors
+    /// When the definition says neither.
+    pub(crate) fn logs_in_by_oauth(&self) -> Result<bool, Invalid> {
+        self.is_oauth(&self.top().object("oauth")?)
+    }
+
+    /// The variable that the user name in basic authentication is taken from.
+    ///
+    /// # Errors
+    /// When the field is of another type.
+    pub(crate) fn username_variable(&self) -> Result<Option<&str>, Invalid> {
+        self.api_key()?.text("username_env")
+    }
+
+    /// The definition's JSON, as it was written.
+    pub(crate) fn fields(&self) -> &Map<String, Value> {
+        &self.fields
+    }
+
     /// The fields at the top.
     fn top(&self) -> Reader<'_> {
         Reader {
@@ -304,7 +352,10 @@ impl Definition {
         }
         let api_key = self.api_key()?;
         let user = match api_key.text("username_env")? {
-            Some(variable) => (outside.variable)(variable),
+            Some(variable) => {
+                let chosen = outside.username.map(str::to_owned);
+                chosen.or_else(|| (outside.variable)(variable))
+            }
             None => None,
         };
         placement(&api_key, user)
@@ -571,6 +622,7 @@ mod tests {
         };
         Definition::parse("x.json", text.as_bytes())?.provider(&Outside {
             base_url: None,
+            username: None,
             variable: &variable,
         })
     }

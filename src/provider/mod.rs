@@ -3,6 +3,7 @@
 pub(crate) mod bundled;
 pub(crate) mod definition;
 pub(crate) mod host_rule;
+pub(crate) mod key_shape;
 pub(crate) mod reader;
 pub(crate) mod registry;
 
@@ -101,6 +102,26 @@ pub(crate) enum Placement {
         /// Its name.
         param: String,
     },
+}
+
+impl Placement {
+    /// Where the credential goes, with stars in its place.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Header { name, prefix: None } => format!("{name}: ********"),
+            Self::Header {
+                name,
+                prefix: Some(prefix),
+            } => format!("{name}: {prefix} ********"),
+            Self::Basic(BasicUser::Fixed(user)) => {
+                format!("Authorization: Basic ******** (user {user})")
+            }
+            Self::Basic(BasicUser::Credential | BasicUser::InCredential) => {
+                "Authorization: Basic ********".to_owned()
+            }
+            Self::Query { param } => format!("query parameter {param}=********"),
+        }
+    }
 }
 
 /// Who the user is in HTTP basic authentication.

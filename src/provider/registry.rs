@@ -12,12 +12,17 @@ use super::reader::Invalid;
 use crate::files;
 
 /// Bytes of a definition file, at the most.
-const MAX_FILE: u64 = 256 * 1024;
+pub(crate) const MAX_FILE: u64 = 256 * 1024;
+
+/// Letters at the beginning that tell keys of one provider from those of others.
+const MIN_DISTINCTNESS: usize = 3;
 
 /// Definitions by name, and what is wrong with those that can't be used.
 pub(crate) struct Registry {
     /// What each name means.
     entries: BTreeMap<String, Result<Definition, Broken>>,
+    /// The names of those that are the person's own.
+    own: Vec<String>,
 }
 
 /// A definition that can't be used.
@@ -35,7 +40,7 @@ impl Registry {
     /// # Errors
     /// When the directory is there but can't be read.
     pub(crate) fn load(directory: &Path) -> io::Result<Self> {
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut own) = (BTreeMap::new(), Vec::new());
         for (name, text) in BUNDLED {
             let definition = Definition::parse(&format!("bundled {name}"), text.as_bytes());
             let broken = |invalid| Broken {
@@ -49,8 +54,9 @@ impl Registry {
                 continue;
             };
             entries.insert(stem.to_owned(), read_definition(&path, stem));
+            own.push(stem.to_owned());
         }
-        Ok(Self { entries })
+        Ok(Self { entries, own })
     }
 
     /// The definition of this name; `None` when there is none.
@@ -58,9 +64,45 @@ impl Registry {
         self.entries.get(name)
     }
 
+    /// Whether the definition of this name is the person's own.
+    pub(crate) fn is_own(&self, name: &str) -> bool {
+        self.own.iter().any(|own| own == name)
+    }
+
+    /// Whether there is a bundled definition of this name.
+    pub(crate) fn is_bundled(&self, name: &str) -> bool {
+        bundled(name).is_some()
+    }
+
     /// All of them, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Result<Definition, Broken>)> {
         self.entries.iter().map(|(name, entry)| (&**name, entry))
+    }
+
+    /// The providers whose keys look like this one, where that is told by how they begin; none where `own` is among them.
+    pub(crate) fn looks_like(&self, key: &[u8], own: &str) -> Vec<(&str, &Definition)> {
+        let Ok(key) = str::from_utf8(key) else {
+            return Vec::new();
+        };
+        let fitting = self.iter().filter_map(|(name, entry)| {
+            let definition = entry.as_ref().ok()?;
+            let shape = definition.key_shape().ok()??;
+            let distinctness = shape.distinctness();
+            let is_told = distinctness >= MIN_DISTINCTNESS && shape.fits(key);
+            is_told.then_some((distinctness, name, definition))
+        });
+        let fitting: Vec<_> = fitting.collect();
+        let most = fitting.iter().map(|(distinctness, ..)| *distinctness).max();
+        let best = fitting
+            .iter()
+            .filter(|(distinctness, ..)| Some(*distinctness) == most);
+        let best: Vec<_> = best
+            .map(|(_, name, definition)| (*name, *definition))
+            .collect();
+        if best.iter().any(|(name, _)| *name == own) {
+            return Vec::new();
+        }
+        best
     }
 
     /// The name that a mistyped one most likely meant.
@@ -95,13 +137,17 @@ fn definition_files(directory: &Path) -> io::Result<Vec<std::path::PathBuf>> {
     Ok(files)
 }
 
+/// The text of the bundled definition of this name.
+fn bundled(name: &str) -> Option<&'static str> {
+    let found = BUNDLED.iter().find(|(bundled, _)| *bundled == name);
+    found.map(|(_, text)| *text)
+}
+
 /// Reads one file.
 fn read_definition(path: &Path, stem: &str) -> Result<Definition, Broken> {
     let file = path.display().to_string();
-    let mut variables = BUNDLED
-        .iter()
-        .find(|(bundled, _)| *bundled == stem)
-        .and_then(|(name, text)| Definition::parse(name, text.as_bytes()).ok())
+    let mut variables = bundled(stem)
+        .and_then(|text| Definition::parse(stem, text.as_bytes()).ok())
         .map_or_else(Vec::new, |definition| definition.variable_names());
     let text = files::read(path, MAX_FILE).map_err(|error| Invalid {
         file: file.clone(),
@@ -111,7 +157,7 @@ fn read_definition(path: &Path, stem: &str) -> Result<Definition, Broken> {
     });
     match text.and_then(|text| Definition::parse(&file, &text)) {
         Err(invalid) => Err(Broken { invalid, variables }),
-        Ok(definition) => match check(&definition, stem) {
+        Ok(definition) => match check_file(&definition, stem) {
             Ok(()) => Ok(definition),
             Err(invalid) => {
                 variables.extend(definition.variable_names());
@@ -121,9 +167,8 @@ fn read_definition(path: &Path, stem: &str) -> Result<Definition, Broken> {
     }
 }
 
-/// Reads all of a definition, so that a mistake is told even while nothing uses it; the base URL, which may come later, is made up.
-/// The file's name must be the provider's.
-fn check(definition: &Definition, stem: &str) -> Result<(), Invalid> {
+/// Checks that the file's name is the provider's, and all else.
+fn check_file(definition: &Definition, stem: &str) -> Result<(), Invalid> {
     let name = definition.name()?;
     if Name::parse(stem).as_ref() != Some(&name) {
         return Err(Invalid {
@@ -133,10 +178,20 @@ fn check(definition: &Definition, stem: &str) -> Result<(), Invalid> {
             remedy: format!("call the file {name}.json"),
         });
     }
+    check(definition)
+}
+
+/// Reads all of a definition, so that a mistake is told even while nothing uses it; the base URL, which may come later, is made up.
+///
+/// # Errors
+/// The first field that is wrong.
+pub(crate) fn check(definition: &Definition) -> Result<(), Invalid> {
     let outside = Outside {
         base_url: Some("https://base.invalid"),
+        username: None,
         variable: &|_| None,
     };
+    definition.key_shape()?;
     definition.provider(&outside).map(drop)
 }
 
@@ -160,6 +215,26 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_known_by_how_it_begins() {
+        let registry = Registry::load(Path::new("/nonexistent")).unwrap();
+        let names = |key: &str, own: &str| -> Vec<String> {
+            let found = registry.looks_like(key.as_bytes(), own);
+            found.into_iter().map(|(name, _)| name.to_owned()).collect()
+        };
+        assert_eq!(
+            names("sk-ant-api03-abcdefghijklmnop", "openai"),
+            ["anthropic"]
+        );
+        assert_eq!(
+            names("ghp_abcdefghijklmnopqrstuvwxyz", "openai"),
+            ["github", "github-mcp"]
+        );
+        assert!(names("sk-ant-api03-abcdefghijklmnop", "anthropic").is_empty());
+        assert!(names("sk-abcdefghijklmnopqrstuvwxyz", "openai").is_empty());
+        assert!(names("abcdefghijklmnopqrstuvwxyz", "openai").is_empty());
+    }
 
     #[test]
     fn a_typing_mistake_is_recognised() {

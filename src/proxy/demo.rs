@@ -53,6 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn provider() -> Result<Provider, Invalid> {
     let outside = Outside {
         base_url: None,
+        username: None,
         variable: &|_| None,
     };
     Definition::parse("demo", DEFINITION.as_bytes())?.provider(&outside)

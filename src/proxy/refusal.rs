@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::broker;
 use crate::http1;
 use crate::http1::head::write_field;
-use crate::source;
 use crate::upstream;
 use crate::upstream::Kind;
 
@@ -62,7 +62,7 @@ struct Body<'a> {
 
 impl Refusal {
     /// A credential that can't be had.
-    pub(crate) fn no_credential(label: String, error: &source::Error) -> Self {
+    pub(crate) fn no_credential(label: String, error: &broker::Error) -> Self {
         Self::NoCredential {
             label,
             why: error.to_string(),

@@ -287,7 +287,6 @@ impl Router {
 mod tests {
     use super::*;
     use crate::broker::Connection;
-    use crate::provider::Name;
     use crate::provider::definition::Definition;
     use crate::provider::definition::Outside;
     use crate::source::Source;
@@ -298,12 +297,13 @@ mod tests {
             let text = format!(r#"{{"name": "p{index}", {rest}}}"#);
             let outside = Outside {
                 base_url: None,
+                username: None,
                 variable: &|_| None,
             };
             let definition = Definition::parse("test", text.as_bytes()).unwrap();
             let provider = definition.provider(&outside).unwrap();
             let source = Source::held("test", b"secret").unwrap();
-            Connection::new(provider, Name::parse("default").unwrap(), source)
+            Connection::given(provider, source)
         });
         let broker = Broker::new(connections.collect());
         let ids = broker.connections().map(|(id, _)| id).collect();

@@ -1,10 +1,11 @@
 //! What std cannot do, asked of the operating system: the only module with `unsafe`.
 #![expect(
     unsafe_code,
-    reason = "signals, poll(2) and process attributes have no safe interface in std"
+    reason = "signals, poll(2), terminals and process attributes have no safe interface in std"
 )]
 
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod terminal;

@@ -219,4 +219,4 @@ pub(crate) fn is_in_foreground() -> bool {
 }
 
 /// The controlling terminal, whichever it is.
-const TERMINAL: &str = "/dev/tty";
+pub(super) const TERMINAL: &str = "/dev/tty";

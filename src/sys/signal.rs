@@ -6,7 +6,11 @@ use std::io;
 use std::io::PipeReader;
 use std::io::Read;
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::FromRawFd;
 use std::os::fd::IntoRawFd;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering;
 
@@ -48,6 +52,28 @@ impl Signals {
             }
         }
         Ok(Self(reader))
+    }
+
+    /// Gives the signals back to the system: each does again what it does by default.
+    ///
+    /// # Errors
+    /// When that can't be set.
+    pub(crate) fn release(self, numbers: &[i32]) -> io::Result<()> {
+        for &number in numbers {
+            if !is_ignored(number)? {
+                set_action(number, libc::SIG_DFL, 0)?;
+            }
+        }
+        // After the handlers, so that none meets a descriptor that is somebody else's by now.
+        let writer = PIPE.swap(-1, Ordering::AcqRel);
+        // SAFETY: `catch` made it, and nothing else has closed it.
+        drop(unsafe { OwnedFd::from_raw_fd(writer) });
+        Ok(())
+    }
+
+    /// What to wait on for the next one.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// The next signal; waits for it.

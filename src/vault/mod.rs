@@ -18,11 +18,9 @@ use crate::files::private;
 use crate::files::private::Lock;
 use crate::secret::Secret;
 pub(crate) use format::Contents;
-pub(crate) use format::Entry;
 use format::Head;
 pub(crate) use format::MasterKey;
 use format::PassphraseKdf;
-pub(crate) use key::Ask;
 pub(crate) use key::KEY;
 pub(crate) use key::KEY_COMMAND;
 pub(crate) use key::KEY_FILE;
@@ -310,6 +308,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::key::Ask;
     use super::*;
     use crate::environment::Environment;
     use crate::files::RunDirectory;

@@ -1,0 +1,155 @@
+//! A record: a connection as the vault keeps it, and its form there.
+
+use std::time::Duration;
+use std::time::SystemTime;
+
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::provider::Name;
+use crate::source::Spec;
+
+/// The name of a provider's connection where none is said.
+pub(crate) const DEFAULT: &str = "default";
+
+/// What the names of records in the vault begin with.
+const PREFIX: &str = "connection/";
+
+/// A stored connection, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Whose.
+    pub(crate) provider: Name,
+    /// The connection's own name.
+    pub(crate) connection: Name,
+    /// Whether it is the one that the provider's routes use.
+    pub(crate) is_default: bool,
+    /// Where its credential is.
+    pub(crate) held: Held,
+    /// The URL of the provider's own installation.
+    pub(crate) base_url: Option<String>,
+    /// The user in basic authentication, where the definition takes it from outside.
+    pub(crate) username: Option<String>,
+    /// When it was first stored, in seconds since 1970.
+    pub(crate) created: u64,
+    /// When its credential was last stored.
+    pub(crate) updated: u64,
+}
+
+/// Where a record's credential is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Sealed in the vault.
+    Sealed,
+    /// Where this says; read when it is used.
+    Source {
+        /// The source.
+        spec: Spec,
+        /// How long a command's answer is used.
+        ttl: Duration,
+    },
+}
+
+impl Record {
+    /// What it is called in the vault.
+    pub(crate) fn key(&self) -> String {
+        key(&self.provider, &self.connection)
+    }
+
+    /// How it is called in messages: the provider, and its own name unless that is `default`.
+    pub(crate) fn label(&self) -> String {
+        match self.connection.as_str() {
+            DEFAULT => self.provider.to_string(),
+            name => format!("{}/{name}", self.provider),
+        }
+    }
+
+    /// What the vault is told of it.
+    pub(super) fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        set("default", self.is_default.into());
+        set("created", self.created.into());
+        set("updated", self.updated.into());
+        if let Held::Source { spec, ttl } = &self.held {
+            set("source", spec.to_string().into());
+            set("ttl", ttl.as_secs().into());
+        }
+        for (name, value) in [("base_url", &self.base_url), ("username", &self.username)] {
+            if let Some(value) = value {
+                set(name, value.clone().into());
+            }
+        }
+        fields.into()
+    }
+
+    /// Reads an entry of the vault; `None` when it is none of a connection, or of a form not known here.
+    pub(super) fn from_json(key: &str, about: &Value) -> Option<Self> {
+        let (provider, connection) = key.strip_prefix(PREFIX)?.split_once('/')?;
+        let text = |name: &str| about.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| about.get(name).and_then(Value::as_u64);
+        let held = match text("source") {
+            None => Held::Sealed,
+            Some(source) => Held::Source {
+                spec: Spec::parse(&source)?,
+                ttl: Duration::from_secs(number("ttl")?),
+            },
+        };
+        Some(Self {
+            provider: Name::parse(provider)?,
+            connection: Name::parse(connection)?,
+            is_default: about.get("default")?.as_bool()?,
+            held,
+            base_url: text("base_url"),
+            username: text("username"),
+            created: number("created")?,
+            updated: number("updated")?,
+        })
+    }
+}
+
+/// What a connection is called in the vault.
+pub(super) fn key(provider: &Name, connection: &Name) -> String {
+    format!("{PREFIX}{provider}/{connection}")
+}
+
+/// Seconds since 1970.
+pub(crate) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_the_vault() {
+        let mut record = Record {
+            provider: Name::parse("acme").unwrap(),
+            connection: Name::parse("work").unwrap(),
+            is_default: true,
+            held: Held::Sealed,
+            base_url: Some("https://acme.example".into()),
+            username: None,
+            created: 1,
+            updated: 2,
+        };
+        for held in [
+            Held::Sealed,
+            Held::Source {
+                spec: Spec::parse("command:op read 'x y'").unwrap(),
+                ttl: Duration::from_secs(60),
+            },
+        ] {
+            record.held = held;
+            let read = Record::from_json(&record.key(), &record.to_json());
+            assert_eq!(read.as_ref(), Some(&record));
+        }
+        assert_eq!(record.key(), "connection/acme/work");
+        assert_eq!(record.label(), "acme/work");
+        for key in ["", "backup/x", "connection/acme", "connection/../x"] {
+            assert_eq!(Record::from_json(key, &record.to_json()), None, "{key}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The records in the vault: found, added, removed, and which of a provider's is its default.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::record::Record;
+use crate::credential::Credential;
+use crate::files::Stamp;
+use crate::provider::Name;
+use crate::secret::Secret;
+use crate::vault;
+use crate::vault::Contents;
+use crate::vault::NewKey;
+use crate::vault::Vault;
+
+/// What the names of kept files in the vault begin with.
+const BACKUP: &str = "backup/";
+
+/// Why the records can't be had or changed.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The vault can't be used.
+    Vault(vault::Error),
+    /// There is no such connection.
+    NotConnected {
+        /// Whose.
+        provider: Name,
+        /// Which, if one was asked for.
+        connection: Option<Name>,
+    },
+    /// There is one of that name already.
+    Exists(Box<Record>),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vault(error) => error.fmt(f),
+            Self::NotConnected {
+                provider,
+                connection: None,
+            } => write!(f, "{provider} is not connected"),
+            Self::NotConnected {
+                provider,
+                connection: Some(name),
+            } => write!(f, "{provider} has no connection {name}"),
+            Self::Exists(record) => write!(f, "{} is connected already", record.label()),
+        }
+    }
+}
+
+impl From<vault::Error> for Error {
+    fn from(error: vault::Error) -> Self {
+        Self::Vault(error)
+    }
+}
+
+/// The vault as it was at one moment.
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    /// What is in it; nothing where there is no vault.
+    contents: Option<Contents>,
+}
+
+impl Snapshot {
+    /// All records, by provider and name.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.contents.as_ref().map(records).unwrap_or_default()
+    }
+
+    /// A provider's records, by name.
+    pub(crate) fn of_provider(&self, provider: &Name) -> Vec<Record> {
+        let mut found = self.records();
+        found.retain(|record| record.provider == *provider);
+        found
+    }
+
+    /// A provider's connection: the named one, else its default.
+    ///
+    /// # Errors
+    /// `NotConnected`.
+    pub(crate) fn find(&self, provider: &Name, connection: Option<&Name>) -> Result<Record, Error> {
+        find(&self.of_provider(provider), provider, connection)
+    }
+
+    /// A record's secret, if it has one in the vault.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub(crate) fn secret(&self, record: &Record) -> Result<Option<Secret>, vault::Error> {
+        match &self.contents {
+            Some(contents) => contents.secret(&record.key()),
+            None => Ok(None),
+        }
+    }
+
+    /// The files that are kept, by path and number: the highest number is the latest.
+    pub(crate) fn backups(&self) -> Vec<Backup> {
+        let entries = self.contents.iter().flat_map(Contents::iter);
+        let mut found: Vec<Backup> = entries
+            .filter_map(|(key, entry)| Backup::from_json(key, &entry.about))
+            .collect();
+        found.sort_by(|a, b| (&a.path, a.number).cmp(&(&b.path, b.number)));
+        found
+    }
+}
+
+/// The records of a vault.
+fn records(contents: &Contents) -> Vec<Record> {
+    let entries = contents.iter();
+    entries
+        .filter_map(|(key, entry)| Record::from_json(key, &entry.about))
+        .collect()
+}
+
+/// The named one among a provider's records, else the default.
+fn find(records: &[Record], provider: &Name, connection: Option<&Name>) -> Result<Record, Error> {
+    let is_it = |record: &&Record| match connection {
+        Some(name) => record.connection == *name,
+        None => record.is_default,
+    };
+    let found = records.iter().find(is_it).cloned();
+    found.ok_or_else(|| Error::NotConnected {
+        provider: provider.clone(),
+        connection: connection.cloned(),
+    })
+}
+
+/// A file's content that is kept in the vault, as it was before we changed the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Backup {
+    /// The file.
+    pub(crate) path: String,
+    /// Which of the path's.
+    number: u64,
+    /// When it was kept, in seconds since 1970.
+    pub(crate) created: u64,
+}
+
+impl Backup {
+    /// What it is called in the vault.
+    fn key(&self) -> String {
+        format!("{BACKUP}{}/{}", self.number, self.path)
+    }
+
+    /// Reads an entry of the vault.
+    fn from_json(key: &str, about: &Value) -> Option<Self> {
+        let (number, path) = key.strip_prefix(BACKUP)?.split_once('/')?;
+        Some(Self {
+            path: path.to_owned(),
+            number: number.parse().ok()?,
+            created: about.get("created")?.as_u64()?,
+        })
+    }
+}
+
+/// The records of a home.
+pub(crate) struct Store {
+    /// Where they are.
+    vault: Vault,
+    /// The last snapshot that was taken, and the file's stamp then.
+    last: Mutex<Option<(Stamp, Arc<Snapshot>)>>,
+}
+
+impl Store {
+    /// The records in this vault.
+    pub(crate) fn new(vault: Vault) -> Self {
+        Self {
+            vault,
+            last: Mutex::default(),
+        }
+    }
+
+    /// The vault itself.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// What is there now.
+    ///
+    /// # Errors
+    /// When the vault can't be opened.
+    pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, vault::Error> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the reading: what changes in between is then seen the next time.
+        let stamp = self.vault.stamp().ok().flatten();
+        if let (Some(stamp), Some((seen, snapshot))) = (stamp, &*last)
+            && stamp == *seen
+        {
+            return Ok(Arc::clone(snapshot));
+        }
+        *last = None;
+        let contents = self.vault.read()?;
+        let snapshot = Arc::new(Snapshot { contents });
+        *last = stamp.map(|stamp| (stamp, Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+
+    /// Stores a record, with its secret if it is sealed. A provider's first is its default, whatever the record says.
+    ///
+    /// # Errors
+    /// `Exists` where there is one of that name and `replace` isn't said; when the vault can't be changed.
+    pub(crate) fn add(
+        &self,
+        mut record: Record,
+        credential: Option<&Credential>,
+        replace: bool,
+    ) -> Result<Record, Error> {
+        self.vault.update(|contents| {
+            let others = others_of(contents, &record.provider);
+            if let Some(old) = others
+                .iter()
+                .find(|old| old.connection == record.connection)
+            {
+                if !replace {
+                    return Err(Error::Exists(Box::new(old.clone())));
+                }
+                record.created = old.created;
+            }
+            record.is_default = !others
+                .iter()
+                .any(|old| old.is_default && old.connection != record.connection);
+            let secret = credential.map(Credential::expose);
+            contents.put(&record.key(), record.to_json(), secret)?;
+            Ok(record)
+        })
+    }
+
+    /// Removes a provider's connection, the default where none is named; gives it, and the one that is the default in its place.
+    ///
+    /// # Errors
+    /// `NotConnected`; when the vault can't be changed.
+    pub(crate) fn remove(
+        &self,
+        provider: &Name,
+        connection: Option<&Name>,
+    ) -> Result<(Record, Option<Record>), Error> {
+        self.vault.update(|contents| {
+            let mut others = others_of(contents, provider);
+            let record = find(&others, provider, connection)?;
+            contents.remove(&record.key());
+            others.retain(|other| other.connection != record.connection);
+            let heir = others.into_iter().next().filter(|_| record.is_default);
+            let heir = heir.map(|mut heir| {
+                heir.is_default = true;
+                contents.set_about(&heir.key(), heir.to_json());
+                heir
+            });
+            Ok((record, heir))
+        })
+    }
+
+    /// Removes all connections of a provider, and gives them.
+    ///
+    /// # Errors
+    /// `NotConnected`; when the vault can't be changed.
+    pub(crate) fn remove_all(&self, provider: &Name) -> Result<Vec<Record>, Error> {
+        self.vault.update(|contents| {
+            let found = others_of(contents, provider);
+            if found.is_empty() {
+                return Err(Error::NotConnected {
+                    provider: provider.clone(),
+                    connection: None,
+                });
+            }
+            for record in &found {
+                contents.remove(&record.key());
+            }
+            Ok(found)
+        })
+    }
+
+    /// Makes a connection its provider's default.
+    ///
+    /// # Errors
+    /// `NotConnected`; when the vault can't be changed.
+    pub(crate) fn set_default(&self, provider: &Name, connection: &Name) -> Result<(), Error> {
+        self.vault.update(|contents| {
+            let all = others_of(contents, provider);
+            find(&all, provider, Some(connection))?;
+            for mut record in all {
+                record.is_default = record.connection == *connection;
+                contents.set_about(&record.key(), record.to_json());
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps a file's content.
+    ///
+    /// # Errors
+    /// When the vault can't be changed.
+    pub(crate) fn keep(&self, path: &str, content: &[u8], now: u64) -> Result<(), Error> {
+        self.vault.update(|contents| {
+            let backups = contents
+                .iter()
+                .filter_map(|(key, entry)| Backup::from_json(key, &entry.about))
+                .filter(|backup| backup.path == path);
+            let backup = Backup {
+                path: path.to_owned(),
+                number: backups.map(|backup| backup.number + 1).max().unwrap_or(1),
+                created: now,
+            };
+            contents.put(&backup.key(), json!({"created": now}), Some(content))?;
+            Ok(())
+        })
+    }
+
+    /// The content that was kept last for a file; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the vault can't be opened.
+    pub(crate) fn kept(&self, path: &str) -> Result<Option<(Backup, Secret)>, Error> {
+        let snapshot = self.snapshot()?;
+        let backups = snapshot.backups();
+        let latest = backups.into_iter().rev().find(|backup| backup.path == path);
+        let (Some(backup), Some(contents)) = (latest, &snapshot.contents) else {
+            return Ok(None);
+        };
+        let content = contents.secret(&backup.key())?;
+        Ok(content.map(|content| (backup, content)))
+    }
+
+    /// Lets a kept content go.
+    ///
+    /// # Errors
+    /// When the vault can't be changed.
+    pub(crate) fn forget(&self, backup: &Backup) -> Result<(), Error> {
+        self.vault.update(|contents| {
+            contents.remove(&backup.key());
+            Ok(())
+        })
+    }
+
+    /// Seals everything with another key.
+    ///
+    /// # Errors
+    /// When the vault can't be opened or written.
+    pub(crate) fn rekey(&self, to: NewKey) -> Result<(), vault::Error> {
+        self.vault.rekey(to)
+    }
+}
+
+/// A provider's records.
+fn others_of(contents: &Contents, provider: &Name) -> Vec<Record> {
+    let mut found = records(contents);
+    found.retain(|record| record.provider == *provider);
+    found
+}

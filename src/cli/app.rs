@@ -1,0 +1,165 @@
+//! What every command stands on: the environment, the home, the definitions, the vault. Wired once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::error::UNKNOWN;
+use super::output;
+use super::output::Verbosity;
+use super::prompt;
+use crate::broker::record::Record;
+use crate::broker::store::Store;
+use crate::encoding;
+use crate::environment::Environment;
+use crate::files::Home;
+use crate::files::private;
+use crate::notice::Notices;
+use crate::provider::Provider;
+use crate::provider::definition::Definition;
+use crate::provider::definition::Outside;
+use crate::provider::registry::Registry;
+use crate::sys::process;
+use crate::vault::KeyRing;
+use crate::vault::Vault;
+
+/// The services of one process.
+pub(super) struct App {
+    /// What this process was given.
+    pub(super) parent: Environment,
+    /// Where authsome keeps its things.
+    pub(super) home: Home,
+    /// What to print.
+    pub(super) verbosity: Verbosity,
+    /// Where warnings go.
+    pub(super) notices: Arc<Notices>,
+    /// What can be known of providers.
+    pub(super) registry: Registry,
+    /// The stored connections.
+    pub(super) store: Arc<Store>,
+}
+
+impl App {
+    /// The services, for a command that handles secrets: other processes are shut out of this one first.
+    ///
+    /// # Errors
+    /// When this process can't be protected, or the home can't be trusted.
+    pub(super) fn open(verbosity: Verbosity) -> Result<Self, Error> {
+        protect()?;
+        Self::new(verbosity)
+    }
+
+    /// The services, for a process that is protected already.
+    ///
+    /// # Errors
+    /// When the home can't be trusted, or the definitions in it can't be read.
+    pub(super) fn new(verbosity: Verbosity) -> Result<Self, Error> {
+        let parent = Environment::of_process();
+        let home = home(&parent);
+        let unusable = |error: private::Error| {
+            let remedy = error.remedy();
+            Error::new("the home can't be used", error).hint(remedy)
+        };
+        private::check_folder(home.path()).map_err(unusable)?;
+        let directory = home.providers();
+        private::check_folder(&directory).map_err(unusable)?;
+        let registry = Registry::load(&directory).map_err(|error| {
+            Error::new(&format!("cannot read {}", directory.display()), error)
+                .hint("check the folder and its permissions")
+        })?;
+        let store = Arc::new(store(&parent, &home));
+        Ok(Self {
+            parent,
+            home,
+            verbosity,
+            notices: Arc::new(output::notices(verbosity)),
+            registry,
+            store,
+        })
+    }
+
+    /// The definition of a provider that the person names.
+    ///
+    /// # Errors
+    /// When there is none, or it is broken.
+    pub(super) fn definition(&self, name: &str) -> Result<&Definition, Error> {
+        match self.registry.find(name) {
+            Some(Ok(definition)) => Ok(definition),
+            Some(Err(broken)) => Err(Error::from(&broken.invalid)),
+            None => Err(self.unknown(name)),
+        }
+    }
+
+    /// The provider of a definition, with what a record of it says.
+    ///
+    /// # Errors
+    /// When the definition is broken.
+    pub(super) fn provider(
+        &self,
+        definition: &Definition,
+        record: Option<&Record>,
+    ) -> Result<Provider, Error> {
+        let base_url = record.and_then(|record| record.base_url.as_deref());
+        let username = record.and_then(|record| record.username.as_deref());
+        self.provider_with(definition, base_url, username)
+    }
+
+    /// The provider of a definition, with what the person says.
+    ///
+    /// # Errors
+    /// When the definition is broken.
+    pub(super) fn provider_with(
+        &self,
+        definition: &Definition,
+        base_url: Option<&str>,
+        username: Option<&str>,
+    ) -> Result<Provider, Error> {
+        let outside = Outside {
+            base_url,
+            username,
+            variable: &|variable| self.parent.text(variable).map(str::to_owned),
+        };
+        definition
+            .provider(&outside)
+            .map_err(|invalid| Error::from(&invalid))
+    }
+
+    /// A provider that isn't there.
+    fn unknown(&self, name: &str) -> Error {
+        let shown = encoding::printable(name.as_bytes(), 64);
+        let hint = match self.registry.nearest(name) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "see `authsome list --all`; a definition of your own is added by `authsome register FILE`".into(),
+        };
+        Error::new("there is no provider", shown)
+            .code(UNKNOWN)
+            .hint(hint)
+    }
+}
+
+/// The vault of a home, with this environment's keys.
+pub(super) fn store(parent: &Environment, home: &Home) -> Store {
+    let ask = || prompt::passphrase("Passphrase of the vault: ");
+    let keys = KeyRing::new(parent, home, Box::new(ask));
+    Store::new(Vault::new(home.clone(), keys))
+}
+
+/// Shuts other processes out of this one.
+///
+/// # Errors
+/// When that can't be done.
+pub(super) fn protect() -> Result<process::Limits, Error> {
+    process::harden().map_err(|error| Error::new("cannot protect this process", error))
+}
+
+/// Where authsome keeps its things: AUTHSOME_HOME, else `.authsome` in HOME. A process without a home (a bare container) has the
+/// root directory for one.
+pub(super) fn home(parent: &Environment) -> Home {
+    let of_person = || {
+        parent
+            .get("HOME")
+            .map_or_else(|| PathBuf::from("/"), PathBuf::from)
+    };
+    let chosen = parent.get("AUTHSOME_HOME").map(PathBuf::from);
+    Home::at(chosen.unwrap_or_else(|| of_person().join(".authsome")))
+}

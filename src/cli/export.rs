@@ -1,0 +1,286 @@
+//! `authsome export`: credentials under the names that programs look for.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::app::App;
+use super::error::Error;
+use super::output;
+use super::syntax::Group;
+use super::syntax::Parsed;
+use super::syntax::Syntax;
+use super::syntax::valued;
+use super::taken;
+use crate::broker::record::Record;
+use crate::broker::store::Snapshot;
+use crate::provider::ExportKind;
+use crate::secret::Secret;
+
+/// What `export` says of itself.
+pub(super) const SYNTAX: Syntax = Syntax {
+    name: "export",
+    summary: "print credentials as variables, for programs outside of a run",
+    words: "[P]",
+    ends_at_word: false,
+    about: "Print the credential of provider P, or of all that are connected, under the names that the provider's programs look for.
+
+This shows secrets: where `authsome run` will do, a program need not hold them.",
+    groups: &[Group {
+        title: "Options",
+        options: &[
+            valued(
+                "format",
+                "FORMAT",
+                "env: lines of a .env file (the default); shell: for eval in a POSIX shell; json: one object of names and values",
+            ),
+            valued("connection", "NAME", "this connection of P, not the default"),
+        ],
+    }],
+    notes: "",
+    examples: "eval \"$(authsome export openai --format shell)\"",
+    run: export,
+};
+
+/// How variables are written.
+#[derive(Clone, Copy)]
+enum Format {
+    /// A line of a .env file.
+    Env,
+    /// A command of a POSIX shell.
+    Shell,
+    /// An object.
+    Json,
+}
+
+/// A variable's value, and whose it is.
+struct Variable {
+    /// The connection.
+    label: String,
+    /// The value.
+    value: Secret,
+}
+
+/// Prints them.
+fn export(parsed: &Parsed) -> Result<u8, Error> {
+    let words = parsed.words(0..=1, "[PROVIDER]")?;
+    let format = parsed.parsed("format", "`env`, `shell` or `json`", |text| match text {
+        "env" => Some(Format::Env),
+        "shell" => Some(Format::Shell),
+        "json" => Some(Format::Json),
+        _ => None,
+    })?;
+    let connection = taken::connection(parsed)?;
+    let app = App::open(parsed.verbosity)?;
+    let snapshot = app.store.snapshot().map_err(Error::from)?;
+    let records = match words.first() {
+        Some(word) => {
+            let provider = taken::provider(&app, word)?;
+            let found = snapshot.find(&provider, connection.as_ref());
+            vec![found.map_err(Error::from)?]
+        }
+        None if connection.is_some() => {
+            return Err(parsed.usage("--connection needs the name of a provider"));
+        }
+        None => {
+            let mut all = snapshot.records();
+            all.retain(|record| record.is_default);
+            all
+        }
+    };
+    let mut variables = BTreeMap::new();
+    for record in &records {
+        add(&app, &snapshot, record, &mut variables)?;
+    }
+    if variables.is_empty() {
+        app.notices.warn("there is nothing to export");
+    }
+    if parsed.verbosity.json {
+        let found = object(&variables)?;
+        output::json(&serde_json::json!({"version": 1, "variables": found}));
+        return Ok(0);
+    }
+    match format.unwrap_or(Format::Env) {
+        Format::Json => output::json(&object(&variables)?),
+        Format::Env => print(&variables, |name, value, out| {
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'=');
+            out.extend_from_slice(&dotenv_quoted(value));
+        }),
+        Format::Shell => print(&variables, |name, value, out| {
+            out.extend_from_slice(b"export ");
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'=');
+            out.extend_from_slice(&shell_quoted(value));
+        }),
+    }
+    Ok(0)
+}
+
+/// Adds what a connection exports.
+fn add(
+    app: &App,
+    snapshot: &Snapshot,
+    record: &Record,
+    variables: &mut BTreeMap<String, Variable>,
+) -> Result<(), Error> {
+    let definition = app.definition(record.provider.as_str())?;
+    let provider = app.provider(definition, Some(record))?;
+    if provider.exports.is_empty() {
+        app.notices
+            .warn(format!("{} exports no variables", record.provider));
+        return Ok(());
+    }
+    let credential = taken::credential(app, snapshot, record)?;
+    for export in &provider.exports {
+        let value = match export.kind {
+            ExportKind::Credential => credential.expose().to_vec(),
+            ExportKind::ApiUrl => match provider.rules.first() {
+                Some(rule) => rule.host.to_string().into_bytes(),
+                None => continue,
+            },
+            // Whoever holds it can make new ones for as long as they like.
+            ExportKind::RefreshToken => continue,
+        };
+        let variable = Variable {
+            label: record.label(),
+            value: Secret::new(value),
+        };
+        let before = variables.insert(export.name.clone(), variable);
+        if let Some(other) = before
+            && other.label != record.label()
+        {
+            return Err(Error::plain(format!(
+                "{} and {} both export {}",
+                other.label,
+                record.label(),
+                export.name
+            ))
+            .hint("export one of them: `authsome export PROVIDER`"));
+        }
+    }
+    Ok(())
+}
+
+/// The variables as an object.
+fn object(variables: &BTreeMap<String, Variable>) -> Result<BTreeMap<&str, &str>, Error> {
+    let pairs = variables.iter();
+    pairs
+        .map(|(name, variable)| Ok((name.as_str(), taken::text(variable.value.expose())?)))
+        .collect()
+}
+
+/// Prints a line for each variable.
+fn print(variables: &BTreeMap<String, Variable>, write: impl Fn(&str, &[u8], &mut Vec<u8>)) {
+    let mut out = Zeroizing::new(Vec::new());
+    for (name, variable) in variables {
+        write(name, variable.value.expose(), &mut out);
+        out.push(b'\n');
+    }
+    output::bytes(&out);
+}
+
+/// A value as one word of a POSIX shell: in single quotes, where nothing but the quote itself has a meaning. Good for any bytes but
+/// NUL, which no variable can hold.
+fn shell_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 2));
+    out.push(b'\'');
+    for byte in value {
+        if *byte == b'\'' {
+            out.extend_from_slice(b"'\\''");
+        } else {
+            out.push(*byte);
+        }
+    }
+    out.push(b'\'');
+    out
+}
+
+/// A value as .env files have it: bare where all readers agree on it, in single quotes where nothing in it has a meaning there, else
+/// in double quotes with backslashes, as the readers of Docker Compose, Node, Python and Ruby take them.
+fn dotenv_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:+=@%~,".contains(byte);
+    let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 2));
+    if !value.is_empty() && value.iter().all(is_bare) {
+        out.extend_from_slice(value);
+        return out;
+    }
+    let quote = if value.iter().any(|byte| b"'\\\n\r".contains(byte)) {
+        b'"'
+    } else {
+        b'\''
+    };
+    out.push(quote);
+    for byte in value {
+        match (quote, *byte) {
+            (b'"', b'\n') => out.extend_from_slice(b"\\n"),
+            (b'"', b'\r') => out.extend_from_slice(b"\\r"),
+            (b'"', b'"' | b'\\' | b'$') => out.extend_from_slice(&[b'\\', *byte]),
+            (_, byte) => out.push(byte),
+        }
+    }
+    out.push(quote);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    /// Every byte but NUL, and what shells trip over.
+    fn values() -> Vec<Vec<u8>> {
+        let all: Vec<u8> = (1..=255).collect();
+        let texts = [
+            "",
+            "plain",
+            "'",
+            "''",
+            "a'b\"c",
+            "$HOME `id` $(id) \\ ! * ~ #",
+            "line\nline\n",
+            " a ",
+            "-n",
+            "\\'",
+            "é",
+        ];
+        let texts = texts.iter().map(|text| text.as_bytes().to_vec());
+        texts.chain([all]).collect()
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "asks a real shell, in a test")]
+    fn a_shell_reads_back_what_was_quoted() {
+        for value in values() {
+            let mut script = b"X=".to_vec();
+            script.extend_from_slice(&shell_quoted(&value));
+            script.extend_from_slice(b"; printf '%s.' \"$X\"");
+            let output = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(OsStr::from_bytes(&script))
+                .output()
+                .unwrap();
+            let expected = [&*value, b"."].concat();
+            assert_eq!(output.stdout, expected, "{}", value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_dotenv_value_is_quoted_no_more_than_needed() {
+        for (value, quoted) in [
+            ("sk-abc_1.2", "sk-abc_1.2"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("a#b", "'a#b'"),
+            ("$x`y`", "'$x`y`'"),
+            ("a\"b", "'a\"b'"),
+            ("it's $5", "\"it's \\$5\""),
+            ("a\nb", "\"a\\nb\""),
+            ("a\\b", "\"a\\\\b\""),
+        ] {
+            assert_eq!(&**dotenv_quoted(value.as_bytes()), quoted.as_bytes());
+        }
+    }
+}
