@@ -37,3 +37,6 @@ mod sources;
 
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
+
+// The vault: faults, keys, many at once, and a run that sees what becomes of it.
+mod vault;
