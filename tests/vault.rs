@@ -452,7 +452,16 @@ fn a_disk_that_takes_no_more_bytes_leaves_the_old_content() {
             .args(["-c", limited, BINARY])
             .args(words)
             .stdin(b"another-0123");
-        assert_refused(&home, cmd, &["cannot write", "vault.new", "File too large"]);
+        assert_refused(
+            &home,
+            cmd,
+            &[
+                "cannot write",
+                "vault.new",
+                "File too large",
+                "hint: make room, or raise the limit (ulimit -f), and try again: nothing was changed",
+            ],
+        );
     }
     assert_eq!(connections(&home).len(), 8);
     let login = home.login(&["acme", "--connection", "c9"], SECRET);
