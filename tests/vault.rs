@@ -265,7 +265,7 @@ fn a_key_that_is_missing_or_wrong_or_none_is_told_and_nothing_is_made_in_its_pla
         (key(&Home::connected("")), "sealed with another key"),
         (String::new(), "holds no key"),
         ("no key".to_owned(), "holds no key"),
-        (good[..good.len() - 3].to_owned(), "holds no key"),
+        (good.chars().skip(2).collect(), "holds no key"),
     ] {
         put(&path, text.as_bytes());
         assert_all_refused(&home, &[words]);
@@ -324,7 +324,7 @@ fn a_run_does_not_start_with_a_vault_that_cannot_be_opened() {
 
 /// Checks that this mode is refused, and that the command which the hint names mends it.
 fn assert_mode_refused(home: &Home, path: &Path, mode: u32) {
-    let before = path.metadata().unwrap().permissions();
+    let before = path.metadata().expect("a file").permissions();
     set_mode(path, mode);
     let shown = path.display().to_string();
     let asked = format!("can be used by others (mode {mode:04o})");
@@ -338,10 +338,13 @@ fn assert_mode_refused(home: &Home, path: &Path, mode: u32) {
     let told = output.stderr();
     let (_, hint) = told.split_once("hint: ").expect("a hint");
     let (command, _) = hint.split_once(", if nobody").expect("a command in it");
-    let mended = Command::new("sh").args(["-c", command]).status().unwrap();
+    let mended = Command::new("sh")
+        .args(["-c", command])
+        .status()
+        .expect("sh");
     assert!(mended.success(), "{command}");
     assert_whole(home);
-    fs::set_permissions(path, before).unwrap();
+    set_mode(path, before.mode());
 }
 
 #[test]

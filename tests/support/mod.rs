@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod origin;
+pub(crate) mod page;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
