@@ -92,7 +92,9 @@ fn what_is_no_credential_is_refused_and_not_stored() {
         ("leak-me\r", bytes),
     ] {
         let output = home.login(&["acme"], text).run();
-        let expected = format!("authsome: this is no credential: {why}\n");
+        let expected = format!(
+            "authsome: this is no credential: {why}\n  hint: give the key or token alone, in one line\n"
+        );
         output.assert_code(1).assert_without("leak");
         assert_eq!(output.stderr(), expected, "{output}");
         assert!(!home.own("vault").exists() && !home.own("master.key").exists());

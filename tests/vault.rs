@@ -671,7 +671,7 @@ fn a_new_key_that_is_none_changes_nothing() {
     ] {
         let before = home.vault();
         let output = home.authsome(["vault", "rekey"]).args(words).run();
-        output.assert_code(1).assert_stderr(&[what]);
+        output.assert_code(1).assert_stderr(&[what, "hint: "]);
         output.assert_without("leak-me");
         assert_eq!(home.vault(), before, "{output}");
     }
