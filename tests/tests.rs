@@ -23,6 +23,9 @@ mod http;
 // What becomes of a request that gets a credential.
 mod inject;
 
+// The shape of every answer as JSON.
+mod json;
+
 // Connections: how they come into the vault, which of them is used, how they are let go.
 mod login;
 
