@@ -26,6 +26,9 @@ mod inject;
 // The shape of every answer as JSON.
 mod json;
 
+// Secrets are nowhere but where they belong.
+mod leaks;
+
 // Connections: how they come into the vault, which of them is used, how they are let go.
 mod login;
 
