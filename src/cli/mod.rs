@@ -3,6 +3,7 @@
 //! Each command is a file with its [`syntax::Syntax`] and the function that runs it; [`COMMANDS`] has them all.
 
 mod app;
+mod completions;
 mod connect;
 mod default;
 mod error;
@@ -10,6 +11,7 @@ mod explain;
 mod export;
 mod get;
 mod help;
+mod import;
 mod inspect;
 mod key_check;
 mod list;
@@ -46,11 +48,13 @@ const COMMANDS: &[&Syntax] = &[
     &default::SYNTAX,
     &logout::LOGOUT,
     &logout::REVOKE,
+    &import::SYNTAX,
     &register::REGISTER,
     &register::REMOVE,
     &explain::SYNTAX,
     &whoami::SYNTAX,
     &vault::SYNTAX,
+    &completions::SYNTAX,
     &help::SYNTAX,
     &VERSION,
 ];

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::random;
 use crate::sys::process;
 
 /// How long a lock is waited for: longer than anything that is done under it takes.
@@ -153,15 +154,13 @@ fn check(path: &Path, found: &Metadata, forbidden: u32, change: &str) -> Result<
     Ok(())
 }
 
-/// Puts these bytes in the place of a file: whoever reads it sees the old content or the new, and after a crash or on a full disk one
-/// of them is there. The name with `.new` behind it is used meanwhile.
+/// Puts these bytes in the place of a file of ours: whoever reads it sees the old content or the new, and after a crash or on a full
+/// disk one of them is there. The name with `.new` behind it is used meanwhile, whatever is there.
 ///
 /// # Errors
 /// Those of writing; the old content is then still there.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
+    let new = with_ending(path, ".new");
     // What a killed process left behind.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -169,11 +168,33 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error>
         }
         _ => {}
     }
-    let written = write_new(&new, bytes, mode)
-        .map_err(Error::io("write", &new))
-        .and_then(|()| fs::rename(&new, path).map_err(Error::io("replace", path)));
+    replace_by(path, &new, bytes, mode)
+}
+
+/// The same for a file that isn't ours: the name used meanwhile is one that nobody else has.
+///
+/// # Errors
+/// Those of writing; the old content is then still there.
+pub(crate) fn replace_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let token = random::token().map_err(Error::io("write", path))?;
+    let new = with_ending(path, &format!(".authsome-{token}"));
+    replace_by(path, &new, bytes, mode)
+}
+
+/// The path with more behind its last name.
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Writes the new file and moves it over the old one.
+fn replace_by(path: &Path, new: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let written = write_new(new, bytes, mode)
+        .map_err(Error::io("write", new))
+        .and_then(|()| fs::rename(new, path).map_err(Error::io("replace", path)));
     if let Err(error) = written {
-        let _ = fs::remove_file(&new);
+        let _ = fs::remove_file(new);
         return Err(error);
     }
     sync_folder_of(path)

@@ -621,7 +621,7 @@ mod tests {
         for bad in [
             "",
             "password",
-            &hex[1..],
+            hex.strip_prefix('0').unwrap(),
             &format!("{hex}0"),
             &"g".repeat(64),
         ] {

@@ -135,7 +135,7 @@ impl KeyRing {
             return Ok((key, None));
         }
         if self.passphrase_file.is_some() {
-            let kdf = PassphraseKdf::random().map_err(no_randomness)?;
+            let kdf = PassphraseKdf::random().map_err(|error| no_randomness(&error))?;
             let key = kdf.derive(self.passphrase()?.expose());
             return Ok((key, Some(kdf)));
         }
@@ -143,7 +143,7 @@ impl KeyRing {
         if let Some(key) = read_kept(&path)? {
             return Ok((key, None));
         }
-        let key = MasterKey::random().map_err(no_randomness)?;
+        let key = MasterKey::random().map_err(|error| no_randomness(&error))?;
         private::replace(&path, key.to_text().expose(), 0o600)?;
         Ok((key, None))
     }
@@ -230,6 +230,6 @@ fn parsed(text: &[u8], whence: &str) -> Result<MasterKey, Error> {
 }
 
 /// There is no randomness.
-pub(super) fn no_randomness(error: std::io::Error) -> Error {
+pub(super) fn no_randomness(error: &std::io::Error) -> Error {
     Error::Randomness(error.to_string())
 }

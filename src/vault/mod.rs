@@ -244,14 +244,14 @@ impl Vault {
         let opened = self.open_or_new()?;
         let (key, passphrase, is_kept) = match to {
             NewKey::Kept => {
-                let key = MasterKey::random().map_err(key::no_randomness)?;
+                let key = MasterKey::random().map_err(|error| key::no_randomness(&error))?;
                 let text = key.to_text();
                 private::replace(&self.home.next_master_key(), text.expose(), 0o600)?;
                 (key, None, true)
             }
             NewKey::Given(key) => (key, None, false),
             NewKey::Passphrase(passphrase) => {
-                let kdf = PassphraseKdf::random().map_err(key::no_randomness)?;
+                let kdf = PassphraseKdf::random().map_err(|error| key::no_randomness(&error))?;
                 (kdf.derive(passphrase.expose()), Some(kdf), false)
             }
         };
@@ -399,7 +399,7 @@ mod tests {
         assert_eq!(secret(&running, "a").unwrap(), "one");
 
         let file = home.path().join("passphrase");
-        fs::write(&file, "correct horse\n").unwrap();
+        private::replace(&file, b"correct horse\n", 0o600).unwrap();
         let variables = [(PASSPHRASE_FILE, file.to_str().unwrap())];
         vault(&home, &[])
             .rekey(NewKey::Passphrase(Secret::new(b"correct horse".to_vec())))
@@ -407,7 +407,7 @@ mod tests {
         assert!(!home.master_key().exists());
         assert_eq!(secret(&vault(&home, &variables), "a").unwrap(), "one");
         assert!(matches!(vault(&home, &[]).read(), Err(Error::Key(_))));
-        fs::write(&file, "wrong horse").unwrap();
+        private::replace(&file, b"wrong horse", 0o600).unwrap();
         assert!(matches!(
             vault(&home, &variables).read(),
             Err(Error::WrongKey(_))
