@@ -112,6 +112,25 @@ impl From<private::Error> for Error {
     }
 }
 
+/// Opens a vault's file with a key that is there already.
+///
+/// # Errors
+/// When it can't be opened.
+#[cfg(fuzzing)]
+pub(crate) fn open_file(file: &[u8], key: &MasterKey) -> Result<Contents, Error> {
+    let (head, body) = Head::parse(file)?;
+    Contents::open(&head, body, key)
+}
+
+/// A vault's file for a key that is given.
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+#[cfg(fuzzing)]
+pub(crate) fn sealed_file(contents: &Contents, key: &MasterKey) -> Result<Vec<u8>, Error> {
+    contents.seal(&Head::new(key, None), key)
+}
+
 /// What `vault rekey` seals with.
 pub(crate) enum NewKey {
     /// A new random key, kept in `master.key`.
@@ -245,14 +264,13 @@ impl Vault {
         let (key, passphrase, is_kept) = match to {
             NewKey::Kept => {
                 let key = MasterKey::random().map_err(|error| key::no_randomness(&error))?;
-                let text = key.to_text();
-                private::replace(&self.home.next_master_key(), text.expose(), 0o600)?;
+                key.keep(&self.home.next_master_key())?;
                 (key, None, true)
             }
             NewKey::Given(key) => (key, None, false),
             NewKey::Passphrase(passphrase) => {
                 let kdf = PassphraseKdf::random().map_err(|error| key::no_randomness(&error))?;
-                (kdf.derive(passphrase.expose()), Some(kdf), false)
+                (kdf.derive(&passphrase), Some(kdf), false)
             }
         };
         let contents = opened.contents.for_key(&key)?;

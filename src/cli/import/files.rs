@@ -12,12 +12,12 @@ use std::path::PathBuf;
 use ring::digest;
 use zeroize::Zeroizing;
 
-use super::dotenv;
-use super::dotenv::Assignment;
 use crate::broker::record;
 use crate::cli::app::App;
 use crate::cli::error::Error;
 use crate::clock;
+use crate::dotenv;
+use crate::dotenv::Assignment;
 use crate::encoding;
 use crate::files;
 use crate::files::private;

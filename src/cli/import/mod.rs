@@ -1,6 +1,5 @@
 //! `authsome import`: keys that lie around in the environment and in .env files are moved into the vault.
 
-mod dotenv;
 mod files;
 mod plan;
 

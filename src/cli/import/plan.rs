@@ -18,6 +18,7 @@ use crate::credential::Credential;
 use crate::encoding;
 use crate::provider::ExportKind;
 use crate::provider::Name;
+use crate::provider::PLACEHOLDER;
 use crate::provider::definition::Definition;
 use crate::provider::reader::Invalid;
 
@@ -156,6 +157,13 @@ fn candidates(
 ) -> Result<Vec<Candidate>, Invalid> {
     let provider = definition.name()?;
     let placeholder = definition.placeholder()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    // One that files could take for something else is none for them.
+    let in_files = if placeholder.bytes().all(is_plain) {
+        placeholder.clone()
+    } else {
+        PLACEHOLDER.to_owned()
+    };
     let exports = definition.exports()?.into_iter();
     let mut names: Vec<String> = exports
         .filter(|export| export.kind == ExportKind::Credential)
@@ -165,7 +173,10 @@ fn candidates(
     names.dedup();
     let mut found = Vec::new();
     let mut add = |variable: &str, place: Place, value: &[u8]| {
-        if value.is_empty() || value == placeholder.as_bytes() || is_reference(value) {
+        let is_placeholder = [&*placeholder, PLACEHOLDER]
+            .iter()
+            .any(|known| known.as_bytes() == value);
+        if value.is_empty() || is_placeholder || is_reference(value) {
             return;
         }
         let (credential, action) = judge(app, definition, value);
@@ -174,7 +185,7 @@ fn candidates(
             variable: variable.to_owned(),
             place,
             credential,
-            placeholder: placeholder.clone(),
+            placeholder: in_files.clone(),
             action,
         });
     };
@@ -239,7 +250,7 @@ fn decide(
     let mut taken = Vec::new();
     for record in snapshot.of_provider(&candidate.provider) {
         let secret = snapshot.secret(&record).map_err(Error::from)?;
-        if secret.is_some_and(|secret| secret.expose() == key.expose()) {
+        if secret.is_some_and(|secret| key.same_as(&secret)) {
             candidate.action = Action::Known(record.connection);
             return Ok(());
         }
@@ -255,7 +266,7 @@ fn decide(
         let is_same = other
             .credential
             .as_ref()
-            .is_some_and(|other| other.expose() == key.expose());
+            .is_some_and(|other| other.same_as(&key.to_secret()));
         if is_same {
             candidate.action = Action::Known(name.clone());
             return Ok(());

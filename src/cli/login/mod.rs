@@ -387,8 +387,8 @@ impl<'a> Login<'a> {
         base_url: Option<String>,
         username: Option<String>,
     ) -> Result<Entered, Error> {
-        let credential = Credential::new(key.expose().to_vec())
-            .map_err(|why| Error::new("this is no credential", why))?;
+        let credential =
+            Credential::of(key).map_err(|why| Error::new("this is no credential", why))?;
         self.check(&credential)?;
         if base_url.is_some() || username.is_some() {
             // Whether the definition can use them.

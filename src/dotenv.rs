@@ -1,4 +1,4 @@
-//! Files of variables (.env): where each value stands, so that it can be replaced and nothing else changes.
+//! Files of variables (.env): where each value stands, so that it can be replaced and nothing else changes; and how one is written.
 //!
 //! There is no standard. What is read here is what the readers of Node, Python, Ruby and Docker Compose have in common: `NAME=value`,
 //! `export` before it, single, double and back quotes, comments. Of what they read differently nothing is a credential.
@@ -9,17 +9,17 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// A variable in a file.
-pub(super) struct Assignment {
+pub(crate) struct Assignment {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its value.
-    pub(super) value: Zeroizing<Vec<u8>>,
-    /// Where the value stands, its quotes included.
-    pub(super) range: Range<usize>,
+    pub(crate) value: Zeroizing<Vec<u8>>,
+    /// Where the value stands, within its quotes if it has some.
+    pub(crate) range: Range<usize>,
 }
 
 /// The variables of a file, in order.
-pub(super) fn parse(text: &[u8]) -> Vec<Assignment> {
+pub(crate) fn parse(text: &[u8]) -> Vec<Assignment> {
     let mut found = Vec::new();
     let mut at = if text.starts_with(b"\xef\xbb\xbf") {
         3
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &[u8]) -> Vec<Assignment> {
         match assignment(text, line.clone()) {
             Some(assignment) => {
                 // A value in quotes may go on over several lines.
-                at = line_end(text, assignment.range.end.max(line.start)) + 1;
+                at = line_end(text, assignment.range.end) + 1;
                 found.push(assignment);
             }
             None => at = line.end + 1,
@@ -65,12 +65,12 @@ fn assignment(text: &[u8], line: Range<usize>) -> Option<Assignment> {
         return None;
     }
     let start = skip_blanks(text, at + 1, line.end);
-    let (value, range) = quoted(text, start).unwrap_or_else(|| bare(text, start..line.end));
+    let (value, range) = in_quotes(text, start).unwrap_or_else(|| bare(text, start..line.end));
     Some(Assignment { name, value, range })
 }
 
-/// A value in quotes, if there is one: it may hold line ends.
-fn quoted(text: &[u8], start: usize) -> Option<(Zeroizing<Vec<u8>>, Range<usize>)> {
+/// A value in quotes, if there is one, and where it stands within them: it may hold line ends.
+fn in_quotes(text: &[u8], start: usize) -> Option<(Zeroizing<Vec<u8>>, Range<usize>)> {
     let quote = *text.get(start)?;
     if !b"'\"`".contains(&quote) {
         return None;
@@ -81,7 +81,12 @@ fn quoted(text: &[u8], start: usize) -> Option<(Zeroizing<Vec<u8>>, Range<usize>
         let byte = *text.get(at)?;
         at += 1;
         match byte {
-            _ if byte == quote => return Some((value, start..at)),
+            _ if byte == quote => {
+                // What goes on behind the quote is no quoted value.
+                let rest = text.get(at..line_end(text, at))?.trim_ascii_start();
+                let is_end = rest.is_empty() || rest.starts_with(b"#");
+                return is_end.then_some((value, start + 1..at - 1));
+            }
             b'\\' if quote == b'"' => {
                 let next = *text.get(at)?;
                 at += 1;
@@ -134,7 +139,7 @@ fn is_name(byte: u8) -> bool {
 }
 
 /// The text with other bytes in these places, which are in order and apart.
-pub(super) fn replaced(text: &[u8], places: &[(Range<usize>, &str)]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn replaced(text: &[u8], places: &[(Range<usize>, &str)]) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(text.len() + 64 * places.len()));
     let mut at = 0;
     for (range, new) in places {
@@ -143,6 +148,33 @@ pub(super) fn replaced(text: &[u8], places: &[(Range<usize>, &str)]) -> Zeroizin
         at = range.end;
     }
     out.extend_from_slice(text.get(at..).unwrap_or_default());
+    out
+}
+
+/// A value as .env files have it: bare where all readers agree on it, in single quotes where nothing in it has a meaning there, else
+/// in double quotes with backslashes, as the readers of Docker Compose, Node, Python and Ruby take them.
+pub(crate) fn quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:+=@%~,".contains(byte);
+    let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 2));
+    if !value.is_empty() && value.iter().all(is_bare) {
+        out.extend_from_slice(value);
+        return out;
+    }
+    let quote = if value.iter().any(|byte| b"'\\\n\r".contains(byte)) {
+        b'"'
+    } else {
+        b'\''
+    };
+    out.push(quote);
+    for byte in value {
+        match (quote, *byte) {
+            (b'"', b'\n') => out.extend_from_slice(b"\\n"),
+            (b'"', b'\r') => out.extend_from_slice(b"\\r"),
+            (b'"', b'"' | b'\\' | b'$') => out.extend_from_slice(&[b'\\', *byte]),
+            (_, byte) => out.push(byte),
+        }
+    }
+    out.push(quote);
     out
 }
 
@@ -175,6 +207,7 @@ mod tests {
             ("A=#x", ""),
             ("\u{feff}A=x", "x"),
             ("A=a=b", "a=b"),
+            ("A='a'b", "'a'b"),
             ("exported=x", "x"),
         ] {
             let found = read(text);
@@ -203,7 +236,7 @@ mod tests {
             .collect();
         assert_eq!(
             &**replaced(text, &places),
-            b"# keys\r\nA=- # mine\r\nB = -\nC=x"
+            b"# keys\r\nA='-' # mine\r\nB = -\nC=x"
         );
     }
 
@@ -215,6 +248,42 @@ mod tests {
             for one in parse(part) {
                 assert!(one.range.end <= part.len());
             }
+        }
+    }
+
+    #[test]
+    fn a_dotenv_value_is_quoted_no_more_than_needed() {
+        for (value, expected) in [
+            ("sk-abc_1.2", "sk-abc_1.2"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("a#b", "'a#b'"),
+            ("$x`y`", "'$x`y`'"),
+            ("a\"b", "'a\"b'"),
+            ("it's $5", "\"it's \\$5\""),
+            ("a\nb", "\"a\\nb\""),
+            ("a\\b", "\"a\\\\b\""),
+        ] {
+            assert_eq!(&**quoted(value.as_bytes()), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        for value in [
+            "",
+            "sk-1",
+            "a b#c",
+            "it's",
+            "\"$x\\\n\r\t`'",
+            " a ",
+            "#",
+            "é",
+        ] {
+            let line = [b"A=", &**quoted(value.as_bytes()), b"\nB=1"].concat();
+            let found = parse(&line);
+            assert_eq!(found.len(), 2, "{value:?}");
+            assert_eq!(&**found[0].value, value.as_bytes(), "{value:?}");
         }
     }
 }
