@@ -5,6 +5,7 @@
 mod app;
 mod connect;
 mod default;
+mod doctor;
 mod error;
 mod explain;
 mod export;
@@ -51,6 +52,7 @@ const COMMANDS: &[&Syntax] = &[
     &register::REGISTER,
     &register::REMOVE,
     &explain::SYNTAX,
+    &doctor::SYNTAX,
     &whoami::SYNTAX,
     &vault::SYNTAX,
     &help::SYNTAX,
