@@ -6,6 +6,7 @@ mod app;
 mod completions;
 mod connect;
 mod default;
+mod doctor;
 mod error;
 mod explain;
 mod export;
@@ -17,10 +18,12 @@ mod key_check;
 mod list;
 mod login;
 mod logout;
+mod origins;
 mod output;
 mod prompt;
 mod register;
 mod run;
+mod session;
 mod syntax;
 mod taken;
 mod vault;
@@ -52,6 +55,7 @@ const COMMANDS: &[&Syntax] = &[
     &register::REGISTER,
     &register::REMOVE,
     &explain::SYNTAX,
+    &doctor::SYNTAX,
     &whoami::SYNTAX,
     &vault::SYNTAX,
     &completions::SYNTAX,

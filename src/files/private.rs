@@ -104,6 +104,44 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// What others may do with a file of ours.
+#[derive(Clone, Copy)]
+pub(crate) enum Others {
+    /// Read it.
+    Read,
+    /// Nothing.
+    Nothing,
+}
+
+/// Checks that a file is a plain one of this user's, and that others can do no more with it than this. One that isn't there passes.
+///
+/// # Errors
+/// When it isn't so, or can't be found out.
+pub(crate) fn check_file(path: &Path, others: Others) -> Result<(), Error> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("look at", path)(error)),
+    };
+    check_plain(path, &found)?;
+    match others {
+        Others::Read => check(path, &found, 0o022, "go-w"),
+        Others::Nothing => check(path, &found, 0o077, "go-rwx"),
+    }
+}
+
+/// Checks that it is no link, folder, pipe or device.
+fn check_plain(path: &Path, found: &Metadata) -> Result<(), Error> {
+    if found.is_file() {
+        return Ok(());
+    }
+    Err(Error::NotPrivate {
+        path: path.to_owned(),
+        why: "is not a plain file".into(),
+        remedy: "move it away".into(),
+    })
+}
+
 /// Reads a file that nobody else may read or write, of at most `limit` bytes; `None` when it isn't there.
 ///
 /// # Errors
@@ -120,13 +158,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         Err(error) => return Err(Error::io("read", path)(error)),
     };
     let found = file.metadata().map_err(Error::io("read", path))?;
-    if !found.is_file() {
-        return Err(Error::NotPrivate {
-            path: path.to_owned(),
-            why: "is not a plain file".into(),
-            remedy: "move it away".into(),
-        });
-    }
+    check_plain(path, &found)?;
     check(path, &found, 0o077, "go-rwx")?;
     let bytes = super::read_open(file, limit).map_err(Error::io("read", path))?;
     Ok(Some(bytes))

@@ -182,12 +182,18 @@ impl Vault {
     /// # Errors
     /// When there is a vault and its head can't be read.
     pub(crate) fn key_origin(&self) -> Result<String, Error> {
-        let file = private::read(&self.home.vault(), MAX_VAULT)?;
-        let has_passphrase = match file {
+        Ok(self.keys.origin(self.has_passphrase()?))
+    }
+
+    /// Whether it is sealed with a passphrase.
+    ///
+    /// # Errors
+    /// When there is a vault and its head can't be read.
+    pub(crate) fn has_passphrase(&self) -> Result<bool, Error> {
+        Ok(match private::read(&self.home.vault(), MAX_VAULT)? {
             Some(file) => Head::parse(&file)?.0.passphrase.is_some(),
             None => false,
-        };
-        Ok(self.keys.origin(has_passphrase))
+        })
     }
 
     /// Whether the environment names the key.
