@@ -26,6 +26,12 @@ mod http;
 // What becomes of a request that gets a credential.
 mod inject;
 
+// The shape of every answer as JSON.
+mod json;
+
+// Connections: how they come into the vault, which of them is used, how they are let go.
+mod login;
+
 // The bundled definitions.
 mod providers;
 
@@ -40,3 +46,6 @@ mod sources;
 
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
+
+// The vault: faults, keys, many at once, and a run that sees what becomes of it.
+mod vault;

@@ -74,7 +74,10 @@ fn vault(parsed: &Parsed) -> Result<u8, Error> {
     } else if let Some(path) = parsed.raw_values("passphrase-file").last() {
         let text = files::read(path.as_ref(), MAX_FILE)
             .map(Secret::new)
-            .map_err(|error| Error::new("cannot read the passphrase", error))?;
+            .map_err(|error| {
+                Error::new("cannot read the passphrase", error)
+                    .hint("check the file's name and its permissions")
+            })?;
         let passphrase = text.first_line();
         (NewKey::Passphrase(checked(passphrase)?), "passphrase")
     } else if parsed.has("key") {
@@ -117,9 +120,9 @@ fn asked_twice() -> Result<Secret, Error> {
     let first = checked(prompt::hidden("New passphrase: ")?)?;
     let second = prompt::hidden("Once more: ")?;
     if !first.same_as(&second) {
-        return Err(Error::plain(
-            "the two passphrases differ; nothing was changed",
-        ));
+        return Err(
+            Error::plain("the two passphrases differ; nothing was changed").hint("try again"),
+        );
     }
     Ok(first)
 }
@@ -127,14 +130,17 @@ fn asked_twice() -> Result<Secret, Error> {
 /// A passphrase that isn't empty.
 fn checked(passphrase: Secret) -> Result<Secret, Error> {
     if passphrase.is_empty() {
-        return Err(Error::plain("the passphrase is empty; nothing was changed"));
+        return Err(Error::plain("the passphrase is empty; nothing was changed")
+            .hint("give one in the first line"));
     }
     Ok(passphrase)
 }
 
 /// The key that a source gives.
 fn given(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::new("no new key", error);
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::new("no new key", error).hint("check the source that --key names")
+    };
     let text = match spec {
         Spec::Variable(name) => {
             let value = app.parent.get(name);

@@ -67,11 +67,23 @@ impl Error {
             Self::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
                 "make room on that disk, and try again: nothing was changed".into()
             }
+            Self::Io { what, error, .. } if *what != "read" && is_limit(error) => {
+                "make room, or raise the limit (ulimit -f), and try again: nothing was changed"
+                    .into()
+            }
             Self::Io { .. } => "check the folder, its permissions and its owner".into(),
             Self::NotPrivate { remedy, .. } => remedy.clone(),
             Self::Busy(_) => "see which other authsome is still at work, or try again".into(),
         }
     }
+}
+
+/// Whether this user, or this process, may not write as much.
+fn is_limit(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded
+    )
 }
 
 impl fmt::Display for Error {

@@ -387,8 +387,10 @@ impl<'a> Login<'a> {
         base_url: Option<String>,
         username: Option<String>,
     ) -> Result<Entered, Error> {
-        let credential =
-            Credential::of(key).map_err(|why| Error::new("this is no credential", why))?;
+        let credential = Credential::of(key).map_err(|why| {
+            Error::new("this is no credential", why)
+                .hint("give the key or token alone, in one line")
+        })?;
         self.check(&credential)?;
         if base_url.is_some() || username.is_some() {
             // Whether the definition can use them.
