@@ -17,6 +17,9 @@ mod child;
 // The command line: usage, errors, `explain`.
 mod cli;
 
+// `doctor`: what is wrong with a home, and how far a program comes.
+mod doctor;
+
 // HTTP on the wire: what is refused, how messages are framed, streams and upgrades.
 mod http;
 

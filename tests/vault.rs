@@ -734,11 +734,7 @@ fn a_passphrase_takes_the_place_of_the_key() {
         let file = home.file("given", text);
         home.authsome(words).env("AUTHSOME_PASSPHRASE_FILE", file)
     };
-    for wrong in [
-        "wrong horse",
-        "correct horse \n",
-        "correct horse\nsecond line\n",
-    ] {
+    for wrong in ["wrong horse", "correct horse \n"] {
         assert_refused(
             &home,
             with(wrong, &["list"]),
@@ -746,7 +742,12 @@ fn a_passphrase_takes_the_place_of_the_key() {
         );
     }
     assert_refused(&home, with("\n", &["list"]), &["is empty"]);
-    for right in ["correct horse", "correct horse\n", "correct horse\r\n"] {
+    for right in [
+        "correct horse",
+        "correct horse\n",
+        "correct horse\r\n",
+        "correct horse\nsecond line\n",
+    ] {
         with(right, &["list"]).run().assert_code(0);
     }
     // And back.

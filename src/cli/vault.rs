@@ -78,9 +78,7 @@ fn vault(parsed: &Parsed) -> Result<u8, Error> {
                 Error::new("cannot read the passphrase", error)
                     .hint("check the file's name and its permissions")
             })?;
-        let line = text.expose().split(|byte| *byte == b'\n').next();
-        let line = line.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let passphrase = Secret::new(line.unwrap_or_default().to_vec());
+        let passphrase = text.first_line();
         (NewKey::Passphrase(checked(passphrase)?), "passphrase")
     } else if parsed.has("key") {
         let form = "env:NAME, file:PATH or command:LINE";
@@ -121,7 +119,7 @@ fn vault(parsed: &Parsed) -> Result<u8, Error> {
 fn asked_twice() -> Result<Secret, Error> {
     let first = checked(prompt::hidden("New passphrase: ")?)?;
     let second = prompt::hidden("Once more: ")?;
-    if first.expose() != second.expose() {
+    if !first.same_as(&second) {
         return Err(
             Error::plain("the two passphrases differ; nothing was changed").hint("try again"),
         );
@@ -131,7 +129,7 @@ fn asked_twice() -> Result<Secret, Error> {
 
 /// A passphrase that isn't empty.
 fn checked(passphrase: Secret) -> Result<Secret, Error> {
-    if passphrase.expose().is_empty() {
+    if passphrase.is_empty() {
         return Err(Error::plain("the passphrase is empty; nothing was changed")
             .hint("give one in the first line"));
     }
@@ -158,7 +156,7 @@ fn given(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
             Secret::from(output.map_err(|error| failed(&error))?)
         }
     };
-    MasterKey::from_text(text.expose()).ok_or_else(|| {
+    MasterKey::from_text(&text).ok_or_else(|| {
         failed(
             &"what the source gives is none: that is 64 hexadecimal digits, or base64 of 32 bytes",
         )

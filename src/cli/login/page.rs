@@ -141,7 +141,7 @@ fn store_what_comes(
         } = posted;
         // A page that has gone away is told in vain.
         let tell = |said| drop(answer.send(said));
-        match login.accepted(key, base_url, username) {
+        match login.accepted(&key, base_url, username) {
             Err(error) => tell(Said::Again(error.what)),
             Ok(entered) => {
                 let stored = login.store(Held::Sealed, Some(entered));
