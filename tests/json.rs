@@ -315,6 +315,76 @@ struct Rekeyed {
     key: String,
 }
 
+/// `import`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Imported {
+    /// Of this shape.
+    version: u8,
+    /// What was found.
+    found: Vec<Found>,
+    /// The files that were changed.
+    changed: Vec<String>,
+}
+
+/// A key in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Found {
+    /// Whose.
+    provider: String,
+    /// Its variable.
+    variable: String,
+    /// Where it is.
+    place: String,
+    /// Its end.
+    ends_in: String,
+    /// What becomes of it.
+    action: String,
+    /// What it is stored as.
+    connection: Option<String>,
+    /// Why it isn't.
+    reason: Option<String>,
+}
+
+/// `doctor`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Examined {
+    /// Of this shape.
+    version: u8,
+    /// What was looked at.
+    checks: Vec<Check>,
+    /// Whether nothing is wrong.
+    ok: bool,
+}
+
+/// One thing in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Check {
+    /// What it is.
+    name: String,
+    /// How it is.
+    state: String,
+    /// In words.
+    text: String,
+    /// What to do.
+    remedy: Option<String>,
+}
+
+/// `completions`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Completions {
+    /// Of this shape.
+    version: u8,
+    /// The shell.
+    shell: String,
+    /// What it reads.
+    script: String,
+}
+
 /// An error, on standard error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -363,6 +433,11 @@ fn errors_of_all_commands_are_json_with_their_exit_code() {
         (1, &["register", "/no/such/file"]),
         (1, &["vault", "rekey", "--key", "env:NO_SUCH"]),
         (1, &["vault", "rekey", "--passphrase-file", "/no/such/file"]),
+        (1, &["import", "/no/such/file"]),
+        (1, &["import", "--restore", "/no/such/file"]),
+        (2, &["import", "--restore"]),
+        (2, &["completions", "tcsh"]),
+        (2, &["doctor", "--no-such-option"]),
         (2, &["login"]),
         (2, &["list", "more"]),
         (2, &["get"]),
@@ -624,4 +699,77 @@ fn a_page_is_told_of_as_json() {
     );
     let login: LoggedIn = output.json();
     assert_eq!((login.version, &*login.source), (1, "vault"));
+}
+
+#[test]
+fn what_is_imported_has_its_shape() {
+    let home = Home::new();
+    home.acme("");
+    home.like_acme("beta", r#""export": {"BETA": "API_TOKEN"}"#);
+    let file = home.file("env", &format!("ACME_API_KEY={SECRET}\nBETA='a\tb'\n"));
+    let import = |words: &[&str]| -> Imported {
+        let output = home
+            .authsome(["import", "--json", "--quiet"])
+            .args(words)
+            .arg(&file)
+            .run();
+        output.assert_code(0).assert_quiet().assert_without(SECRET);
+        output.json()
+    };
+    let actions = |imported: &Imported| -> Vec<String> {
+        imported
+            .found
+            .iter()
+            .map(|found| found.action.clone())
+            .collect()
+    };
+    let listed = import(&[]);
+    assert_eq!((listed.version, listed.changed.len()), (1, 0));
+    assert_eq!(actions(&listed), ["found", "skipped"]);
+    assert_eq!(
+        (&*listed.found[0].variable, &*listed.found[0].place),
+        ("ACME_API_KEY", &*file)
+    );
+    assert_eq!(listed.found[0].ends_in, "6789");
+    assert!(listed.found[1].reason.is_some() && listed.found[1].connection.is_none());
+    let stored = import(&["--yes"]);
+    assert_eq!(actions(&stored), ["stored", "skipped"]);
+    assert_eq!(stored.found[0].connection.as_deref(), Some("default"));
+    let replaced = import(&["--replace"]);
+    assert_eq!(actions(&replaced), ["known", "skipped"]);
+    assert_eq!(replaced.changed, [&*file]);
+    let restored = import(&["--restore"]);
+    assert_eq!(
+        (restored.found.len(), restored.changed),
+        (0, vec![file.clone()])
+    );
+}
+
+#[test]
+fn what_is_examined_and_completed_has_its_shape() {
+    let home = Home::connected("");
+    let examined: Examined = home.authsome(["doctor", "--json"]).run().json();
+    assert_eq!((examined.version, examined.ok), (1, true));
+    let states = ["ok", "warn", "fail"];
+    assert!(
+        examined
+            .checks
+            .iter()
+            .all(|check| states.contains(&&*check.state))
+    );
+    home.file("home/.authsome/vault", "nonsense");
+    let output = home.authsome(["doctor", "--json"]).run();
+    output.assert_code(1);
+    let examined: Examined = output.json();
+    assert!(!examined.ok);
+    let failed = examined.checks.iter().find(|check| check.state == "fail");
+    assert!(
+        failed.is_some_and(|check| check.remedy.is_some()),
+        "{output}"
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        let completions: Completions = answer(home.authsome(["completions", shell]));
+        assert_eq!(completions.shell, shell);
+        assert!(completions.script.contains("authsome"));
+    }
 }

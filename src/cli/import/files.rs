@@ -45,7 +45,7 @@ pub(super) struct EnvFile {
 /// When one can't be read. One that isn't there counts only if it was named.
 pub(super) fn read(words: &[OsString]) -> Result<Vec<EnvFile>, Error> {
     let paths = if words.is_empty() {
-        of_this_folder().map_err(|error| Error::new("cannot look into this folder", error))?
+        of_this_folder().map_err(|error| failed("cannot look into", Path::new("."), &error))?
     } else {
         words.iter().map(PathBuf::from).collect()
     };
@@ -62,11 +62,17 @@ pub(super) fn read(words: &[OsString]) -> Result<Vec<EnvFile>, Error> {
         .collect()
 }
 
+/// A file can't be used.
+fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
+    Error::new(&format!("{what} {}", path.display()), error)
+        .hint("check the file's name and its permissions")
+}
+
 /// A file's content.
 fn content_of(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let read = files::read(path, MAX_FILE);
     read.map(Zeroizing::new)
-        .map_err(|error| Error::new(&format!("cannot read {}", path.display()), error))
+        .map_err(|error| failed("cannot read", path, &error))
 }
 
 /// The files of this folder that are usually looked into: those for this machine alone count before the others.
@@ -157,14 +163,12 @@ pub(super) fn restore(app: &App, given: &Path, force: bool) -> Result<String, Er
 
 /// The path of the file itself, links followed.
 fn whole_path(path: &Path) -> Result<PathBuf, Error> {
-    fs::canonicalize(path)
-        .map_err(|error| Error::new(&format!("cannot find {}", path.display()), error))
+    fs::canonicalize(path).map_err(|error| failed("cannot find", path, &error))
 }
 
 /// The mode of a file of this user.
 fn mode_of_own(path: &Path) -> Result<u32, Error> {
-    let found = fs::metadata(path)
-        .map_err(|error| Error::new(&format!("cannot look at {}", path.display()), error))?;
+    let found = fs::metadata(path).map_err(|error| failed("cannot look at", path, &error))?;
     if found.uid() != process::user() {
         return Err(
             Error::plain(format!("{} belongs to another user", path.display()))
