@@ -39,8 +39,7 @@ enum Input {
 }
 
 /// Commands that never show a secret, in the order in which they run; each with what it reads. FILE is a file with the canary, BROKEN
-/// one with two lines of it, SCRIPT a script that says it and fails, PASSPHRASE a file with a passphrase, KEY one with a master key,
-/// DEFINITION a provider's.
+/// one with two lines of it, SCRIPT a script that says it and fails, DOTENV a .env file with it, DEFINITION a provider's definition.
 const STEPS: &[(&[&str], Input)] = &[
     (&["login", "acme", "--stdin"], Input::Canary),
     (&["login", "acme", "--stdin"], Input::Canary),
@@ -192,6 +191,17 @@ const STEPS: &[(&[&str], Input)] = &[
     (&["register", "BROKEN"], Input::Nothing),
     (&["register", "FILE"], Input::Nothing),
     (&["remove", "acme"], Input::Nothing),
+    (&["import", "DOTENV"], Input::Nothing),
+    (&["import", "--yes", "DOTENV"], Input::Nothing),
+    (&["import", "--replace", "DOTENV"], Input::Nothing),
+    (&["import", "--replace", "DOTENV"], Input::Nothing),
+    (&["import", "--restore", "DOTENV"], Input::Nothing),
+    (&["import", "--restore", "DOTENV"], Input::Nothing),
+    (&["import", "BROKEN"], Input::Nothing),
+    (&["doctor"], Input::Nothing),
+    (&["doctor", "--", "env"], Input::Nothing),
+    (&["doctor", "no-such-program"], Input::Nothing),
+    (&["completions", "bash"], Input::Nothing),
     (&["vault", "rekey"], Input::Nothing),
     (&["vault", "rekey", "--key", "file:FILE"], Input::Nothing),
     (
@@ -337,6 +347,11 @@ impl Seen {
             } else {
                 read("environ")
             };
+            if read("cmdline") != line {
+                // It has become another program meanwhile: the next look is at that one.
+                self.known.remove(&(entry.file_name(), line));
+                continue;
+            }
             for (what, bytes) in [("arguments", &line), ("environment", &environment)] {
                 if let Some(form) = canary.found(bytes) {
                     let line = String::from_utf8_lossy(&line).replace('\0', " ");
@@ -415,6 +430,8 @@ impl Place {
             canary.secret.replace('\'', "")
         );
         let definition = r#"{"name": "other", "auth_type": "api_key", "api_url": "other.test"}"#;
+        let quoted = canary.secret.replace('\\', "\\\\").replace('"', "\\\"");
+        let dotenv = format!("A=b\nOTHER_ACME=c\nACME_API_KEY=\"{quoted}\"\n");
         let files = vec![
             ("FILE", outside.file("key", &canary.input(Input::Canary))),
             (
@@ -422,6 +439,7 @@ impl Place {
                 outside.file("broken", &canary.input(Input::TwoLines)),
             ),
             ("SCRIPT", outside.file("script", &script)),
+            ("DOTENV", outside.file("env", &dotenv)),
             ("DEFINITION", outside.file("other.json", definition)),
         ];
         Self {
@@ -580,6 +598,36 @@ fn no_error_of_a_broken_vault_lets_a_secret_out() {
             canary.assert_kept(&place.home, &output, false);
         }
     }
+    watch.assert_nothing();
+}
+
+#[test]
+fn what_is_imported_is_gone_from_its_file_until_it_is_brought_back() {
+    let canary = Canary::new();
+    let watch = Watch::start(&canary);
+    let place = Place::new(&canary);
+    let file = || {
+        let (_, path) = place
+            .files
+            .iter()
+            .find(|(name, _)| *name == "DOTENV")
+            .unwrap();
+        fs::read(path).unwrap()
+    };
+    let before = file();
+    let import = place.command(&["import", "--yes", "--replace", "DOTENV"]);
+    let output = import.run();
+    output.assert_code(0);
+    canary.assert_kept(&place.home, &output, false);
+    canary.assert_not_in("the .env file", &file());
+    let output = place
+        .command(&["get", "acme", "--field", "credential", "--show-secret"])
+        .run();
+    assert_eq!(output.stdout(), format!("{}\n", canary.secret));
+    let output = place.command(&["import", "--restore", "DOTENV"]).run();
+    output.assert_code(0);
+    canary.assert_kept(&place.home, &output, false);
+    assert_eq!(file(), before);
     watch.assert_nothing();
 }
 
