@@ -57,6 +57,16 @@ enum Given {
     Command(String, Environment),
 }
 
+/// The key for a vault that isn't there yet.
+pub(super) struct Fresh {
+    /// It.
+    pub(super) key: MasterKey,
+    /// How it comes from a passphrase, if it does.
+    pub(super) passphrase: Option<PassphraseKdf>,
+    /// Whether it is new, and nowhere yet.
+    pub(super) is_to_keep: bool,
+}
+
 impl KeyRing {
     /// The keys that this environment and home lead to.
     pub(crate) fn new(parent: &Environment, home: &Home, ask: Ask) -> Self {
@@ -126,26 +136,35 @@ impl KeyRing {
         Ok(key)
     }
 
-    /// The key for a vault that isn't there yet. `master.key` is made where nothing else gives one.
+    /// The key for a vault that isn't there yet. One that nothing else gives is to be kept in `master.key` before the vault is written.
     ///
     /// # Errors
-    /// When a source of keys fails, or the file can't be written.
-    pub(super) fn new_key(&self) -> Result<(MasterKey, Option<PassphraseKdf>), Error> {
+    /// When a source of keys fails, or there is no randomness.
+    pub(super) fn new_key(&self) -> Result<Fresh, Error> {
+        let elsewhere = |key| Fresh {
+            key,
+            passphrase: None,
+            is_to_keep: false,
+        };
         if let Some(key) = self.given_key()? {
-            return Ok((key, None));
+            return Ok(elsewhere(key));
         }
         if self.passphrase_file.is_some() {
             let kdf = PassphraseKdf::random().map_err(|error| no_randomness(&error))?;
-            let key = kdf.derive(&self.passphrase()?);
-            return Ok((key, Some(kdf)));
+            return Ok(Fresh {
+                key: kdf.derive(&self.passphrase()?),
+                passphrase: Some(kdf),
+                is_to_keep: false,
+            });
         }
-        let path = self.home.master_key();
-        if let Some(key) = read_kept(&path)? {
-            return Ok((key, None));
+        if let Some(key) = read_kept(&self.home.master_key())? {
+            return Ok(elsewhere(key));
         }
-        let key = MasterKey::random().map_err(|error| no_randomness(&error))?;
-        key.keep(&path)?;
-        Ok((key, None))
+        Ok(Fresh {
+            key: MasterKey::random().map_err(|error| no_randomness(&error))?,
+            passphrase: None,
+            is_to_keep: true,
+        })
     }
 
     /// The key that the environment names, if it names one.

@@ -157,6 +157,8 @@ struct Opened {
     contents: Contents,
     /// What opened it.
     key: Arc<MasterKey>,
+    /// Whether that is new, and nowhere yet.
+    is_to_keep: bool,
 }
 
 impl Vault {
@@ -239,6 +241,7 @@ impl Vault {
             head,
             contents,
             key,
+            is_to_keep: false,
         })
     }
 
@@ -253,6 +256,10 @@ impl Vault {
         let _lock = self.lock()?;
         let mut opened = self.open_or_new()?;
         let value = change(&mut opened.contents)?;
+        if opened.is_to_keep {
+            // First of all: a vault without its key would be lost.
+            opened.key.keep(&self.home.master_key())?;
+        }
         self.write(&opened.contents, &opened.head, &opened.key)?;
         Ok(value)
     }
@@ -303,11 +310,12 @@ impl Vault {
     /// The vault, or a new empty one that isn't written yet. Under the lock; mends what an interrupted [`Vault::rekey`] left.
     fn open_or_new(&self) -> Result<Opened, Error> {
         let Some(file) = private::read(&self.home.vault(), MAX_VAULT)? else {
-            let (key, passphrase) = self.keys.new_key()?;
+            let fresh = self.keys.new_key()?;
             return Ok(Opened {
-                head: Head::new(&key, passphrase),
-                contents: Contents::empty(&key),
-                key: key.into(),
+                head: Head::new(&fresh.key, fresh.passphrase),
+                contents: Contents::empty(&fresh.key),
+                key: fresh.key.into(),
+                is_to_keep: fresh.is_to_keep,
             });
         };
         let opened = self.open(&file)?;
