@@ -18,6 +18,7 @@ use crate::support::BINARY;
 use crate::support::Cmd;
 use crate::support::Home;
 use crate::support::Output;
+use crate::support::PLACEHOLDER;
 use crate::support::Running;
 use crate::support::SECRET;
 use crate::support::origin::HOST;
@@ -33,6 +34,9 @@ const KILLED_LOGINS: usize = 300;
 
 /// How many changes of the key are killed.
 const KILLED_REKEYS: usize = 100;
+
+/// How many imports are killed.
+const KILLED_IMPORTS: usize = 100;
 
 /// How many connections each of two writers stores.
 const RECORDS: usize = 250;
@@ -575,6 +579,42 @@ fn changes_of_the_key_that_are_killed_at_any_moment_leave_a_vault_that_opens() {
             assert!(!home.own("master.key.next").exists());
             assert_whole(&home);
         }
+    }
+    println!("{before} killed before the change, {after} after it or not at all; up to {most:?}");
+    assert!(
+        before > 0 && after > 0,
+        "it was never interrupted, or always"
+    );
+}
+
+#[test]
+fn imports_that_are_killed_at_any_moment_lose_no_key() {
+    let home = Home::new();
+    home.acme("");
+    let file = home.path("env").display().to_string();
+    let original = format!("A=b\nACME_API_KEY={SECRET}\n");
+    let replaced = original.replace(SECRET, PLACEHOLDER);
+    let import = || {
+        home.file("env", &original);
+        home.authsome(["logout", "acme", "--all"]).run();
+        home.authsome(["import", "--yes", "--replace", &file])
+    };
+    let most = typical_time(import);
+    let (mut before, mut after) = (0, 0);
+    for _ in 0..KILLED_IMPORTS {
+        import().killed_after(some_time(most));
+        let content = fs::read_to_string(&file).unwrap();
+        if content == original {
+            before += 1;
+            continue;
+        }
+        after += 1;
+        assert_eq!(content, replaced);
+        // What the file has lost is in the vault, and what it was can be had again.
+        assert_whole(&home);
+        let restore = home.authsome(["import", "--restore", &file]);
+        restore.run().assert_code(0);
+        assert_eq!(fs::read_to_string(&file).unwrap(), original);
     }
     println!("{before} killed before the change, {after} after it or not at all; up to {most:?}");
     assert!(
