@@ -32,6 +32,7 @@ use crate::program::MAX_OUTPUT;
 use crate::provider::Name;
 use crate::provider::Provider;
 use crate::provider::definition::Definition;
+use crate::provider::definition::Outside;
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::source::Spec;
@@ -365,6 +366,7 @@ impl<'a> Login<'a> {
             true => Some(prompt::line(&format!("URL of your {name}: "))?),
             false => None,
         };
+        self.check_url(base_url.as_deref())?;
         let username = match &self.wanted.username {
             Some(variable) => {
                 let question =
@@ -387,27 +389,48 @@ impl<'a> Login<'a> {
         base_url: Option<String>,
         username: Option<String>,
     ) -> Result<Entered, Error> {
+        self.check_url(base_url.as_deref())?;
+        self.check_username(base_url.as_deref(), username.as_deref())?;
         let credential = Credential::of(key).map_err(|why| {
             Error::new("this is no credential", why)
                 .hint("give the key or token alone, in one line")
         })?;
         self.check(&credential)?;
-        if base_url.is_some() || username.is_some() {
-            // Whether the definition can use them.
-            let provider = self.app.provider_with(
-                self.definition,
-                base_url.as_deref(),
-                username.as_deref(),
-            )?;
-            if provider.missing_base_url.is_some() {
-                return Err(self.base_url_missing());
-            }
-        }
         Ok(Entered {
             credential,
             base_url,
             username,
         })
+    }
+
+    /// Checks that the definition can use the URL that was entered, and has one if it needs one.
+    fn check_url(&self, base_url: Option<&str>) -> Result<(), Error> {
+        if !self.wanted.base_url {
+            return Ok(());
+        }
+        let base_url = base_url.filter(|url| !url.is_empty());
+        let base_url = base_url.ok_or_else(|| self.base_url_missing())?;
+        let outside = Outside {
+            base_url: Some(base_url),
+            username: None,
+            variable: &|variable| self.app.parent.text(variable).map(str::to_owned),
+        };
+        // In words about the URL: the definition is not what the person can change.
+        let provider = self.definition.provider(&outside).map_err(|invalid| {
+            Error::new("this URL can't be used", invalid.why).hint(invalid.remedy)
+        })?;
+        match provider.missing_base_url {
+            Some(_) => Err(self.base_url_missing()),
+            None => Ok(()),
+        }
+    }
+
+    /// The same of the user name, beside a URL that is good.
+    fn check_username(&self, base_url: Option<&str>, username: Option<&str>) -> Result<(), Error> {
+        let base_url = self.args.base_url.as_deref().or(base_url);
+        let username = self.args.username.as_deref().or(username);
+        let provider = self.app.provider_with(self.definition, base_url, username);
+        provider.map(|_| ())
     }
 
     /// Checks that the credential looks like one of this provider's.

@@ -49,12 +49,23 @@ struct Posted {
     answer: mpsc::Sender<Said>,
 }
 
+/// A field of the form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// The URL of the provider's own installation.
+    Url,
+    /// The user name.
+    Username,
+    /// The key.
+    Key,
+}
+
 /// What has come of what was sent.
 enum Said {
     /// It is stored.
     Stored,
-    /// It is no good, because of this; the person may try again.
-    Again(String),
+    /// What this field has is no good, because of this; the person may try again.
+    Again(Field, String),
     /// It could not be stored, because of this.
     Failed(String),
 }
@@ -141,8 +152,17 @@ fn store_what_comes(
         } = posted;
         // A page that has gone away is told in vain.
         let tell = |said| drop(answer.send(said));
+        let url = base_url.as_deref();
+        if let Err(error) = login.check_url(url) {
+            tell(Said::Again(Field::Url, error.what));
+            continue;
+        }
+        if let Err(error) = login.check_username(url, username.as_deref()) {
+            tell(Said::Again(Field::Username, error.what));
+            continue;
+        }
         match login.accepted(&key, base_url, username) {
-            Err(error) => tell(Said::Again(error.what)),
+            Err(error) => tell(Said::Again(Field::Key, error.what)),
             Ok(entered) => {
                 let stored = login.store(Held::Sealed, Some(entered));
                 tell(match &stored {
@@ -205,20 +225,22 @@ impl Form {
         }
         if request.field("token") != Some(self.token.as_bytes()) {
             let why = "The form was not one of this page. Please enter the key again.";
-            return Verdict::Go(self.page(403, Some(why), None));
+            return Verdict::Go(self.page(403, Some((Field::Key, why)), None));
         }
         if request.field("action") == Some(b"cancel") {
             let content = "<h1>Cancelled</h1><p>Nothing was stored. You can close this page.</p>";
             return Verdict::End(page(200, "Cancelled", content), End::Cancelled);
         }
         match self.send(request) {
-            Said::Again(why) => Verdict::Go(self.page(422, Some(&why), Some(request))),
+            Said::Again(field, why) => {
+                Verdict::Go(self.page(422, Some((field, &why)), Some(request)))
+            }
             Said::Stored => Verdict::End(self.stored(), End::Done),
             Said::Failed(why) => {
                 let content = format!(
                     "<h1>The key could not be stored</h1><p class=\"error\" role=\"alert\">{}</p>\
                      <p>You can close this page, and try again when that is mended.</p>",
-                    html(&why)
+                    sentence(&why)
                 );
                 Verdict::End(page(200, "Not stored", &content), End::Done)
             }
@@ -245,11 +267,11 @@ impl Form {
         let sent = sender.send(posted);
         drop(sender);
         let said = sent.ok().and_then(|()| said.recv().ok());
-        said.unwrap_or_else(|| Said::Again("This page has served its purpose.".into()))
+        said.unwrap_or_else(|| Said::Again(Field::Key, "This page has served its purpose.".into()))
     }
 
-    /// The form; with what is wrong, and with what was entered but for the key.
-    fn page(&self, status: u16, error: Option<&str>, entered: Option<&Request>) -> Reply {
+    /// The form; with what is wrong in which field, and with what was entered but for the key.
+    fn page(&self, status: u16, error: Option<(Field, &str)>, entered: Option<&Request>) -> Reply {
         let provider = html(&self.provider);
         let mut content = format!("<h1>Connect {provider}</h1>\n");
         content.push_str(&format!(
@@ -257,59 +279,28 @@ impl Form {
              adds it to requests to {}.</p>\n",
             self.destinations()
         ));
-        if let Some(error) = error {
+        if let Some((_, why)) = error {
             content.push_str(&format!(
                 "<p class=\"error\" role=\"alert\" id=\"error\">{}</p>\n",
-                html(error)
+                sentence(why)
             ));
         }
         content.push_str(&format!(
             "<form method=\"post\" action=\"{}\" autocomplete=\"off\">\n<input type=\"hidden\" name=\"token\" value=\"{}\">\n",
             self.path, self.token
         ));
-        let before = |name: &str| {
-            let value = entered
-                .and_then(|request| request.field(name))
-                .unwrap_or_default();
-            html(&String::from_utf8_lossy(value))
+        let start = match error {
+            Some((field, _)) => field,
+            None if self.wants_url => Field::Url,
+            None if self.username.is_some() => Field::Username,
+            None => Field::Key,
         };
-        if self.wants_url {
-            content.push_str(&format!(
-                "<label for=\"url\">URL of your {provider}</label>\n\
-                 <input id=\"url\" name=\"url\" type=\"url\" required placeholder=\"https://\" value=\"{}\">\n",
-                before("url")
-            ));
-        }
-        if let Some(variable) = &self.username {
-            content.push_str(&format!(
-                "<label for=\"username\">User name</label>\n\
-                 <input id=\"username\" name=\"username\" spellcheck=\"false\" autocapitalize=\"none\" \
-                 aria-describedby=\"username-hint\" value=\"{}\">\n\
-                 <p class=\"soft\" id=\"username-hint\">{}; leave it empty if the key is USER:KEY.</p>\n",
-                before("username"),
-                html(variable)
-            ));
-        }
-        let described = if error.is_some() {
-            "error hint"
-        } else {
-            "hint"
-        };
-        let invalid = if error.is_some() {
-            " aria-invalid=\"true\""
-        } else {
-            ""
-        };
-        content.push_str(&format!(
-            "<label for=\"key\">Key or token</label>\n\
-             <input id=\"key\" name=\"key\" type=\"password\" required autofocus spellcheck=\"false\" autocapitalize=\"none\" \
-             autocomplete=\"off\" aria-describedby=\"{described}\"{invalid}>\n\
-             <p class=\"soft\" id=\"hint\">{}</p>\n\
-             <div class=\"buttons\"><button type=\"submit\" name=\"action\" value=\"store\">Store the key</button>\n\
+        content.push_str(&self.fields(error.is_some(), start, entered));
+        content.push_str(
+            "<div class=\"buttons\"><button type=\"submit\" name=\"action\" value=\"store\">Store the key</button>\n\
              <button class=\"other\" type=\"submit\" name=\"action\" value=\"cancel\" formnovalidate>Cancel</button></div>\n\
              </form>",
-            self.about_the_key()
-        ));
+        );
         let title = match error {
             Some(_) => format!("Error: Connect {}", self.provider),
             None => format!("Connect {}", self.provider),
@@ -317,11 +308,67 @@ impl Form {
         page(status, &title, &content)
     }
 
+    /// The fields of the form. The person starts at one: the first, or behind an error the one that is wrong.
+    fn fields(&self, is_error: bool, start: Field, entered: Option<&Request>) -> String {
+        let provider = html(&self.provider);
+        let mut content = String::new();
+        let before = |name: &str| {
+            let value = entered
+                .and_then(|request| request.field(name))
+                .unwrap_or_default();
+            html(&String::from_utf8_lossy(value))
+        };
+        let state = |field: Field, hint: &str| {
+            let is_wrong = is_error && field == start;
+            let described = match (is_wrong, hint) {
+                (true, "") => " aria-describedby=\"error\"".to_owned(),
+                (true, hint) => format!(" aria-describedby=\"error {hint}\""),
+                (false, "") => String::new(),
+                (false, hint) => format!(" aria-describedby=\"{hint}\""),
+            };
+            let invalid = if is_wrong {
+                " aria-invalid=\"true\""
+            } else {
+                ""
+            };
+            let focus = if field == start { " autofocus" } else { "" };
+            format!("{described}{invalid}{focus}")
+        };
+        if self.wants_url {
+            content.push_str(&format!(
+                "<label for=\"url\">URL of your {provider}</label>\n\
+                 <input id=\"url\" name=\"url\" type=\"url\" required placeholder=\"https://\" value=\"{}\"{}>\n",
+                before("url"),
+                state(Field::Url, "")
+            ));
+        }
+        if let Some(variable) = &self.username {
+            content.push_str(&format!(
+                "<label for=\"username\">User name</label>\n\
+                 <input id=\"username\" name=\"username\" spellcheck=\"false\" autocapitalize=\"none\" value=\"{}\"{}>\n\
+                 <p class=\"soft\" id=\"username-hint\">Programs know it as <code>{}</code>. Leave it empty if you enter USER:KEY \
+                 below.</p>\n",
+                before("username"),
+                state(Field::Username, "username-hint"),
+                html(variable)
+            ));
+        }
+        content.push_str(&format!(
+            "<label for=\"key\">Key or token</label>\n\
+             <input id=\"key\" name=\"key\" type=\"password\" required spellcheck=\"false\" autocapitalize=\"none\" \
+             autocomplete=\"off\"{}>\n\
+             <p class=\"soft\" id=\"hint\">{}</p>\n",
+            state(Field::Key, "hint"),
+            self.about_the_key()
+        ));
+        content
+    }
+
     /// Where the credential will go, in HTML.
     fn destinations(&self) -> String {
         let code = |rule: &String| format!("<code>{}</code>", html(rule));
         match &*self.routes {
-            [] => "that installation".to_owned(),
+            [] => "your own installation".to_owned(),
             [one] => code(one),
             [one, two] => format!("{} and {}", code(one), code(two)),
             [one, rest @ ..] => format!("{} and {} more of its hosts", code(one), rest.len()),
@@ -341,7 +388,7 @@ impl Form {
                 "You get one at <a href=\"{url}\" target=\"_blank\" rel=\"noopener noreferrer\">{url}</a>. "
             ));
         }
-        text.push_str("What you enter stays on this machine.");
+        text.push_str("It is stored on this machine only.");
         text
     }
 
@@ -353,6 +400,29 @@ impl Form {
         );
         page(200, &format!("{} is connected", self.provider), &content)
     }
+}
+
+/// An error's words as a sentence, in HTML; what they have in backquotes is code.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    let text = html(&(first.unwrap_or_default() + letters.as_str()));
+    let mut out = String::with_capacity(text.len());
+    let mut parts = text.split('`').peekable();
+    let mut is_code = false;
+    while let Some(part) = parts.next() {
+        // One without a partner stands for itself.
+        match (is_code, parts.peek().is_some()) {
+            (true, true) => out.push_str(&format!("<code>{part}</code>")),
+            (true, false) => out.push_str(&format!("`{part}")),
+            (false, _) => out.push_str(part),
+        }
+        is_code = !is_code;
+    }
+    if !out.ends_with('.') {
+        out.push('.');
+    }
+    out
 }
 
 /// A whole page.
@@ -369,5 +439,23 @@ fn page(status: u16, title: &str, content: &str) -> Reply {
         status,
         page,
         style: format!("sha256-{}", String::from_utf8_lossy(&digest)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_shown_as_a_sentence() {
+        for (words, shown) in [
+            ("it is empty", "It is empty."),
+            ("`a<b` is none.", "<code>a&lt;b</code> is none."),
+            ("see `a` and `b`", "See <code>a</code> and <code>b</code>."),
+            ("a ` alone", "A ` alone."),
+            ("", "."),
+        ] {
+            assert_eq!(sentence(words), shown);
+        }
     }
 }

@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# What the scripts of this folder share: how they install what they need, and how they say what they found. To be sourced.
+
+interop=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/authsome-interop
+python=$cache/venv/bin/python
+modules=$cache/node/node_modules
+
+# --- What is installed ----------------------------------------------------------------------------------------------------------
+
+has() { command -v "$1" >/dev/null; }
+
+as_root() {
+    if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+# Programs by apt-get, where there is one: `install_programs PROGRAM...`. What stays missing fails what needs it.
+install_programs() {
+    local missing=()
+    for program in "$@"; do
+        case $program in
+        node) has node || missing+=(nodejs) ;;
+        python3-venv) { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3-venv) ;;
+        *) has "$program" || missing+=("$program") ;;
+        esac
+    done
+    if ((${#missing[@]})) && has apt-get; then
+        echo "installing ${missing[*]}"
+        as_root apt-get update -qq
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${missing[@]}" >/dev/null
+    fi
+}
+
+# Packages are installed again only when their list has changed. Where that fails, so does what needs them, and nothing else.
+
+install_python_packages() {
+    local list=$interop/requirements.txt stamp=$cache/venv/installed
+    cmp -s "$list" "$stamp" && "$python" -c '' 2>/dev/null && return
+    echo "installing Python packages"
+    rm -rf "$cache/venv"
+    python3 -m venv "$cache/venv"
+    if "$python" -m pip install --quiet --disable-pip-version-check -r "$list"; then
+        cp "$list" "$stamp"
+    fi
+}
+
+install_node_packages() {
+    local list=$interop/package.json stamp=$cache/node/installed
+    cmp -s "$list" "$stamp" && return
+    echo "installing Node packages"
+    rm -rf "$cache/node"
+    mkdir -p "$cache/node"
+    cp "$list" "$cache/node/package.json"
+    # The peers of openai are for services that are not used here.
+    if (cd "$cache/node" && npm install --loglevel=error --no-audit --no-fund --no-package-lock --legacy-peer-deps >/dev/null); then
+        cp "$list" "$stamp"
+    fi
+}
+
+# The machine's Node if it is this new, else that of the package: `node_since MAJOR MINOR`.
+node_since() {
+    local candidate
+    for candidate in "$(command -v node || true)" "$modules"/node-linux-*/bin/node; do
+        if [[ -x $candidate ]] && "$candidate" -e '
+            const [major, minor] = process.versions.node.split(".").map(Number);
+            const [, wantedMajor, wantedMinor] = process.argv.map(Number);
+            process.exit(major > wantedMajor || (major === wantedMajor && minor >= wantedMinor) ? 0 : 1)' "$1" "$2"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo node-is-missing
+}
+
+# --- What is said ---------------------------------------------------------------------------------------------------------------
+
+passed=0
+failed=0
+skipped=0
+
+# What helps to understand a check that failed, and what is done after each: scripts say it anew where they know something.
+around() { :; }
+after_check() { :; }
+
+# Runs a check, which is a function, and says how it went. Each stops at the first thing that is wrong.
+check() {
+    local name=$1 why code=0
+    shift
+    why=$(mktemp)
+    # In a process of its own, and not as a condition: there `set -e` would be off.
+    set +e
+    (set -e; "$@") >"$why" 2>&1
+    code=$?
+    set -e
+    if ((code == 0)); then
+        passed=$((passed + 1))
+        echo "ok    $name"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name"
+        sed 's/^/    | /' "$why"
+        around | sed 's/^/    | /'
+    fi
+    rm "$why"
+    after_check
+}
+
+# What can't be looked at here.
+skip() {
+    skipped=$((skipped + 1))
+    echo "skip  $1"
+}
+
+# The last line, and whether all is well.
+closing_line() {
+    if ((skipped)); then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
+    ((failed == 0))
+}
