@@ -839,14 +839,14 @@ fn a_wrong_key_is_asked_for_again_and_the_right_one_ends_the_page() {
     for (key, why) in [
         (
             "leak-me-0123",
-            "this does not look like a key of Acme, which starts with acme_ &amp; &lt;more&gt;",
+            "This does not look like a key of Acme, which starts with acme_ &amp; &lt;more&gt;",
         ),
-        ("", "this is no credential: it is empty"),
+        ("", "This is no credential: it is empty"),
         ("acme_leak-me\0x", "it has control bytes"),
         (&"leak-me".repeat(2500), "it is longer than 16 KiB"),
         (
             ANTHROPIC,
-            "this looks like a key of Anthropic (`anthropic`)",
+            "This looks like a key of Anthropic (<code>anthropic</code>)",
         ),
     ] {
         let answer = page.enter(key);
