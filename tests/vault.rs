@@ -427,7 +427,9 @@ fn a_home_that_cannot_be_written_to_is_read_and_a_change_is_refused() {
     assert_eq!(names(&cmd(&["list", "--json"]).run()).len(), 1);
     cmd(&["run", "true"]).run().assert_code(0).assert_quiet();
     // Nor can a lock be made there, nor a vault.
+    set_mode(&home.own(""), 0o700);
     fs::remove_file(home.own("vault.lock")).unwrap();
+    set_mode(&home.own(""), 0o500);
     let words = &["cannot lock", "Permission denied", "check the folder"];
     assert_refused(&home, cmd(&["logout", "acme"]), words);
     set_mode(&home.own(""), 0o700);
