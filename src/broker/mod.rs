@@ -1,26 +1,32 @@
 //! The one door to credentials: which connections there are, and what each gives now.
 
+pub(crate) mod client;
+pub(crate) mod grant;
 pub(crate) mod record;
 pub(crate) mod store;
+mod stored;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use crate::credential;
 use crate::credential::Credential;
 use crate::environment::Environment;
+use crate::notice::Notices;
+use crate::oauth;
 use crate::provider::Name;
 use crate::provider::Provider;
 use crate::source;
 use crate::source::Source;
+use crate::upstream::dial::Dialer;
 use crate::vault;
+use grant::About;
+use grant::Grant;
 use record::DEFAULT;
 use record::Held;
 use record::Record;
 use store::Snapshot;
-use store::Store;
+pub(crate) use stored::Stored;
 
 /// Why a connection has no credential now. Nothing of the credential is in it.
 #[derive(Debug)]
@@ -33,6 +39,10 @@ pub(crate) enum Error {
     LoggedOut,
     /// What the vault has is no credential.
     Stored(credential::Invalid),
+    /// Its tokens are good no more, and there are no others to be had.
+    LoginNeeded,
+    /// Its access token is over, and a new one can't be had now.
+    Refresh(oauth::Error),
 }
 
 impl fmt::Display for Error {
@@ -42,6 +52,10 @@ impl fmt::Display for Error {
             Self::Vault(error) => error.fmt(f),
             Self::LoggedOut => f.write_str("it was logged out meanwhile; log in again"),
             Self::Stored(why) => write!(f, "what is stored is none: {why}"),
+            Self::LoginNeeded => f.write_str("the service takes its tokens no more; log in again"),
+            Self::Refresh(error) => {
+                write!(f, "its token is over, and there is no new one: {error}")
+            }
         }
     }
 }
@@ -55,7 +69,45 @@ pub(crate) struct Surroundings {
     pub(crate) commands: Environment,
 }
 
-/// The credential of a record, as a source that is at work.
+/// How a new token is had, and who is told of trouble with it.
+pub(crate) struct Means<'a> {
+    /// The way to the authorization server.
+    pub(crate) dialer: &'a Dialer,
+    /// Where warnings go.
+    pub(crate) notices: &'a Notices,
+}
+
+/// A record's credential at work.
+pub(crate) enum Material {
+    /// A source.
+    Source(Source),
+    /// Tokens.
+    Tokens(Tokens),
+}
+
+/// Tokens at work.
+pub(crate) struct Tokens {
+    /// What is known of them.
+    about: About,
+    /// The access token, as it is sent.
+    access: Arc<Credential>,
+    /// All of them.
+    grant: Grant,
+}
+
+impl Tokens {
+    /// A grant at work.
+    fn of(about: About, grant: Grant) -> Result<Self, Error> {
+        let access = Credential::of(&grant.access).map_err(Error::Stored)?;
+        Ok(Self {
+            about,
+            access: Arc::new(access),
+            grant,
+        })
+    }
+}
+
+/// The credential of a record, at work.
 ///
 /// # Errors
 /// When it can be seen now that there is none.
@@ -63,84 +115,27 @@ pub(crate) fn open(
     snapshot: &Snapshot,
     record: &Record,
     surroundings: &Surroundings,
-) -> Result<Source, Error> {
+) -> Result<Material, Error> {
+    let secret = || {
+        let secret = snapshot.secret(record).map_err(Error::Vault)?;
+        secret.ok_or(Error::LoggedOut)
+    };
     match &record.held {
         Held::Source { spec, ttl } => {
             Source::open(spec, &surroundings.variables, &surroundings.commands, *ttl)
+                .map(Material::Source)
                 .map_err(Error::Source)
         }
         Held::Sealed => {
-            let secret = snapshot.secret(record).map_err(Error::Vault)?;
-            let secret = secret.ok_or(Error::LoggedOut)?;
-            let credential = Credential::of(&secret).map_err(Error::Stored)?;
-            Ok(Source::Held(Arc::new(credential)))
+            let credential = Credential::of(&secret()?).map_err(Error::Stored)?;
+            Ok(Material::Source(Source::Held(Arc::new(credential))))
         }
-    }
-}
-
-/// A record at work: what is done to it in the vault meanwhile counts.
-pub(crate) struct Stored {
-    /// Where it is.
-    store: Arc<Store>,
-    /// Whose it is.
-    provider: Name,
-    /// Which.
-    connection: Name,
-    /// What its source is read in, if it has one.
-    surroundings: Surroundings,
-    /// The record when it was last looked at, with its source.
-    last: Mutex<Option<Opened>>,
-}
-
-/// A record's source, opened.
-struct Opened {
-    /// The vault then.
-    snapshot: Arc<Snapshot>,
-    /// The record then.
-    record: Record,
-    /// Its source.
-    source: Arc<Source>,
-}
-
-impl Stored {
-    /// A record of the store.
-    pub(crate) fn new(store: &Arc<Store>, record: &Record, surroundings: &Surroundings) -> Self {
-        Self {
-            store: Arc::clone(store),
-            provider: record.provider.clone(),
-            connection: record.connection.clone(),
-            surroundings: surroundings.clone(),
-            last: Mutex::default(),
+        Held::Oauth(about) if about.needs_login => Err(Error::LoginNeeded),
+        Held::Oauth(about) => {
+            let grant = Grant::of_secret(&secret()?);
+            let grant = grant.ok_or(Error::Stored(credential::Invalid::Empty))?;
+            Tokens::of((**about).clone(), grant).map(Material::Tokens)
         }
-    }
-
-    /// Its source as the vault has it now.
-    fn source(&self) -> Result<Arc<Source>, Error> {
-        let snapshot = self.store.snapshot().map_err(Error::Vault)?;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(opened) = &*last
-            && Arc::ptr_eq(&opened.snapshot, &snapshot)
-        {
-            return Ok(Arc::clone(&opened.source));
-        }
-        let record = snapshot
-            .find(&self.provider, Some(&self.connection))
-            .map_err(|_| Error::LoggedOut)?;
-        if let Some(opened) = &mut *last
-            && opened.record == record
-            && record.held != Held::Sealed
-        {
-            // Another record has changed: what this one's source remembers is still good.
-            opened.snapshot = snapshot;
-            return Ok(Arc::clone(&opened.source));
-        }
-        let source = Arc::new(open(&snapshot, &record, &self.surroundings)?);
-        *last = Some(Opened {
-            snapshot,
-            record,
-            source: Arc::clone(&source),
-        });
-        Ok(source)
     }
 }
 
@@ -176,29 +171,40 @@ impl Connection {
     pub(crate) fn stored(provider: Provider, stored: Stored) -> Self {
         Self {
             provider,
-            name: stored.connection.clone(),
+            name: stored.name().clone(),
             supply: Supply::Stored(stored),
         }
     }
 
     /// How it is called in messages: the provider, and its own name unless that is `default`.
     pub(crate) fn label(&self) -> String {
-        match self.name.as_str() {
-            DEFAULT => self.provider.name.to_string(),
-            name => format!("{}/{name}", self.provider.name),
-        }
+        record::label(&self.provider.name, &self.name)
     }
 
     /// The credential as it is now. May take as long as its source does.
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) fn current(&self) -> Result<Arc<Credential>, Error> {
+    pub(crate) fn current(&self, means: &Means<'_>) -> Result<Arc<Credential>, Error> {
         match &self.supply {
-            Supply::Given(source) => source.current(),
-            Supply::Stored(stored) => stored.source()?.current(),
+            Supply::Given(source) => source.current().map_err(Error::Source),
+            Supply::Stored(stored) => stored.current(means),
         }
-        .map_err(Error::Source)
+    }
+
+    /// Another credential than this one, which the origin has refused; `None` where there can be none.
+    ///
+    /// # Errors
+    /// Why there is none now.
+    pub(crate) fn other_than(
+        &self,
+        refused: &Credential,
+        means: &Means<'_>,
+    ) -> Result<Option<Arc<Credential>>, Error> {
+        match &self.supply {
+            Supply::Given(_) => Ok(None),
+            Supply::Stored(stored) => stored.other_than(refused, means),
+        }
     }
 }
 
@@ -246,7 +252,11 @@ impl Broker {
     ///
     /// # Errors
     /// Why there is none; nothing of the credential is in it.
-    pub(crate) fn current(&self, id: ConnectionId) -> Result<Arc<Credential>, Error> {
-        self.connection(id).current()
+    pub(crate) fn current(
+        &self,
+        id: ConnectionId,
+        means: &Means<'_>,
+    ) -> Result<Arc<Credential>, Error> {
+        self.connection(id).current(means)
     }
 }

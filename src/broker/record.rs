@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde_json::Map;
 use serde_json::Value;
 
+use super::grant::About;
 use crate::provider::Name;
 use crate::source::Spec;
 
@@ -48,6 +49,8 @@ pub(crate) enum Held {
         /// How long a command's answer is used.
         ttl: Duration,
     },
+    /// Sealed in the vault: tokens that an authorization server gave.
+    Oauth(Box<About>),
 }
 
 impl Record {
@@ -58,10 +61,7 @@ impl Record {
 
     /// How it is called in messages: the provider, and its own name unless that is `default`.
     pub(crate) fn label(&self) -> String {
-        match self.connection.as_str() {
-            DEFAULT => self.provider.to_string(),
-            name => format!("{}/{name}", self.provider),
-        }
+        label(&self.provider, &self.connection)
     }
 
     /// What the vault is told of it.
@@ -80,6 +80,9 @@ impl Record {
                 set(name, value.clone().into());
             }
         }
+        if let Held::Oauth(about) = &self.held {
+            about.write(&mut fields);
+        }
         fields.into()
     }
 
@@ -89,6 +92,7 @@ impl Record {
         let text = |name: &str| about.get(name).and_then(Value::as_str).map(str::to_owned);
         let number = |name: &str| about.get(name).and_then(Value::as_u64);
         let held = match text("source") {
+            None if about.get("flow").is_some() => Held::Oauth(Box::new(About::read(about)?)),
             None => Held::Sealed,
             Some(source) => Held::Source {
                 spec: Spec::parse(&source)?,
@@ -108,9 +112,25 @@ impl Record {
     }
 }
 
+/// How a connection is called in messages.
+pub(super) fn label(provider: &Name, connection: &Name) -> String {
+    match connection.as_str() {
+        DEFAULT => provider.to_string(),
+        name => format!("{provider}/{name}"),
+    }
+}
+
 /// What a connection is called in the vault.
 pub(super) fn key(provider: &Name, connection: &Name) -> String {
     format!("{PREFIX}{provider}/{connection}")
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 /// Seconds since 1970.

@@ -1,6 +1,7 @@
 //! The records in the vault: found, added, removed, and which of a provider's is its default.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -8,8 +9,12 @@ use std::sync::PoisonError;
 use serde_json::Value;
 use serde_json::json;
 
+use super::client;
+use super::client::StoredClient;
+use super::grant::About;
+use super::grant::Grant;
+use super::record::Held;
 use super::record::Record;
-use crate::credential::Credential;
 use crate::files::Stamp;
 use crate::provider::Name;
 use crate::secret::Secret;
@@ -35,6 +40,8 @@ pub(crate) enum Error {
     },
     /// There is one of that name already.
     Exists(Box<Record>),
+    /// Somebody else has changed it meanwhile.
+    Changed,
 }
 
 impl fmt::Display for Error {
@@ -50,6 +57,7 @@ impl fmt::Display for Error {
                 connection: Some(name),
             } => write!(f, "{provider} has no connection {name}"),
             Self::Exists(record) => write!(f, "{} is connected already", record.label()),
+            Self::Changed => f.write_str("it was changed meanwhile"),
         }
     }
 }
@@ -97,6 +105,27 @@ impl Snapshot {
             Some(contents) => contents.secret(&record.key()),
             None => Ok(None),
         }
+    }
+
+    /// The client that was entered or registered for a provider's installation.
+    ///
+    /// # Errors
+    /// When its secrets can't be opened.
+    pub(crate) fn client(
+        &self,
+        provider: &Name,
+        base_url: Option<&str>,
+    ) -> Result<Option<StoredClient>, vault::Error> {
+        let Some(contents) = &self.contents else {
+            return Ok(None);
+        };
+        let key = client::key(provider, base_url);
+        let found = contents.iter().find(|(known, _)| *known == key);
+        let Some((_, entry)) = found else {
+            return Ok(None);
+        };
+        let secret = contents.secret(&key)?;
+        Ok(StoredClient::read(&entry.about, secret.as_ref()))
     }
 
     /// The files that are kept, by path and number: the highest number is the latest.
@@ -186,6 +215,13 @@ impl Store {
         &self.vault
     }
 
+    /// The file whose lock is held while a connection's tokens are refreshed.
+    pub(crate) fn refresh_lock(&self, provider: &Name, connection: &Name) -> PathBuf {
+        self.vault
+            .home()
+            .refresh_lock(&format!("{provider}.{connection}"))
+    }
+
     /// What is there now.
     ///
     /// # Errors
@@ -213,7 +249,7 @@ impl Store {
     pub(crate) fn add(
         &self,
         mut record: Record,
-        credential: Option<&Credential>,
+        secret: Option<&Secret>,
         replace: bool,
     ) -> Result<Record, Error> {
         self.vault.update(|contents| {
@@ -230,7 +266,7 @@ impl Store {
             record.is_default = !others
                 .iter()
                 .any(|old| old.is_default && old.connection != record.connection);
-            let secret = credential.map(Credential::expose);
+            let secret = secret.map(Secret::expose);
             contents.put(&record.key(), record.to_json(), secret)?;
             Ok(record)
         })
@@ -292,6 +328,52 @@ impl Store {
                 record.is_default = record.connection == *connection;
                 contents.set_about(&record.key(), record.to_json());
             }
+            Ok(())
+        })
+    }
+
+    /// Changes the grant of a connection that still has this access token. What the vault has by then besides it, whether it is the
+    /// default for example, stays.
+    ///
+    /// # Errors
+    /// `NotConnected` and `Changed` where it is another one by now; when the vault can't be changed.
+    pub(crate) fn set_grant(
+        &self,
+        record: &Record,
+        old: &Secret,
+        (about, grant): (&About, &Grant),
+        now: u64,
+    ) -> Result<Record, Error> {
+        self.vault.update(|contents| {
+            let all = others_of(contents, &record.provider);
+            let mut found = find(&all, &record.provider, Some(&record.connection))?;
+            let secret = contents.secret(&found.key())?;
+            let current = secret.as_ref().and_then(Grant::of_secret);
+            if !current.is_some_and(|current| current.access.same_as(old)) {
+                return Err(Error::Changed);
+            }
+            found.held = Held::Oauth(Box::new(about.clone()));
+            found.updated = now;
+            let secret = grant.to_secret();
+            contents.put(&found.key(), found.to_json(), Some(secret.expose()))?;
+            Ok(found)
+        })
+    }
+
+    /// Keeps a client for a provider's installation.
+    ///
+    /// # Errors
+    /// When the vault can't be changed.
+    pub(crate) fn set_client(
+        &self,
+        provider: &Name,
+        base_url: Option<&str>,
+        client: &StoredClient,
+    ) -> Result<(), Error> {
+        self.vault.update(|contents| {
+            let secret = client.to_secret();
+            let key = client::key(provider, base_url);
+            contents.put(&key, client.to_json(), Some(secret.expose()))?;
             Ok(())
         })
     }

@@ -164,7 +164,7 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
     let named = args.credentials.iter().map(|(_, spec)| spec);
     let stored = records.iter().filter_map(|record| match &record.held {
         Held::Source { spec, .. } => Some(spec),
-        Held::Sealed => None,
+        Held::Sealed | Held::Oauth(_) => None,
     });
     let specs: Vec<&Spec> = named.chain(stored).collect();
     let sources = variables(&specs).map(str::to_owned).collect();

@@ -97,6 +97,7 @@ impl From<store::Error> for Error {
             store::Error::NotConnected { provider, .. } => Self::plain(text)
                 .code(UNKNOWN)
                 .hint(format!("see `authsome get {provider}` and `authsome list`")),
+            store::Error::Changed => Self::plain(text).hint("try again"),
             store::Error::Exists(record) => Self::plain(text).hint(format!(
                 "`authsome login {} --connection NAME` adds another, --force replaces this one",
                 record.provider

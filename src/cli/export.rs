@@ -6,14 +6,18 @@ use zeroize::Zeroizing;
 
 use super::app::App;
 use super::error::Error;
+use super::origins;
+use super::origins::OriginArgs;
 use super::output;
 use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
+use super::syntax::flag;
 use super::syntax::valued;
 use super::taken;
+use crate::broker::grant::Grant;
+use crate::broker::record::Held;
 use crate::broker::record::Record;
-use crate::broker::store::Snapshot;
 use crate::dotenv;
 use crate::provider::ExportKind;
 use crate::secret::Secret;
@@ -27,7 +31,8 @@ pub(super) const SYNTAX: Syntax = Syntax {
     about: "Print the credential of provider P, or of all that are connected, under the names that the provider's programs look for.
 
 This shows secrets: where `authsome run` will do, a program need not hold them.",
-    groups: &[Group {
+    groups: &[
+        Group {
         title: "Options",
         options: &[
             valued(
@@ -36,8 +41,11 @@ This shows secrets: where `authsome run` will do, a program need not hold them."
                 "env: lines of a .env file (the default); shell: for eval in a POSIX shell; json: one object of names and values",
             ),
             valued("connection", "NAME", "this connection of P, not the default"),
+            flag("with-refresh-token", "the refresh token too, where a variable for it is known: whoever holds it can have tokens for long"),
         ],
-    }],
+    },
+    origins::OPTIONS,
+    ],
     notes: "",
     examples: "eval \"$(authsome export openai --format shell)\"",
     run: export,
@@ -72,6 +80,7 @@ fn export(parsed: &Parsed) -> Result<u8, Error> {
         _ => None,
     })?;
     let connection = taken::connection(parsed)?;
+    let origins = OriginArgs::read(parsed)?;
     let app = App::open(parsed.verbosity)?;
     let snapshot = app.store.snapshot().map_err(Error::from)?;
     let records = match words.first() {
@@ -90,8 +99,13 @@ fn export(parsed: &Parsed) -> Result<u8, Error> {
         }
     };
     let mut variables = BTreeMap::new();
+    let exporter = Exporter {
+        app: &app,
+        origins: &origins,
+        with_refresh_token: parsed.has("with-refresh-token"),
+    };
     for record in &records {
-        add(&app, &snapshot, record, &mut variables)?;
+        add(&exporter, record, &mut variables)?;
     }
     if variables.is_empty() {
         app.notices.warn("there is nothing to export");
@@ -118,13 +132,39 @@ fn export(parsed: &Parsed) -> Result<u8, Error> {
     Ok(0)
 }
 
+/// What variables are made of.
+struct Exporter<'a> {
+    /// Everything else.
+    app: &'a App,
+    /// The way to authorization servers.
+    origins: &'a OriginArgs,
+    /// `--with-refresh-token`
+    with_refresh_token: bool,
+}
+
+impl Exporter<'_> {
+    /// A record's refresh token, if it has one and that is wanted. As the vault has it now: the access token may have been refreshed
+    /// a moment ago.
+    fn refresh_token(&self, record: &Record) -> Result<Option<Secret>, Error> {
+        if !self.with_refresh_token || !matches!(record.held, Held::Oauth(_)) {
+            return Ok(None);
+        }
+        let snapshot = self.app.store.snapshot().map_err(Error::from)?;
+        let secret = snapshot.secret(record).map_err(Error::from)?;
+        Ok(secret
+            .as_ref()
+            .and_then(Grant::of_secret)
+            .and_then(|grant| grant.refresh))
+    }
+}
+
 /// Adds what a connection exports.
 fn add(
-    app: &App,
-    snapshot: &Snapshot,
+    exporter: &Exporter<'_>,
     record: &Record,
     variables: &mut BTreeMap<String, Variable>,
 ) -> Result<(), Error> {
+    let Exporter { app, origins, .. } = exporter;
     let definition = app.definition(record.provider.as_str())?;
     let provider = app.provider(definition, Some(record))?;
     if provider.exports.is_empty() {
@@ -132,7 +172,7 @@ fn add(
             .warn(format!("{} exports no variables", record.provider));
         return Ok(());
     }
-    let credential = taken::credential(app, snapshot, record)?;
+    let credential = taken::credential(app, origins, record)?;
     for export in &provider.exports {
         let value = match export.kind {
             ExportKind::Credential => credential.copy(),
@@ -140,8 +180,10 @@ fn add(
                 Some(rule) => Secret::new(rule.host.to_string().into_bytes()),
                 None => continue,
             },
-            // Whoever holds it can make new ones for as long as they like.
-            ExportKind::RefreshToken => continue,
+            ExportKind::RefreshToken => match exporter.refresh_token(record)? {
+                Some(token) => token,
+                None => continue,
+            },
         };
         let variable = Variable {
             label: record.label(),

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::app::App;
 use super::error::Error;
+use super::origins;
+use super::origins::OriginArgs;
 use super::output;
 use super::syntax::Group;
 use super::syntax::Parsed;
@@ -21,18 +23,21 @@ pub(super) const SYNTAX: Syntax = Syntax {
     words: "P",
     ends_at_word: false,
     about: "Show the stored connection of provider P, without its credential.",
-    groups: &[Group {
-        title: "Options",
-        options: &[
-            valued("connection", "NAME", "this connection, not the default"),
-            valued(
-                "field",
-                "FIELD",
-                "only this: one of those that are shown, or credential",
-            ),
-            flag("show-secret", "show the credential too"),
-        ],
-    }],
+    groups: &[
+        Group {
+            title: "Options",
+            options: &[
+                valued("connection", "NAME", "this connection, not the default"),
+                valued(
+                    "field",
+                    "FIELD",
+                    "only this: one of those that are shown, or credential",
+                ),
+                flag("show-secret", "show the credential too"),
+            ],
+        },
+        origins::OPTIONS,
+    ],
     notes: "",
     examples: "authsome get openai\nauthsome get openai --field credential --show-secret",
     run: get,
@@ -60,6 +65,7 @@ fn get(parsed: &Parsed) -> Result<u8, Error> {
     let connection = taken::connection(parsed)?;
     let field = parsed.value("field")?;
     let wants_secret = field.is_none_or(|field| CREDENTIAL.contains(&field));
+    let origins = OriginArgs::read(parsed)?;
     let app = App::open(parsed.verbosity)?;
     let provider = taken::provider(&app, words.first().copied().unwrap_or_default())?;
     let snapshot = app.store.snapshot().map_err(Error::from)?;
@@ -68,7 +74,7 @@ fn get(parsed: &Parsed) -> Result<u8, Error> {
         .map_err(Error::from)?;
     let view = View::of(&app, &snapshot, &record);
     let secret = match parsed.has("show-secret") && wants_secret {
-        true => Some(taken::credential(&app, &snapshot, &record)?),
+        true => Some(taken::credential(&app, &origins, &record)?),
         false => None,
     };
     match field {

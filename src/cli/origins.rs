@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::app::App;
 use super::error::Error;
 use super::syntax::Group;
 use super::syntax::Parsed;
@@ -12,6 +13,7 @@ use super::syntax::valued;
 use crate::environment::Environment;
 use crate::proxy::demo::Demo;
 use crate::tls;
+use crate::tls::bundle;
 use crate::tls::trust;
 use crate::tls::trust::Trust;
 use crate::upstream::dial::ConnectTo;
@@ -85,6 +87,19 @@ impl OriginArgs {
                 .seconds("upstream-timeout", 1..=86_400)?
                 .unwrap_or(Duration::from_secs(300)),
         })
+    }
+
+    /// The way to origins for a command that has no proxy of its own.
+    ///
+    /// # Errors
+    /// Certificates, or an upstream proxy, that can't be used.
+    pub(super) fn own_dialer(&self, app: &App) -> Result<Dialer, Error> {
+        let trusted = bundle::trusted(&app.parent);
+        let (dialer, warning) = self.dialer(&app.parent, None, None, trusted)?;
+        if let Some(warning) = warning {
+            app.notices.warn(warning);
+        }
+        Ok(dialer)
     }
 
     /// The way to origins, and a warning about it. `own` is where we listen, if we do; `trusted` what the parent's programs trust.

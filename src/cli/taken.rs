@@ -5,11 +5,13 @@ use super::connect;
 use super::error::Error;
 use super::error::FAILED;
 use super::error::LOGIN_NEEDED;
+use super::origins::OriginArgs;
 use super::syntax::Parsed;
 use crate::broker;
+use crate::broker::Means;
+use crate::broker::Stored;
 use crate::broker::record::Held;
 use crate::broker::record::Record;
-use crate::broker::store::Snapshot;
 use crate::provider::Name;
 use crate::secret::Secret;
 
@@ -40,32 +42,42 @@ pub(super) fn provider(app: &App, word: &str) -> Result<Name, Error> {
     definition.name().map_err(|invalid| Error::from(&invalid))
 }
 
-/// A record's credential, as it is now.
+/// A record's credential, as it is now: an access token that is about to end is replaced first.
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn credential(app: &App, snapshot: &Snapshot, record: &Record) -> Result<Secret, Error> {
+pub(super) fn credential(
+    app: &App,
+    origins: &OriginArgs,
+    record: &Record,
+) -> Result<Secret, Error> {
     let specs = match &record.held {
-        Held::Sealed => Vec::new(),
+        Held::Sealed | Held::Oauth(_) => Vec::new(),
         Held::Source { spec, .. } => vec![spec],
     };
     let surroundings = connect::surroundings(&app.parent, &app.registry, &specs);
-    let failed = |error: &dyn std::fmt::Display, code: u8| {
+    let dialer = origins.own_dialer(app)?;
+    let means = Means {
+        dialer: &dialer,
+        notices: &app.notices,
+    };
+    let current = Stored::new(&app.store, record, &surroundings).current(&means);
+    let credential = current.map_err(|error| {
+        let code = match error {
+            broker::Error::LoggedOut | broker::Error::Stored(_) | broker::Error::LoginNeeded => {
+                LOGIN_NEEDED
+            }
+            broker::Error::Source(_) | broker::Error::Vault(_) | broker::Error::Refresh(_) => {
+                FAILED
+            }
+        };
         Error::new(&format!("no credential for {}", record.label()), error)
             .code(code)
             .hint(format!(
                 "log in again with `authsome login {} --force`",
                 record.provider
             ))
-    };
-    let source = broker::open(snapshot, record, &surroundings).map_err(|error| {
-        let code = match error {
-            broker::Error::LoggedOut | broker::Error::Stored(_) => LOGIN_NEEDED,
-            broker::Error::Source(_) | broker::Error::Vault(_) => FAILED,
-        };
-        failed(&error, code)
     })?;
-    let credential = source.current().map_err(|error| failed(&error, FAILED))?;
     Ok(credential.to_secret())
 }
 

@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::app::App;
 use super::connect;
 use crate::broker;
+use crate::broker::grant::Standing;
+use crate::broker::record;
 use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::broker::store::Snapshot;
@@ -31,6 +33,17 @@ pub(super) struct View {
     /// The user in basic authentication.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) username: Option<String>,
+    /// How it was logged in: `api_key`, `pkce`, `device_code` or `dcr_pkce`.
+    pub(super) flow: &'static str,
+    /// When its access token ends, RFC 3339, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<String>,
+    /// Whether a new access token can be had without the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refreshable: Option<bool>,
+    /// What was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scopes: Option<Vec<String>>,
     /// When it was first stored, RFC 3339.
     pub(super) created: String,
     /// When its credential was last stored.
@@ -40,7 +53,16 @@ pub(super) struct View {
 impl View {
     /// The view of a record.
     pub(super) fn of(app: &App, snapshot: &Snapshot, record: &Record) -> Self {
+        let about = match &record.held {
+            Held::Oauth(about) => Some(about),
+            Held::Sealed | Held::Source { .. } => None,
+        };
+        let expires = about.and_then(|about| about.expires_ms);
         Self {
+            flow: about.map_or("api_key", |about| about.flow.as_str()),
+            expires: expires.map(|ms| clock::rfc3339(ms / 1000)),
+            refreshable: about.map(|about| about.is_refreshable),
+            scopes: about.map(|about| about.scopes.clone()),
             provider: record.provider.to_string(),
             connection: record.connection.to_string(),
             default: record.is_default,
@@ -68,6 +90,13 @@ impl View {
         let own = [
             optional("base_url", &self.base_url),
             optional("username", &self.username),
+            Some(("flow", self.flow.to_owned())),
+            optional("expires", &self.expires),
+            optional("refreshable", &self.refreshable.map(|is| is.to_string())),
+            optional(
+                "scopes",
+                &self.scopes.as_ref().map(|scopes| scopes.join(" ")),
+            ),
             Some(("created", self.created.clone())),
             Some(("updated", self.updated.clone())),
         ];
@@ -78,7 +107,7 @@ impl View {
 /// Where a record's credential is. Of a command only the program: its arguments may be nobody's business.
 pub(super) fn source(record: &Record) -> String {
     match &record.held {
-        Held::Sealed => "vault".into(),
+        Held::Sealed | Held::Oauth(_) => "vault".into(),
         Held::Source {
             spec: Spec::Command(line),
             ..
@@ -98,6 +127,11 @@ fn state(app: &App, snapshot: &Snapshot, record: &Record) -> String {
         Some(Ok(_)) => {}
     }
     let specs: Vec<&Spec> = match &record.held {
+        Held::Oauth(about) => match about.standing(record::milliseconds(clock::now())) {
+            _ if about.needs_login => return "login needed".into(),
+            Standing::Over if !about.is_refreshable => return "over: login needed".into(),
+            Standing::Over | Standing::Ending | Standing::Good => Vec::new(),
+        },
         Held::Sealed => Vec::new(),
         Held::Source { spec, .. } => vec![spec],
     };

@@ -39,6 +39,11 @@ impl Home {
         self.0.join("vault.lock")
     }
 
+    /// The file whose lock is held while tokens of this name are refreshed.
+    pub(crate) fn refresh_lock(&self, name: &str) -> PathBuf {
+        self.0.join(format!("refresh.{name}.lock"))
+    }
+
     /// The vault's key, where it is kept beside the vault.
     pub(crate) fn master_key(&self) -> PathBuf {
         self.0.join("master.key")

@@ -44,6 +44,8 @@ pub(crate) enum Error {
     Issuer,
     /// The definition, or the server, lacks what is needed.
     Missing(&'static str),
+    /// The same as another that asked a moment ago was told.
+    Again(String),
     /// The operating system has no randomness to give.
     Randomness(String),
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Error {
             Self::Transport(error) => error.fmt(f),
             Self::Issuer => f.write_str("the answer comes from another server than was asked"),
             Self::Missing(what) => write!(f, "{what} is not known"),
+            Self::Again(why) => f.write_str(why),
             Self::Randomness(why) => write!(f, "no randomness: {why}"),
         }
     }
@@ -92,7 +95,7 @@ impl Error {
                 _ => "see what the service says about it, and log in again",
             },
             Self::Answer { .. } => "try again; if it stays so, the definition's URLs may be wrong",
-            Self::Transport(_) => "check the network, and try again",
+            Self::Transport(_) | Self::Again(_) => "check the network, and try again",
             Self::Issuer => "log in again; if it stays so, someone is in between",
             Self::Missing(_) => "see `authsome inspect`, and the provider's documentation",
             Self::Randomness(_) => "see why the system has none",

@@ -18,6 +18,7 @@ use super::route::Target;
 use super::route::Why;
 use super::target::Destination;
 use super::target::Scope;
+use crate::broker::Means;
 use crate::encoding;
 use crate::http1;
 use crate::http1::framing::Framing;
@@ -214,13 +215,21 @@ impl Exchange<'_> {
         }
     }
 
+    /// How new tokens are had.
+    fn means(&self) -> Means<'_> {
+        Means {
+            dialer: &self.shared.dialer,
+            notices: &self.shared.notices,
+        }
+    }
+
     /// The head with its credential, which is asked for now.
     fn arm(&self, outgoing: &Outgoing<'_>, found: &Match) -> Result<Armed, Refusal> {
         let connection = self.shared.broker.connection(found.connection());
         let credential = self
             .shared
             .broker
-            .current(found.connection())
+            .current(found.connection(), &self.means())
             .map_err(|error| {
                 self.shared
                     .notices

@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     Upgrade,
     /// The origin did not begin a response in time, or takes nothing any more.
     Timeout,
+    /// The origin wants another credential; its answer is held back.
+    Unauthorized,
 }
 
 /// What an exchange has come to.
@@ -77,6 +79,9 @@ pub(crate) struct Request<'a> {
     pub(crate) keep_trailer: TrailerFilter<'a>,
     /// How long the origin may take to begin its response.
     pub(crate) patience: Duration,
+    /// Whether an answer with status 401 is held back, and ends the exchange as [`Failure::Unauthorized`]: a further relay on the same
+    /// connection passes it on.
+    pub(crate) holds_unauthorized: bool,
 }
 
 /// Where the response stands.
@@ -255,6 +260,9 @@ impl<'a> Relay<'a> {
         };
         let bytes = self.upstream.input().get(range.clone()).unwrap_or_default();
         let head = ResponseHead::parse(bytes).map_err(Failure::Response)?;
+        if head.status == 401 && self.request.holds_unauthorized && !self.outcome.begun {
+            return Err(Failure::Unauthorized);
+        }
         self.upstream.consume(range.end);
         match (head.status, self.request.upgrade) {
             (101, Some(protocol)) if head.fields.has_member("upgrade", protocol) => {

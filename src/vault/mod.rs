@@ -167,6 +167,11 @@ impl Vault {
         Self { home, keys }
     }
 
+    /// Where it is.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// What changes when the file does; `None` when there is none.
     ///
     /// # Errors

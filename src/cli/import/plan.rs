@@ -327,7 +327,7 @@ pub(super) fn store(app: &App, candidates: &[Candidate]) -> Result<(), Error> {
             updated: now,
         };
         app.store
-            .add(record, Some(credential), false)
+            .add(record, Some(&credential.to_secret()), false)
             .map_err(Error::from)?;
     }
     Ok(())

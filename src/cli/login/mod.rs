@@ -318,9 +318,13 @@ impl<'a> Login<'a> {
 
     /// Stores the connection.
     fn store(&self, held: Held, entered: Option<Entered>) -> Result<Record, Error> {
-        let (credential, base_url, username) = match entered {
+        let (secret, base_url, username) = match entered {
             None => (None, None, None),
-            Some(entered) => (Some(entered.credential), entered.base_url, entered.username),
+            Some(entered) => (
+                Some(entered.credential.to_secret()),
+                entered.base_url,
+                entered.username,
+            ),
         };
         let now = record::seconds(clock::now());
         let record = Record {
@@ -336,7 +340,7 @@ impl<'a> Login<'a> {
         let stored = self
             .app
             .store
-            .add(record, credential.as_ref(), self.may_replace);
+            .add(record, secret.as_ref(), self.may_replace);
         stored.map_err(Error::from)
     }
 

@@ -1,0 +1,366 @@
+//! A record at work in a run: what is done to it in the vault meanwhile counts, and tokens that end are replaced.
+//!
+//! One refresh serves all that wait, in this process and in others: whoever gets the lock looks into the vault first, and the loser
+//! finds the winner's tokens there. New tokens are in the vault before one of them is used, since the server may have made the old
+//! ones void (RFC 6749 section 6).
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::Error;
+use super::Material;
+use super::Means;
+use super::Surroundings;
+use super::Tokens;
+use super::grant::Grant;
+use super::grant::Standing;
+use super::open;
+use super::record;
+use super::record::Held;
+use super::record::Record;
+use super::store;
+use super::store::Snapshot;
+use super::store::Store;
+use crate::clock;
+use crate::credential::Credential;
+use crate::files::private::Lock;
+use crate::oauth;
+use crate::oauth::token;
+use crate::provider::Name;
+use crate::secret::Secret;
+
+/// How long a server that failed is left alone while the old token is still good.
+const REST: Duration = Duration::from_secs(30);
+
+/// How long an origin that refuses tokens has none replaced again.
+const FORCED_REST: Duration = Duration::from_secs(10);
+
+/// How long its failure is the answer for those that need a new token: a crowd that waited for it doesn't ask again one by one.
+const SHARED_FAILURE: Duration = Duration::from_secs(2);
+
+/// A record at work.
+pub(crate) struct Stored {
+    /// Where it is.
+    store: Arc<Store>,
+    /// Whose it is.
+    provider: Name,
+    /// Which.
+    connection: Name,
+    /// What its source is read in, if it has one.
+    surroundings: Surroundings,
+    /// The record when it was last looked at.
+    last: Mutex<Option<Opened>>,
+    /// Held while tokens are refreshed.
+    refreshing: Mutex<Refreshes>,
+}
+
+/// What there is to know of earlier refreshes.
+#[derive(Default)]
+struct Refreshes {
+    /// When one last failed, and what of it the next that ask are told.
+    failure: Option<(Instant, String)>,
+    /// When there was last one because an origin had refused a token that seemed good.
+    forced: Option<Instant>,
+}
+
+/// A record, opened.
+#[derive(Clone)]
+struct Opened {
+    /// The vault then.
+    snapshot: Arc<Snapshot>,
+    /// The record then.
+    record: Record,
+    /// Its credential.
+    material: Arc<Material>,
+    /// The access token in the vault, where the credential is a newer one that could not be stored.
+    instead_of: Option<Arc<Secret>>,
+}
+
+impl Stored {
+    /// A record of the store.
+    pub(crate) fn new(store: &Arc<Store>, record: &Record, surroundings: &Surroundings) -> Self {
+        Self {
+            store: Arc::clone(store),
+            provider: record.provider.clone(),
+            connection: record.connection.clone(),
+            surroundings: surroundings.clone(),
+            last: Mutex::default(),
+            refreshing: Mutex::default(),
+        }
+    }
+
+    /// The connection's own name.
+    pub(super) fn name(&self) -> &Name {
+        &self.connection
+    }
+
+    /// The credential as it is now: an access token that is good, for as long as one can be had.
+    pub(crate) fn current(&self, means: &Means<'_>) -> Result<Arc<Credential>, Error> {
+        let opened = self.opened()?;
+        match &*opened.material {
+            Material::Source(source) => source.current().map_err(Error::Source),
+            Material::Tokens(tokens) => match tokens.about.standing(now()) {
+                Standing::Good => Ok(Arc::clone(&tokens.access)),
+                Standing::Ending => Ok(self.replaced_if_possible(tokens, means)),
+                Standing::Over => self.replaced(tokens, means),
+            },
+        }
+    }
+
+    /// Another access token than the one that the origin has refused; `None` where there can be none.
+    pub(super) fn other_than(
+        &self,
+        refused: &Credential,
+        means: &Means<'_>,
+    ) -> Result<Option<Arc<Credential>>, Error> {
+        let opened = self.opened()?;
+        let Material::Tokens(tokens) = &*opened.material else {
+            return Ok(None);
+        };
+        if !refused.same_as(&tokens.grant.access) {
+            return Ok(Some(Arc::clone(&tokens.access)));
+        }
+        if tokens.grant.refresh.is_none() || !self.may_force() {
+            return Ok(None);
+        }
+        self.replaced(tokens, means).map(Some)
+    }
+
+    /// Whether a token may be replaced because an origin has refused it: some refuse every one, for want of a scope.
+    fn may_force(&self) -> bool {
+        let mut refreshes = lock(&self.refreshing);
+        if refreshes
+            .forced
+            .is_some_and(|when| when.elapsed() < FORCED_REST)
+        {
+            return false;
+        }
+        refreshes.forced = Some(Instant::now());
+        true
+    }
+
+    /// The record as the vault has it now.
+    fn opened(&self) -> Result<Opened, Error> {
+        let snapshot = self.store.snapshot().map_err(Error::Vault)?;
+        let mut last = lock(&self.last);
+        if let Some(opened) = &*last
+            && Arc::ptr_eq(&opened.snapshot, &snapshot)
+        {
+            return Ok(opened.clone());
+        }
+        let record = snapshot
+            .find(&self.provider, Some(&self.connection))
+            .map_err(|_| Error::LoggedOut)?;
+        if let Some(opened) = &mut *last
+            && opened.record == record
+            && matches!(record.held, Held::Source { .. })
+        {
+            // Another record has changed: what this one's source remembers is still good.
+            opened.snapshot = snapshot;
+            return Ok(opened.clone());
+        }
+        let material = Arc::new(open(&snapshot, &record, &self.surroundings)?);
+        if let (Some(opened), Material::Tokens(tokens)) = (&mut *last, &*material)
+            && let Some(old) = &opened.instead_of
+            && old.same_as(&tokens.grant.access)
+        {
+            opened.snapshot = snapshot;
+            return Ok(opened.clone());
+        }
+        let opened = Opened {
+            snapshot,
+            record,
+            material,
+            instead_of: None,
+        };
+        *last = Some(opened.clone());
+        Ok(opened)
+    }
+
+    /// A new access token, or the old one where a new one can't be had at once: it is still good.
+    fn replaced_if_possible(&self, old: &Tokens, means: &Means<'_>) -> Arc<Credential> {
+        let keep = || Arc::clone(&old.access);
+        if old.grant.refresh.is_none() {
+            return keep();
+        }
+        // Whoever comes while another refreshes goes on with what there is.
+        let Ok(mut refreshes) = self.refreshing.try_lock() else {
+            return keep();
+        };
+        let is_at_rest = |(when, _): &(Instant, String)| when.elapsed() < REST;
+        if refreshes.failure.as_ref().is_some_and(is_at_rest) {
+            return keep();
+        }
+        match self.refresh(old, &mut refreshes, means) {
+            Ok(access) => access,
+            Err(error) => {
+                means.notices.warn(format!(
+                    "the token of {} ends soon and can't be refreshed now; it is used while it is good: {error}",
+                    self.label()
+                ));
+                keep()
+            }
+        }
+    }
+
+    /// A new access token in the place of one that is good no more.
+    fn replaced(&self, old: &Tokens, means: &Means<'_>) -> Result<Arc<Credential>, Error> {
+        if old.grant.refresh.is_none() {
+            return Err(Error::LoginNeeded);
+        }
+        let mut refreshes = lock(&self.refreshing);
+        if let Some((when, why)) = &refreshes.failure
+            && when.elapsed() < SHARED_FAILURE
+        {
+            return Err(Error::Refresh(oauth::Error::Again(why.clone())));
+        }
+        self.refresh(old, &mut refreshes, means)
+    }
+
+    /// Has the server give new tokens, unless somebody else has done so meanwhile.
+    fn refresh(
+        &self,
+        old: &Tokens,
+        refreshes: &mut Refreshes,
+        means: &Means<'_>,
+    ) -> Result<Arc<Credential>, Error> {
+        if let Some(access) = self.found_meanwhile(old)? {
+            return Ok(access);
+        }
+        // Where no file can be made (a vault that is mounted read-only), this process is on its own.
+        let path = self.store.refresh_lock(&self.provider, &self.connection);
+        let _lock = Lock::acquire(&path).ok();
+        if let Some(access) = self.found_meanwhile(old)? {
+            return Ok(access);
+        }
+        let opened = self.opened()?;
+        let Material::Tokens(tokens) = &*opened.material else {
+            return Err(Error::LoggedOut);
+        };
+        let Some(refresh) = &tokens.grant.refresh else {
+            return Err(Error::LoginNeeded);
+        };
+        let client = tokens.grant.client(&tokens.about);
+        let answer = token::refresh(
+            means.dialer,
+            &tokens.about.token_url,
+            &client,
+            refresh,
+            tokens.about.resource.as_deref(),
+        );
+        match answer {
+            Ok(found) => {
+                refreshes.failure = None;
+                self.keep(&opened, tokens, found, means)
+            }
+            Err(error) if error.code() == Some("invalid_grant") => {
+                self.mark(&opened, tokens, means);
+                Err(Error::LoginNeeded)
+            }
+            Err(error) => {
+                refreshes.failure = Some((Instant::now(), error.to_string()));
+                Err(Error::Refresh(error))
+            }
+        }
+    }
+
+    /// The access token that the vault has by now, if it is another one than the old, and good.
+    fn found_meanwhile(&self, old: &Tokens) -> Result<Option<Arc<Credential>>, Error> {
+        let opened = self.opened()?;
+        let Material::Tokens(tokens) = &*opened.material else {
+            return Err(Error::LoggedOut);
+        };
+        let is_other = !tokens.grant.access.same_as(&old.grant.access);
+        let is_good = tokens.about.standing(now()) == Standing::Good;
+        Ok((is_other && is_good).then(|| Arc::clone(&tokens.access)))
+    }
+
+    /// The access token that the vault has by now.
+    fn found(&self) -> Result<Arc<Credential>, Error> {
+        match &*self.opened()?.material {
+            Material::Tokens(tokens) => Ok(Arc::clone(&tokens.access)),
+            Material::Source(source) => source.current().map_err(Error::Source),
+        }
+    }
+
+    /// Stores new tokens, and gives the access token. One that can't be stored is used all the same, as long as this process lives.
+    fn keep(
+        &self,
+        opened: &Opened,
+        old: &Tokens,
+        found: token::Tokens,
+        means: &Means<'_>,
+    ) -> Result<Arc<Credential>, Error> {
+        let mut about = old.about.clone();
+        let mut grant = Grant {
+            access: old.grant.access.copy(),
+            refresh: old.grant.refresh.as_ref().map(Secret::copy),
+            client_secret: old.grant.client_secret.as_ref().map(Secret::copy),
+        };
+        about.renew(&mut grant, found, now());
+        means.notices.request(format!("refreshed {}", self.label()));
+        let now = record::seconds(clock::now());
+        let old = &old.grant.access;
+        let stored = self
+            .store
+            .set_grant(&opened.record, old, (&about, &grant), now);
+        let instead_of = stored.is_err().then(|| Arc::new(old.copy()));
+        if let Err(error) = stored {
+            match error {
+                store::Error::NotConnected { .. } => return Err(Error::LoggedOut),
+                // A login meanwhile counts more.
+                store::Error::Changed => return self.found(),
+                store::Error::Vault(_) | store::Error::Exists(_) => {}
+            }
+            means.notices.warn(format!(
+                "the new tokens of {} can't be stored: {error}; they are used while this runs, and a login may be needed afterwards",
+                self.label()
+            ));
+        }
+        let tokens = Tokens::of(about, grant)?;
+        let access = Arc::clone(&tokens.access);
+        let mut last = lock(&self.last);
+        // In memory under the vault as it was: a later change of it counts again.
+        *last = Some(Opened {
+            snapshot: Arc::clone(&opened.snapshot),
+            record: opened.record.clone(),
+            material: Arc::new(Material::Tokens(tokens)),
+            instead_of,
+        });
+        Ok(access)
+    }
+
+    /// Notes in the vault that only a login helps. Where that can't be noted, the next request finds out again.
+    fn mark(&self, opened: &Opened, old: &Tokens, means: &Means<'_>) {
+        let mut about = old.about.clone();
+        about.needs_login = true;
+        let now = record::seconds(clock::now());
+        let _ = self
+            .store
+            .set_grant(&opened.record, &old.grant.access, (&about, &old.grant), now);
+        means.notices.warn(format!(
+            "the service takes the tokens of {} no more: log in again with `authsome login {} --force`",
+            self.label(),
+            self.provider
+        ));
+    }
+
+    /// How the connection is called in messages.
+    fn label(&self) -> String {
+        record::label(&self.provider, &self.connection)
+    }
+}
+
+/// Milliseconds since 1970, now.
+fn now() -> u64 {
+    record::milliseconds(clock::now())
+}
+
+/// Locks, even where another thread has panicked: what these locks guard is whole at every moment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
