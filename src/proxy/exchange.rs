@@ -1,5 +1,6 @@
 //! One request, from its head to the end of its response.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Shared;
@@ -19,6 +20,7 @@ use super::route::Why;
 use super::target::Destination;
 use super::target::Scope;
 use crate::broker::Means;
+use crate::credential::Credential;
 use crate::encoding;
 use crate::http1;
 use crate::http1::framing::Framing;
@@ -112,6 +114,24 @@ struct Sending<'a> {
     found: Option<&'a Match>,
     /// What its connection is kept under.
     key: Key,
+}
+
+/// What sending a request has come to.
+enum Relayed {
+    /// An end, good or bad.
+    Ended(Outcome, Result<(), Failure>),
+    /// The origin wants another credential than this. Its answer waits on the connection.
+    Refused(Box<SecureStream>, Arc<Credential>),
+}
+
+impl Relayed {
+    /// What it means for the client.
+    fn conclude(self) -> Result<Outcome, Stop> {
+        match self {
+            Self::Ended(outcome, result) => conclude(outcome, result),
+            Self::Refused(..) => conclude(Outcome::default(), Err(Failure::Unauthorized)),
+        }
+    }
 }
 
 /// A head that is ready to be sent.
@@ -223,55 +243,124 @@ impl Exchange<'_> {
         }
     }
 
-    /// The head with its credential, which is asked for now.
-    fn arm(&self, outgoing: &Outgoing<'_>, found: &Match) -> Result<Armed, Refusal> {
+    /// The head with its credential: the one that is given, else the one that the connection has now.
+    fn arm(
+        &self,
+        outgoing: &Outgoing<'_>,
+        found: &Match,
+        given: Option<&Arc<Credential>>,
+    ) -> Result<(Armed, Arc<Credential>), Refusal> {
         let connection = self.shared.broker.connection(found.connection());
-        let credential = self
-            .shared
-            .broker
-            .current(found.connection(), &self.means())
-            .map_err(|error| {
-                self.shared
-                    .notices
-                    .warn(format!("no credential for {}: {error}", connection.label()));
-                Refusal::no_credential(connection.label(), &error)
-            })?;
-        outgoing
-            .arm(found, &connection.provider, &credential)
-            .map_err(|unfit| Refusal::NoCredential {
+        let credential = match given {
+            Some(given) => Arc::clone(given),
+            None => self
+                .shared
+                .broker
+                .current(found.connection(), &self.means())
+                .map_err(|error| {
+                    self.shared
+                        .notices
+                        .warn(format!("no credential for {}: {error}", connection.label()));
+                    Refusal::no_credential(connection.label(), &error)
+                })?,
+        };
+        let armed = outgoing.arm(found, &connection.provider, &credential);
+        match armed {
+            Ok(armed) => Ok((armed, credential)),
+            Err(unfit) => Err(Refusal::NoCredential {
                 label: connection.label(),
                 why: unfit.to_string(),
-            })
+            }),
+        }
     }
 
-    /// The head to send, with its credential if it gets one.
-    fn prepare(&self, sending: &Sending<'_>) -> Result<Prepared, Refusal> {
+    /// The head to send, with its credential if it gets one, and that.
+    fn prepare(
+        &self,
+        sending: &Sending<'_>,
+        given: Option<&Arc<Credential>>,
+    ) -> Result<(Prepared, Option<Arc<Credential>>), Refusal> {
         match sending.found {
-            Some(found) => self.arm(sending.outgoing, found).map(Prepared::Armed),
+            Some(found) => {
+                let (armed, credential) = self.arm(sending.outgoing, found, given)?;
+                Ok((Prepared::Armed(armed), Some(credential)))
+            }
             None => {
                 let mut head = Vec::with_capacity(1024);
                 sending.outgoing.unarmed(&[], &mut head);
-                Ok(Prepared::Unarmed(head))
+                Ok((Prepared::Unarmed(head), None))
             }
         }
     }
 
-    /// Sends the request over verified TLS: on an idle connection if there is one, and once more on a new one if that was dead.
-    /// Nothing is asked of the origin before the credential is there.
+    /// Sends the request over verified TLS. Where the origin refuses an access token and another can be had, it is sent once more
+    /// with that; where not, the origin's answer is the client's.
     fn over_tls(&self, client: &mut Wire, sending: &Sending<'_>) -> Result<Outcome, Stop> {
+        // Nothing of the request's body must be gone.
+        let can_renew = sending.outgoing.framing.is_empty() && self.has_tokens(sending);
+        let first = self.once(client, sending, None, can_renew)?;
+        let Relayed::Refused(mut stream, used) = first else {
+            return first.conclude();
+        };
+        match self.other_than(sending, &used) {
+            Some(other) => {
+                drop(stream);
+                self.once(client, sending, Some(&other), false)?.conclude()
+            }
+            None => {
+                let (outcome, result) = self.relay(client, &mut stream, sending, false);
+                self.keep(stream, &outcome, sending);
+                conclude(outcome, result)
+            }
+        }
+    }
+
+    /// Whether the credential is a token that may be replaced.
+    fn has_tokens(&self, sending: &Sending<'_>) -> bool {
+        sending.found.is_some_and(|found| {
+            let connection = self.shared.broker.connection(found.connection());
+            connection.provider.oauth.is_some()
+        })
+    }
+
+    /// Another credential than this one, if there is one to be had.
+    fn other_than(&self, sending: &Sending<'_>, used: &Credential) -> Option<Arc<Credential>> {
+        let found = sending.found?;
+        let connection = self.shared.broker.connection(found.connection());
+        match connection.other_than(used, &self.means()) {
+            Ok(other) => other,
+            Err(error) => {
+                let label = connection.label();
+                let text = format!("{label} was refused, and there is no other token: {error}");
+                self.shared.notices.warn(text);
+                None
+            }
+        }
+    }
+
+    /// Sends the request: on an idle connection if there is one, and once more on a new one if that was dead. Nothing is asked of the
+    /// origin before the credential is there.
+    fn once(
+        &self,
+        client: &mut Wire,
+        sending: &Sending<'_>,
+        given: Option<&Arc<Credential>>,
+        holds_unauthorized: bool,
+    ) -> Result<Relayed, Stop> {
         let outgoing = sending.outgoing;
-        let mut head = self.prepare(sending)?;
+        let mut prepared = self.prepare(sending, given)?;
         let can_repeat = outgoing.framing.is_empty() && is_idempotent(&self.head.method);
         let pooled = match outgoing.upgrade {
             None => self.shared.pool.take(&sending.key, can_repeat),
             Some(_) => None,
         };
         if let Some(stream) = pooled {
-            match self.send_and_relay(client, stream, head, sending)? {
-                (outcome, Err(Failure::NoResponse)) if can_repeat && !outcome.begun => {}
-                (outcome, result) => return conclude(outcome, result),
+            match self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))? {
+                Relayed::Ended(outcome, Err(Failure::NoResponse))
+                    if can_repeat && !outcome.begun => {}
+                relayed => return Ok(relayed),
             }
-            head = self.prepare(sending)?;
+            prepared = self.prepare(sending, given)?;
         }
         let authority = &sending.key.authority;
         let stream = self
@@ -279,8 +368,7 @@ impl Exchange<'_> {
             .dialer
             .secure(authority)
             .map_err(Refusal::Upstream)?;
-        let (outcome, result) = self.send_and_relay(client, stream, head, sending)?;
-        conclude(outcome, result)
+        self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))
     }
 
     /// Sends the request on a verified connection, relays, and keeps the connection if it is good for more.
@@ -288,27 +376,49 @@ impl Exchange<'_> {
         &self,
         client: &mut Wire,
         mut stream: SecureStream,
-        head: Prepared,
-        sending: &Sending<'_>,
-    ) -> Result<(Outcome, Result<(), Failure>), Stop> {
+        (head, used): (Prepared, Option<Arc<Credential>>),
+        (sending, holds_unauthorized): (&Sending<'_>, bool),
+    ) -> Result<Relayed, Stop> {
         match head {
             Prepared::Armed(armed) => armed
                 .send(&mut stream)
                 .map_err(|_| Refusal::Internal("the connection is for another host"))?,
             Prepared::Unarmed(head) => stream.wire().output().extend_from_slice(&head),
         }
+        let (outcome, result) = self.relay(client, &mut stream, sending, holds_unauthorized);
+        if let (Err(Failure::Unauthorized), Some(used)) = (&result, used) {
+            return Ok(Relayed::Refused(Box::new(stream), used));
+        }
+        self.keep(Box::new(stream), &outcome, sending);
+        Ok(Relayed::Ended(outcome, result))
+    }
+
+    /// Relays on a connection that the request's head was sent on.
+    fn relay(
+        &self,
+        client: &mut Wire,
+        stream: &mut SecureStream,
+        sending: &Sending<'_>,
+        holds_unauthorized: bool,
+    ) -> (Outcome, Result<(), Failure>) {
         let found = sending.found;
         let provider =
             found.map(|found| &self.shared.broker.connection(found.connection()).provider);
         let keep_trailer = |name: &[u8], value: &[u8]| {
             is_trailer_allowed(&self.head.fields, name, value, found.zip(provider))
         };
-        let request = self.request(sending.outgoing, &keep_trailer);
-        let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
+        let request = Request {
+            holds_unauthorized,
+            ..self.request(sending.outgoing, &keep_trailer)
+        };
+        Relay::new(client, stream.wire(), &request).run()
+    }
+
+    /// Keeps a connection if it is good for more.
+    fn keep(&self, stream: Box<SecureStream>, outcome: &Outcome, sending: &Sending<'_>) {
         if outcome.upstream_reusable {
-            self.shared.pool.put(sending.key.clone(), stream);
+            self.shared.pool.put(sending.key.clone(), *stream);
         }
-        Ok((outcome, result))
     }
 
     /// Sends the request in the clear, without a credential.
@@ -364,6 +474,7 @@ impl Exchange<'_> {
             upgrade: outgoing.upgrade,
             keep_trailer,
             patience: self.shared.patience,
+            holds_unauthorized: false,
         }
     }
 }
@@ -384,6 +495,7 @@ fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, St
         Failure::Response(error) => Refusal::BadResponse(error).into(),
         Failure::Upgrade => Refusal::Upgrade.into(),
         Failure::Timeout => Refusal::ResponseTimeout.into(),
+        Failure::Unauthorized => Refusal::Internal("an answer was held back").into(),
     })
 }
 
@@ -397,6 +509,7 @@ pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) ->
         upgrade: None,
         keep_trailer: &|_, _| true,
         patience: shared.patience,
+        holds_unauthorized: false,
     };
     Relay::new(client, upstream, &request)
         .into_tunnel()

@@ -52,6 +52,7 @@ pub(crate) enum Failure {
 }
 
 /// What an exchange has come to.
+#[derive(Default)]
 pub(crate) struct Outcome {
     /// The response's status; 0 before there was one.
     pub(crate) status: u16,
@@ -133,12 +134,7 @@ impl<'a> Relay<'a> {
         upstream.set_input_limit(Some(MAX_RESPONSE_HEAD + 1));
         let now = Instant::now();
         Self {
-            outcome: Outcome {
-                status: 0,
-                begun: false,
-                upstream_reusable: false,
-                client_reusable: false,
-            },
+            outcome: Outcome::default(),
             client,
             upstream,
             request,

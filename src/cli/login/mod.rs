@@ -1,9 +1,14 @@
 //! `authsome login`: a credential is taken in, checked, and stored.
 
+mod callback;
+mod client;
+mod desk;
+mod frame;
+mod key;
+mod oauth;
 mod page;
 
-use std::io::IsTerminal;
-use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,8 +16,8 @@ use serde::Serialize;
 use super::app::App;
 use super::connect;
 use super::error::Error;
-use super::key_check;
-use super::key_check::Finding;
+use super::origins;
+use super::origins::OriginArgs;
 use super::output;
 use super::prompt;
 use super::syntax::Group;
@@ -28,14 +33,15 @@ use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::clock;
 use crate::credential::Credential;
-use crate::program::MAX_OUTPUT;
+use crate::program;
 use crate::provider::Name;
 use crate::provider::Provider;
 use crate::provider::definition::Definition;
-use crate::provider::definition::Outside;
+use crate::provider::oauth::Flow;
+use crate::provider::oauth::Oauth;
 use crate::secret::Secret;
-use crate::source::Source;
 use crate::source::Spec;
+use oauth::OauthArgs;
 
 /// What `login` says of itself.
 pub(super) const SYNTAX: Syntax = Syntax {
@@ -43,8 +49,11 @@ pub(super) const SYNTAX: Syntax = Syntax {
     summary: "store a credential, or where it comes from",
     words: "P",
     ends_at_word: false,
-    about: "Connect provider P. At a terminal the key is asked for, and not shown. A program that runs this has no terminal: then a page \
-on this machine asks the person, in their browser, and the program doesn't see the key.",
+    about: "Connect provider P: with a key, or by OAuth, as P's definition says.
+
+At a terminal a key is asked for, and not shown. A program that runs this has no terminal: then a page on this machine asks the \
+person, in their browser, and the program doesn't see the key. By OAuth the person agrees at the service itself; tokens are refreshed \
+from then on.",
     groups: &[
         Group {
             title: "Where the credential comes from",
@@ -64,8 +73,19 @@ on this machine asks the person, in their browser, and the program doesn't see t
                 valued(
                     "flow",
                     "F",
-                    "api_key: a key or token that you have. Others (pkce, device_code, dcr_pkce) are not there yet",
+                    "pkce: in the browser; device_code: with a code, on any device; dcr_pkce: in the browser, with a client that is \
+registered for it; api_key: a key or token that you have. P's definition says which is used otherwise",
                 ),
+            ],
+        },
+        Group {
+            title: "Logging in by OAuth",
+            options: &[
+                valued("scopes", "S", "what to ask for, in place of what P's definition says; with spaces or commas between"),
+                valued("client-id", "ID", "the client that you have registered with P; asked for once otherwise, and kept"),
+                valued("client-secret-from", "SOURCE", "its secret: env:NAME, file:PATH or command:LINE"),
+                flag("new-client", "ask for, or register, a client even where one is kept"),
+                valued("callback-port", "PORT", "the port of 127.0.0.1 that the browser comes back to (7999)"),
             ],
         },
         Group {
@@ -88,9 +108,10 @@ on this machine asks the person, in their browser, and the program doesn't see t
                 ),
             ],
         },
+        origins::OPTIONS,
     ],
     notes: "A credential itself is never taken from the command line, where other users can read it.",
-    examples: "authsome login openai\npass show openai | authsome login openai --stdin\nauthsome login github --from command:'gh auth token'",
+    examples: "authsome login openai\npass show openai | authsome login openai --stdin\nauthsome login github\nauthsome login google --scopes 'openid email' --client-id ID",
     run: login,
 };
 
@@ -114,6 +135,12 @@ struct LoginArgs {
     username: Option<String>,
     /// `--force`
     force: bool,
+    /// `--flow F`
+    way: Option<Way>,
+    /// What is about OAuth.
+    oauth: OauthArgs,
+    /// How authorization servers are reached.
+    origins: OriginArgs,
 }
 
 impl LoginArgs {
@@ -129,7 +156,6 @@ impl LoginArgs {
         if parsed.has("ttl") && !matches!(from, Some(Spec::Command(_))) {
             return Err(parsed.usage("--ttl goes with --from command:LINE"));
         }
-        check_flow(parsed)?;
         let connection = taken::connection(parsed)?;
         Ok(Self {
             provider: words.first().copied().unwrap_or_default().to_owned(),
@@ -143,6 +169,9 @@ impl LoginArgs {
             base_url: parsed.value("base-url")?.map(str::to_owned),
             username: parsed.value("username")?.map(str::to_owned),
             force: parsed.has("force"),
+            way: way(parsed)?,
+            oauth: OauthArgs::read(parsed)?,
+            origins: OriginArgs::read(parsed)?,
         })
     }
 }
@@ -155,16 +184,22 @@ fn absolute(spec: Spec) -> Spec {
     }
 }
 
-/// Checks `--flow F`.
-fn check_flow(parsed: &Parsed) -> Result<(), Error> {
-    match parsed.value("flow")? {
-        None | Some("api_key") => Ok(()),
-        Some("pkce" | "device_code" | "dcr_pkce") => {
-            Err(Error::plain("logging in by OAuth is not there yet")
-                .hint("create a token at the service, and leave --flow out"))
-        }
-        Some(_) => Err(parsed.usage("--flow takes api_key, pkce, device_code or dcr_pkce")),
-    }
+/// Reads `--flow F`.
+fn way(parsed: &Parsed) -> Result<Option<Way>, Error> {
+    let form = "api_key, pkce, device_code or dcr_pkce";
+    parsed.parsed("flow", form, |name| match name {
+        "api_key" => Some(Way::Key),
+        name => Flow::parse(name).map(Way::Oauth),
+    })
+}
+
+/// A way to log in.
+#[derive(Clone, Copy)]
+enum Way {
+    /// With a key or a token that the person has.
+    Key,
+    /// By OAuth.
+    Oauth(Flow),
 }
 
 /// What a login leads to: version 1 of the shape.
@@ -231,6 +266,8 @@ fn login(parsed: &Parsed) -> Result<u8, Error> {
         login.store(Held::Source { spec, ttl }, None)?
     } else if args.stdin {
         login.store(Held::Sealed, Some(login.read_stdin()?))?
+    } else if let Some((oauth, flow)) = login.by_oauth()? {
+        oauth::login(&login, &oauth, flow)?
     } else if args.browser || !prompt::is_interactive() {
         page::ask(&login)?
     } else {
@@ -272,6 +309,25 @@ impl<'a> Login<'a> {
         })
     }
 
+    /// What the provider says of OAuth, and the flow, where the login goes that way.
+    fn by_oauth(&self) -> Result<Option<(Arc<Oauth>, Flow)>, Error> {
+        let name = &self.provider.name;
+        let of_provider = self.provider.oauth.clone();
+        match (self.args.way, of_provider) {
+            (Some(Way::Key), _) | (None, None) => Ok(None),
+            (Some(Way::Oauth(flow)), Some(oauth)) => Ok(Some((oauth, flow))),
+            (None, Some(oauth)) => {
+                let flow = oauth.flow;
+                Ok(Some((oauth, flow)))
+            }
+            (Some(Way::Oauth(flow)), None) => Err(Error::plain(format!(
+                "{name} does not log in by {}",
+                flow.as_str()
+            ))
+            .hint(format!("leave --flow out: {name} takes a key"))),
+        }
+    }
+
     /// Checks that the connection isn't there yet, or may be replaced; tells whether it may.
     fn check_room(&self) -> Result<bool, Error> {
         let snapshot = self.app.store.snapshot().map_err(Error::from)?;
@@ -295,37 +351,25 @@ impl<'a> Login<'a> {
         }
     }
 
-    /// Checks what a source gives now.
-    fn check_source(&self, spec: &Spec) -> Result<(), Error> {
-        if self.wanted.base_url {
-            return Err(self.base_url_missing());
-        }
-        let surroundings = connect::surroundings(&self.app.parent, &self.app.registry, &[spec]);
-        let (variables, commands) = (&surroundings.variables, &surroundings.commands);
-        let current = Source::open(spec, variables, commands, self.args.ttl)
-            .and_then(|source| source.current());
-        match current {
-            Ok(credential) => self.check(&credential),
-            Err(error) if self.args.force => {
-                let text = format!("the source gives nothing now: {error}");
-                self.app.notices.warn(text);
-                Ok(())
+    /// Stores the connection.
+    fn store(&self, held: Held, entered: Option<Entered>) -> Result<Record, Error> {
+        match entered {
+            None => self.put(held, None, None, None),
+            Some(entered) => {
+                let secret = entered.credential.to_secret();
+                self.put(held, Some(&secret), entered.base_url, entered.username)
             }
-            Err(error) => Err(Error::new("the source gives no credential", error)
-                .hint("check it; --force stores it all the same")),
         }
     }
 
-    /// Stores the connection.
-    fn store(&self, held: Held, entered: Option<Entered>) -> Result<Record, Error> {
-        let (secret, base_url, username) = match entered {
-            None => (None, None, None),
-            Some(entered) => (
-                Some(entered.credential.to_secret()),
-                entered.base_url,
-                entered.username,
-            ),
-        };
+    /// Puts the connection into the vault.
+    fn put(
+        &self,
+        held: Held,
+        secret: Option<&Secret>,
+        base_url: Option<String>,
+        username: Option<String>,
+    ) -> Result<Record, Error> {
         let now = record::seconds(clock::now());
         let record = Record {
             provider: self.provider.name.clone(),
@@ -337,122 +381,8 @@ impl<'a> Login<'a> {
             created: now,
             updated: now,
         };
-        let stored = self
-            .app
-            .store
-            .add(record, secret.as_ref(), self.may_replace);
+        let stored = self.app.store.add(record, secret, self.may_replace);
         stored.map_err(Error::from)
-    }
-
-    /// Reads it from standard input.
-    fn read_stdin(&self) -> Result<Entered, Error> {
-        if self.wanted.base_url {
-            return Err(self.base_url_missing());
-        }
-        let stdin = std::io::stdin();
-        if stdin.is_terminal() {
-            return Err(Error::plain("--stdin would show what is typed")
-                .hint("leave it out to be asked, or pipe the credential in"));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(MAX_OUTPUT).unwrap_or(0));
-        stdin
-            .lock()
-            .take(MAX_OUTPUT)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::new("cannot read standard input", error))?;
-        self.accepted(&Secret::new(bytes), None, None)
-    }
-
-    /// Asks at the terminal.
-    fn ask_at_terminal(&self) -> Result<Entered, Error> {
-        let name = &self.provider.display_name;
-        let base_url = match self.wanted.base_url {
-            true => Some(prompt::line(&format!("URL of your {name}: "))?),
-            false => None,
-        };
-        self.check_url(base_url.as_deref())?;
-        let username = match &self.wanted.username {
-            Some(variable) => {
-                let question =
-                    format!("User name ({variable}), or nothing if the key is USER:KEY: ");
-                Some(prompt::line(&question)?).filter(|name| !name.is_empty())
-            }
-            None => None,
-        };
-        if let Some(url) = &self.provider.docs_url {
-            output::note(self.app.verbosity, &format!("Get a key or token at {url}"));
-        }
-        let key = prompt::hidden(&format!("{name} key: "))?;
-        self.accepted(&key, base_url, username)
-    }
-
-    /// What was entered, once it is checked.
-    fn accepted(
-        &self,
-        key: &Secret,
-        base_url: Option<String>,
-        username: Option<String>,
-    ) -> Result<Entered, Error> {
-        self.check_url(base_url.as_deref())?;
-        self.check_username(base_url.as_deref(), username.as_deref())?;
-        let credential = Credential::of(key).map_err(|why| {
-            Error::new("this is no credential", why)
-                .hint("give the key or token alone, in one line")
-        })?;
-        self.check(&credential)?;
-        Ok(Entered {
-            credential,
-            base_url,
-            username,
-        })
-    }
-
-    /// Checks that the definition can use the URL that was entered, and has one if it needs one.
-    fn check_url(&self, base_url: Option<&str>) -> Result<(), Error> {
-        if !self.wanted.base_url {
-            return Ok(());
-        }
-        let base_url = base_url.filter(|url| !url.is_empty());
-        let base_url = base_url.ok_or_else(|| self.base_url_missing())?;
-        let outside = Outside {
-            base_url: Some(base_url),
-            username: None,
-            variable: &|variable| self.app.parent.text(variable).map(str::to_owned),
-        };
-        // In words about the URL: the definition is not what the person can change.
-        let provider = self.definition.provider(&outside).map_err(|invalid| {
-            Error::new("this URL can't be used", invalid.why).hint(invalid.remedy)
-        })?;
-        match provider.missing_base_url {
-            Some(_) => Err(self.base_url_missing()),
-            None => Ok(()),
-        }
-    }
-
-    /// The same of the user name, beside a URL that is good.
-    fn check_username(&self, base_url: Option<&str>, username: Option<&str>) -> Result<(), Error> {
-        let base_url = self.args.base_url.as_deref().or(base_url);
-        let username = self.args.username.as_deref().or(username);
-        let provider = self.app.provider_with(self.definition, base_url, username);
-        provider.map(|_| ())
-    }
-
-    /// Checks that the credential looks like one of this provider's.
-    fn check(&self, credential: &Credential) -> Result<(), Error> {
-        match key_check::look(&self.app.registry, self.definition, credential) {
-            Finding::Good => Ok(()),
-            Finding::Doubtful(text) => {
-                self.app.notices.warn(text);
-                Ok(())
-            }
-            Finding::Wrong(text) if self.args.force => {
-                self.app.notices.warn(text);
-                Ok(())
-            }
-            Finding::Wrong(text) => {
-                Err(Error::plain(text).hint("check what you copied; --force takes it all the same"))
-            }
-        }
     }
 
     /// The provider has no URL.
@@ -504,9 +434,16 @@ impl<'a> Login<'a> {
     }
 }
 
+/// Opens a page in the person's browser, where there is one. The address has been said: that it can't be opened is no end.
+fn open_page(app: &App, url: &str) {
+    if let Some(opener) = opener(app) {
+        let _ = program::start_detached(&opener, url, &app.parent);
+    }
+}
+
 /// The program that opens a page in the person's browser, where there is one.
 fn opener(app: &App) -> Option<String> {
-    let found = |name: &&str| crate::program::is_found(name, &app.parent);
+    let found = |name: &&str| program::is_found(name, &app.parent);
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
         .any(|name| app.parent.get(name).is_some());

@@ -1,38 +1,28 @@
 //! The page on which a person enters a key, where a program runs `login` and must not see it.
 
 use std::io;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::mpsc;
-use std::thread;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
 
-use ring::digest;
-
 use super::Login;
+use super::desk;
+use super::desk::Window;
+use super::frame;
+use super::frame::page;
+use super::frame::sentence;
 use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::view;
-use crate::encoding;
 use crate::encoding::html;
 use crate::loopback::Listener;
 use crate::loopback::Outcome;
 use crate::loopback::Reply;
 use crate::loopback::Request;
 use crate::loopback::Verdict;
-use crate::program;
 use crate::random;
 use crate::secret::Secret;
-
-/// The frame of every page.
-const FRAME: &str = include_str!("page.html");
-
-/// The one style sheet.
-const STYLE: &str = include_str!("page.css");
 
 /// How long the page is there.
 const TIME: Duration = Duration::from_secs(10 * 60);
@@ -45,8 +35,6 @@ struct Posted {
     base_url: Option<String>,
     /// The user name.
     username: Option<String>,
-    /// Where the page waits to be told what has come of it.
-    answer: mpsc::Sender<Said>,
 }
 
 /// A field of the form.
@@ -97,7 +85,7 @@ struct Form {
     /// The variable of the user name that is asked for.
     username: Option<String>,
     /// Where what was sent goes.
-    posted: Mutex<mpsc::Sender<Posted>>,
+    window: Window<Posted, Said>,
 }
 
 /// Shows the page until a key was entered and stored, and gives the record.
@@ -107,20 +95,17 @@ struct Form {
 pub(super) fn ask(login: &Login<'_>) -> Result<Record, Error> {
     let failed = |error: io::Error| Error::new("cannot show a page for the key", error);
     let listener = Listener::bind(0).map_err(failed)?;
-    let (sender, receiver) = mpsc::channel();
-    let form = Form::new(login, sender).map_err(failed)?;
+    let (window, desk) = desk::open();
+    let form = Form::new(login, window).map_err(failed)?;
     let url = listener.url(&form.path);
     let deadline = Instant::now() + TIME;
     let serve = move || {
         let outcome = listener.serve(deadline, move |request| form.answer(request));
         matches!(outcome, Ok(Outcome::Answer(End::Cancelled)))
     };
-    let serving = thread::Builder::new()
-        .name("pages".into())
-        .spawn(serve)
-        .map_err(failed)?;
+    let serving = desk::start(serve).map_err(failed)?;
     announce(login, &url);
-    let stored = store_what_comes(login, &receiver, deadline, &serving);
+    let stored = desk.attend(deadline, &serving, |posted| judge(login, posted));
     // The last page is out when this ends.
     let is_cancelled = serving.join().unwrap_or(false);
     stored.unwrap_or_else(|| {
@@ -133,47 +118,31 @@ pub(super) fn ask(login: &Login<'_>) -> Result<Record, Error> {
     })
 }
 
-/// Checks and stores what is sent, until something was stored; nothing where the page ends before.
-fn store_what_comes(
-    login: &Login<'_>,
-    receiver: &mpsc::Receiver<Posted>,
-    deadline: Instant,
-    serving: &JoinHandle<bool>,
-) -> Option<Result<Record, Error>> {
-    while !serving.is_finished() && Instant::now() < deadline {
-        let Ok(posted) = receiver.recv_timeout(Duration::from_millis(100)) else {
-            continue;
-        };
-        let Posted {
-            key,
-            base_url,
-            username,
-            answer,
-        } = posted;
-        // A page that has gone away is told in vain.
-        let tell = |said| drop(answer.send(said));
-        let url = base_url.as_deref();
-        if let Err(error) = login.check_url(url) {
-            tell(Said::Again(Field::Url, error.what));
-            continue;
-        }
-        if let Err(error) = login.check_username(url, username.as_deref()) {
-            tell(Said::Again(Field::Username, error.what));
-            continue;
-        }
-        match login.accepted(&key, base_url, username) {
-            Err(error) => tell(Said::Again(Field::Key, error.what)),
-            Ok(entered) => {
-                let stored = login.store(Held::Sealed, Some(entered));
-                tell(match &stored {
-                    Ok(_) => Said::Stored,
-                    Err(error) => Said::Failed(error.what.clone()),
-                });
-                return Some(stored);
-            }
-        }
+/// Checks and stores what was sent: what the page is told, and what has come of the login if that is over.
+fn judge(login: &Login<'_>, posted: Posted) -> (Said, Option<Result<Record, Error>>) {
+    let Posted {
+        key,
+        base_url,
+        username,
+    } = posted;
+    let url = base_url.as_deref();
+    let again = |field| move |error: Error| (Said::Again(field, error.what), None);
+    if let Err(error) = login.check_url(url) {
+        return again(Field::Url)(error);
     }
-    None
+    if let Err(error) = login.check_username(url, username.as_deref()) {
+        return again(Field::Username)(error);
+    }
+    let entered = match login.accepted(&key, base_url, username) {
+        Ok(entered) => entered,
+        Err(error) => return again(Field::Key)(error),
+    };
+    let stored = login.store(Held::Sealed, Some(entered));
+    let said = match &stored {
+        Ok(_) => Said::Stored,
+        Err(error) => Said::Failed(error.what.clone()),
+    };
+    (said, Some(stored))
 }
 
 /// Says where the page is, and opens it.
@@ -190,15 +159,12 @@ fn announce(login: &Login<'_>, url: &str) {
             TIME.as_secs() / 60
         ));
     }
-    if let Some(opener) = super::opener(login.app) {
-        // The URL has been said: a browser that can't be started is no end.
-        let _ = program::start_detached(&opener, url, &login.app.parent);
-    }
+    super::open_page(login.app, url);
 }
 
 impl Form {
     /// The page of a login.
-    fn new(login: &Login<'_>, posted: mpsc::Sender<Posted>) -> io::Result<Self> {
+    fn new(login: &Login<'_>, window: Window<Posted, Said>) -> io::Result<Self> {
         let shape = login.definition.key_shape().ok().flatten();
         Ok(Self {
             path: format!("/{}", random::token()?),
@@ -209,7 +175,7 @@ impl Form {
             hint: shape.map(|shape| shape.hint()),
             wants_url: login.wanted.base_url,
             username: login.wanted.username.clone(),
-            posted: Mutex::new(posted),
+            window,
         })
     }
 
@@ -228,21 +194,20 @@ impl Form {
             return Verdict::Go(self.page(403, Some((Field::Key, why)), None));
         }
         if request.field("action") == Some(b"cancel") {
-            let content = "<h1>Cancelled</h1><p>Nothing was stored. You can close this page.</p>";
-            return Verdict::End(page(200, "Cancelled", content), End::Cancelled);
+            return Verdict::End(frame::cancelled(), End::Cancelled);
         }
         match self.send(request) {
             Said::Again(field, why) => {
                 Verdict::Go(self.page(422, Some((field, &why)), Some(request)))
             }
-            Said::Stored => Verdict::End(self.stored(), End::Done),
+            Said::Stored => Verdict::End(
+                frame::connected(&self.provider, "The key is stored, sealed."),
+                End::Done,
+            ),
             Said::Failed(why) => {
-                let content = format!(
-                    "<h1>The key could not be stored</h1><p class=\"error\" role=\"alert\">{}</p>\
-                     <p>You can close this page, and try again when that is mended.</p>",
-                    sentence(&why)
-                );
-                Verdict::End(page(200, "Not stored", &content), End::Done)
+                let remedy = "you can close this page, and try again when that is mended";
+                let reply = frame::trouble(200, "The key could not be stored", &why, remedy);
+                Verdict::End(reply, End::Done)
             }
         }
     }
@@ -256,18 +221,14 @@ impl Form {
             value.filter(|value| !value.is_empty())
         };
         let key = request.field("key").unwrap_or_default().trim_ascii();
-        let (answer, said) = mpsc::channel();
         let posted = Posted {
             key: Secret::new(key.to_vec()),
             base_url: text("url"),
             username: text("username"),
-            answer,
         };
-        let sender = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = sender.send(posted);
-        drop(sender);
-        let said = sent.ok().and_then(|()| said.recv().ok());
-        said.unwrap_or_else(|| Said::Again(Field::Key, "This page has served its purpose.".into()))
+        self.window
+            .hand_in(posted)
+            .unwrap_or_else(|| Said::Again(Field::Key, "this page has served its purpose".into()))
     }
 
     /// The form; with what is wrong in which field, and with what was entered but for the key.
@@ -390,78 +351,5 @@ impl Form {
         }
         text.push_str("It is stored on this machine only.");
         text
-    }
-
-    /// The last page.
-    fn stored(&self) -> Reply {
-        let provider = html(&self.provider);
-        let content = format!(
-            "<h1 class=\"good\">{provider} is connected</h1>\n<p role=\"status\">The key is stored, sealed. You can close this page.</p>"
-        );
-        page(200, &format!("{} is connected", self.provider), &content)
-    }
-}
-
-/// An error's words as a sentence, in HTML; what they have in backquotes is code.
-fn sentence(words: &str) -> String {
-    // A name that is no word stays as it is.
-    let first_word = words.split(' ').next().unwrap_or_default();
-    let text = if first_word.chars().all(char::is_alphabetic) {
-        let mut letters = words.chars();
-        let first = letters.next().map(|first| first.to_uppercase().to_string());
-        html(&(first.unwrap_or_default() + letters.as_str()))
-    } else {
-        html(words)
-    };
-    let mut out = String::with_capacity(text.len());
-    let mut parts = text.split('`').peekable();
-    let mut is_code = false;
-    while let Some(part) = parts.next() {
-        // One without a partner stands for itself.
-        match (is_code, parts.peek().is_some()) {
-            (true, true) => out.push_str(&format!("<code>{part}</code>")),
-            (true, false) => out.push_str(&format!("`{part}")),
-            (false, _) => out.push_str(part),
-        }
-        is_code = !is_code;
-    }
-    if !out.ends_with('.') {
-        out.push('.');
-    }
-    out
-}
-
-/// A whole page.
-fn page(status: u16, title: &str, content: &str) -> Reply {
-    let style = STYLE.trim_end();
-    let digest = digest::digest(&digest::SHA256, style.as_bytes());
-    let digest = encoding::base64(digest.as_ref());
-    // The content last, so that nothing in it is taken for a gap.
-    let page = FRAME
-        .replace("{{style}}", style)
-        .replace("{{title}}", &html(title))
-        .replace("{{content}}", content);
-    Reply {
-        status,
-        page,
-        style: format!("sha256-{}", String::from_utf8_lossy(&digest)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_shown_as_a_sentence() {
-        for (words, shown) in [
-            ("it is empty", "It is empty."),
-            ("`a<b` is none.", "<code>a&lt;b</code> is none."),
-            ("see `a` and `b`", "See <code>a</code> and <code>b</code>."),
-            ("a ` alone", "A ` alone."),
-            ("", "."),
-        ] {
-            assert_eq!(sentence(words), shown);
-        }
     }
 }
