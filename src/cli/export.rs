@@ -197,7 +197,8 @@ fn shell_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// A value as .env files have it: bare where all readers agree on it, in single quotes where nothing in it has a meaning there, else
-/// in double quotes with backslashes, as the readers of Docker Compose, Node, Python and Ruby take them.
+/// in double quotes with backslashes, as shells take them. Readers differ on those: Node's leave the backslashes in, Python's some of
+/// them; so they are for what can't do without.
 fn dotenv_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
     let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:+=@%~,".contains(byte);
     let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 2));
@@ -205,7 +206,9 @@ fn dotenv_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
         out.extend_from_slice(value);
         return out;
     }
-    let quote = if value.iter().any(|byte| b"'\\\n\r".contains(byte)) {
+    // Python's reader takes the one before a quote or another one for an escape between single quotes too.
+    let is_escape = value.ends_with(b"\\") || value.windows(2).any(|pair| pair == b"\\\\");
+    let quote = if is_escape || value.iter().any(|byte| b"'\n\r".contains(byte)) {
         b'"'
     } else {
         b'\''
@@ -215,7 +218,7 @@ fn dotenv_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
         match (quote, *byte) {
             (b'"', b'\n') => out.extend_from_slice(b"\\n"),
             (b'"', b'\r') => out.extend_from_slice(b"\\r"),
-            (b'"', b'"' | b'\\' | b'$') => out.extend_from_slice(&[b'\\', *byte]),
+            (b'"', b'"' | b'\\' | b'$' | b'`') => out.extend_from_slice(&[b'\\', *byte]),
             (_, byte) => out.push(byte),
         }
     }
@@ -251,19 +254,26 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "asks a real shell, in a test")]
-    fn a_shell_reads_back_what_was_quoted() {
-        for value in values() {
-            let mut script = b"X=".to_vec();
-            script.extend_from_slice(&shell_quoted(&value));
-            script.extend_from_slice(b"; printf '%s.' \"$X\"");
-            let output = std::process::Command::new("sh")
-                .arg("-c")
-                .arg(OsStr::from_bytes(&script))
-                .output()
-                .unwrap();
-            let expected = [&*value, b"."].concat();
-            assert_eq!(output.stdout, expected, "{}", value.escape_ascii());
+    #[expect(clippy::disallowed_methods, reason = "asks real shells, in a test")]
+    fn shells_read_back_what_was_quoted() {
+        for shell in ["sh", "dash", "bash", "zsh"] {
+            let is_there = std::process::Command::new(shell).args(["-c", ":"]).output();
+            // The one that POSIX asks for is on every machine, the others where somebody has installed them.
+            if shell != "sh" && is_there.is_err() {
+                continue;
+            }
+            for value in values() {
+                let mut script = b"X=".to_vec();
+                script.extend_from_slice(&shell_quoted(&value));
+                script.extend_from_slice(b"; printf '%s.' \"$X\"");
+                let output = std::process::Command::new(shell)
+                    .arg("-c")
+                    .arg(OsStr::from_bytes(&script))
+                    .output()
+                    .unwrap();
+                let expected = [&*value, b"."].concat();
+                assert_eq!(output.stdout, expected, "{shell}: {}", value.escape_ascii());
+            }
         }
     }
 
@@ -278,7 +288,9 @@ mod tests {
             ("a\"b", "'a\"b'"),
             ("it's $5", "\"it's \\$5\""),
             ("a\nb", "\"a\\nb\""),
-            ("a\\b", "\"a\\\\b\""),
+            ("a\\b", "'a\\b'"),
+            ("a\\", "\"a\\\\\""),
+            ("it's `id`", "\"it's \\`id\\`\""),
         ] {
             assert_eq!(&**dotenv_quoted(value.as_bytes()), quoted.as_bytes());
         }
