@@ -10,9 +10,11 @@
 //! A module imports only from layers below its own; `tests/layering.rs` holds that.
 //!
 //! ```text
-//! 6  cli ························· words and exit codes; the only layer that prints
-//! 5  proxy      child ············ serve requests; run the program
-//! 4  broker  upstream ············ the one door to credentials; sockets to origins
+//! 8  cli ························· words and exit codes; the only layer that prints
+//! 7  proxy      child ············ serve requests; run the program
+//! 6  broker ······················ the one door to credentials
+//! 5  oauth ······················· tokens from authorization servers
+//! 4  upstream ···················· sockets to origins
 //! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
 //! 2  provider  credential  loopback ·· the domain; pages for the person's browser
 //! 1  url  path  files  dotenv  http1  wire  program ·· formats; the way to disk; one side of a connection; programs
@@ -75,6 +77,7 @@ pub mod fuzzing;
 mod http1;
 mod loopback;
 mod notice;
+mod oauth;
 mod path;
 mod program;
 mod provider;
