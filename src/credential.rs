@@ -58,6 +58,24 @@ impl Credential {
         Ok(Self(secret))
     }
 
+    /// Takes a secret that was read from somewhere.
+    ///
+    /// # Errors
+    /// When it can't be sent in a field.
+    pub(crate) fn of(secret: &Secret) -> Result<Self, Invalid> {
+        Self::new(secret.expose().to_vec())
+    }
+
+    /// The bytes once more, as a secret of any kind.
+    pub(crate) fn to_secret(&self) -> Secret {
+        self.0.copy()
+    }
+
+    /// Whether this is the same as a stored secret.
+    pub(crate) fn same_as(&self, secret: &Secret) -> bool {
+        self.0.same_as(secret)
+    }
+
     /// The bytes. Whoever calls this answers for where they go.
     pub(crate) fn expose(&self) -> &[u8] {
         self.0.expose()

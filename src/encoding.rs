@@ -20,6 +20,18 @@ pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The base64url form of `bytes`, without padding (RFC 4648 section 5).
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    let letters = base64(bytes).into_iter().filter(|letter| *letter != b'=');
+    letters
+        .map(|letter| match letter {
+            b'+' => '-',
+            b'/' => '_',
+            other => char::from(other),
+        })
+        .collect()
+}
+
 /// The bytes that padded base64 stands for (RFC 4648 section 4); `None` when it isn't that.
 pub(crate) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
     let body = text

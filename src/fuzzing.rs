@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::dotenv;
 use crate::http1::body::BodyReader;
 use crate::http1::body::BodyWriter;
 use crate::http1::framing::Framing;
@@ -16,7 +17,12 @@ use crate::provider::Placement;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::provider::host_rule::HostRule;
+use crate::secret::Secret;
 use crate::url;
+use crate::vault::Contents;
+use crate::vault::MasterKey;
+use crate::vault::open_file;
+use crate::vault::sealed_file;
 
 /// Names and values, in order.
 pub type FieldList = Vec<(Vec<u8>, Vec<u8>)>;
@@ -320,4 +326,59 @@ pub fn provider(text: &[u8], variable: Option<&str>) -> Option<Provider> {
         fields,
         placeholder: provider.placeholder,
     })
+}
+
+/// Names and values of the variables in a file.
+#[must_use]
+pub fn dotenv_values(text: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let found = dotenv::parse(text).into_iter();
+    found.map(|one| (one.name, one.value.to_vec())).collect()
+}
+
+/// The file with this in the place of every value that isn't empty.
+#[must_use]
+pub fn dotenv_replaced(text: &[u8], by: &str) -> Vec<u8> {
+    let mut found = dotenv::parse(text);
+    found.retain(|one| !one.value.is_empty());
+    let places: Vec<_> = found.into_iter().map(|one| (one.range, by)).collect();
+    dotenv::replaced(text, &places).to_vec()
+}
+
+/// A value as it is written in such a file.
+#[must_use]
+pub fn dotenv_quoted(value: &[u8]) -> Vec<u8> {
+    dotenv::quoted(value).to_vec()
+}
+
+/// The key of the vaults here.
+fn vault_key() -> MasterKey {
+    let text = Secret::new(vec![b'0'; 64]);
+    MasterKey::from_text(&text).expect("64 digits are a key")
+}
+
+/// The names and secrets of a vault's file, if it can be opened.
+///
+/// # Errors
+/// Why it can't.
+pub fn open_vault(file: &[u8]) -> Result<FieldList, String> {
+    let contents = open_file(file, &vault_key()).map_err(|error| error.to_string())?;
+    let names: Vec<String> = contents.iter().map(|(name, _)| name.to_owned()).collect();
+    let entries = names.into_iter().map(|name| {
+        let secret = contents.secret(&name).map_err(|error| error.to_string())?;
+        let secret = secret.map(|secret| secret.expose().to_vec());
+        Ok((name.into_bytes(), secret.unwrap_or_default()))
+    });
+    entries.collect()
+}
+
+/// A vault's file with these names and secrets.
+#[must_use]
+pub fn seal_vault(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let key = vault_key();
+    let mut contents = Contents::empty(&key);
+    for (name, secret) in entries {
+        let put = contents.put(name, serde_json::Value::Null, Some(secret));
+        put.expect("there is randomness");
+    }
+    sealed_file(&contents, &key).expect("there is randomness")
 }

@@ -10,12 +10,14 @@
 //! A module imports only from layers below its own; `tests/layering.rs` holds that.
 //!
 //! ```text
-//! 6  cli ························· words and exit codes; the only layer that prints
-//! 5  proxy      child ············ serve requests; run the program
-//! 4  broker  upstream ············ the one door to credentials; sockets to origins
+//! 8  cli ························· words and exit codes; the only layer that prints
+//! 7  proxy      child ············ serve requests; run the program
+//! 6  broker ······················ the one door to credentials
+//! 5  oauth ······················· tokens from authorization servers
+//! 4  upstream ···················· sockets to origins
 //! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
 //! 2  provider  credential  loopback ·· the domain; pages for the person's browser
-//! 1  url  path  files  http1  wire  program ·· formats; the way to disk; one side of a connection; programs
+//! 1  url  path  files  dotenv  http1  wire  program ·· formats; the way to disk; one side of a connection; programs
 //! 0  secret  encoding  environment  notice  clock  random  sys
 //! ```
 //!
@@ -37,18 +39,28 @@
 //! - What was cut short never looks complete to the client.
 //! - No thread blocks on one side of a connection while the other has something to say.
 //! - Nothing of a credential is in an error, a log, a `Debug` or an argument.
+//! - A vault that can't be opened is never written to, and whatever ends a writer leaves the old content or the new.
+//!
+//! # The vault
+//!
+//! `vault::format` describes the file, so that another program could read it: a head of two lines of text, then everything else
+//! sealed (ChaCha20-Poly1305) by a key that comes from the master key (HKDF-SHA256), and in there each secret sealed once more for
+//! its own name. `vault` replaces the file as a whole, under a lock; `vault::key` finds the master key; `broker::store` knows what the
+//! entries mean: `connection/PROVIDER/NAME`, a stored connection (`broker::record`), and `backup/NUMBER/PATH`, a file as it was before
+//! `import` changed it.
 //!
 //! # Words
 //!
 //! **provider**: a definition: which hosts, which header. **connection**: a named login to a provider. **credential**: the secret
-//! itself. **route**: a host rule of a connected provider. **match**: a route that a request met. **placeholder**: what the child
-//! holds instead of a credential. **origin**: the server that a request is for. **source**: where a credential comes from when it
+//! itself. **route**: a host rule of a connected provider. **match**: a route that a request met. **record**: a stored
+//! connection. **placeholder**: what the child holds instead of a credential. **origin**: the server that a request is for. **source**: where a credential comes from when it
 //! isn't stored.
 //!
 //! # Where to add
 //!
 //! - A provider: a file in `src/provider/bundled/`, a line in `bundled.rs`.
-//! - A command: a file in `src/cli/`, a variant in `args.rs`, a text in `help.rs`, an arm in `cli::dispatch`.
+//! - A command: a file in `src/cli/` with its `Syntax` and what runs it, a row in `cli::COMMANDS`. Help, completions and the reading of
+//!   its words come from the `Syntax`.
 //! - An answer of the proxy's own: a variant of `proxy::refusal::Refusal` and its row in the table.
 
 mod broker;
@@ -56,6 +68,7 @@ mod child;
 mod cli;
 mod clock;
 mod credential;
+mod dotenv;
 mod encoding;
 mod environment;
 mod files;
@@ -64,6 +77,7 @@ pub mod fuzzing;
 mod http1;
 mod loopback;
 mod notice;
+mod oauth;
 mod path;
 mod program;
 mod provider;

@@ -11,6 +11,20 @@ pub(crate) enum Notice {
     Warning(String),
     /// A request was handled; shown with `--verbose`. Never holds a secret or a query string.
     Request(String),
+    /// A client has come so far with the host that it wants, by name; shown by who asks for it.
+    Step(Step, String),
+}
+
+/// How far a client has come with a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It has asked the proxy for it, by a CONNECT or for an https URL.
+    Asked,
+    /// It has asked the proxy for an http URL there.
+    AskedInTheClear,
+    /// It has sent a request over TLS that ends here, so it trusts our root. That TLS was set up is not enough: some check the
+    /// certificate afterwards.
+    Trusted,
 }
 
 /// Where notices go. Shared by all threads.
@@ -39,6 +53,11 @@ impl Notices {
             drop(given);
             (self.sink)(&Notice::Warning(text));
         }
+    }
+
+    /// Tells how far a client has come with a host.
+    pub(crate) fn step(&self, step: Step, host: &str) {
+        (self.sink)(&Notice::Step(step, host.to_owned()));
     }
 
     /// Tells of a request that was handled.

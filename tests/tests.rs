@@ -17,11 +17,23 @@ mod child;
 // The command line: usage, errors, `explain`.
 mod cli;
 
+// `doctor`: what is wrong with a home, and how far a program comes.
+mod doctor;
+
 // HTTP on the wire: what is refused, how messages are framed, streams and upgrades.
 mod http;
 
 // What becomes of a request that gets a credential.
 mod inject;
+
+// The shape of every answer as JSON.
+mod json;
+
+// Secrets are nowhere but where they belong.
+mod leaks;
+
+// Connections: how they come into the vault, which of them is used, how they are let go.
+mod login;
 
 // The bundled definitions.
 mod providers;
@@ -37,3 +49,6 @@ mod sources;
 
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
+
+// The vault: faults, keys, many at once, and a run that sees what becomes of it.
+mod vault;

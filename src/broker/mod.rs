@@ -72,7 +72,7 @@ pub(crate) fn open(
         Held::Sealed => {
             let secret = snapshot.secret(record).map_err(Error::Vault)?;
             let secret = secret.ok_or(Error::LoggedOut)?;
-            let credential = Credential::new(secret.expose().to_vec()).map_err(Error::Stored)?;
+            let credential = Credential::of(&secret).map_err(Error::Stored)?;
             Ok(Source::Held(Arc::new(credential)))
         }
     }

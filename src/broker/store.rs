@@ -113,9 +113,11 @@ impl Snapshot {
 /// The records of a vault.
 fn records(contents: &Contents) -> Vec<Record> {
     let entries = contents.iter();
-    entries
+    let mut found: Vec<Record> = entries
         .filter_map(|(key, entry)| Record::from_json(key, &entry.about))
-        .collect()
+        .collect();
+    found.sort_by(|a, b| (&a.provider, &a.connection).cmp(&(&b.provider, &b.connection)));
+    found
 }
 
 /// The named one among a provider's records, else the default.
@@ -140,6 +142,8 @@ pub(crate) struct Backup {
     number: u64,
     /// When it was kept, in seconds since 1970.
     pub(crate) created: u64,
+    /// The SHA-256 of what was put in its place, in hexadecimal digits.
+    pub(crate) replaced_by: String,
 }
 
 impl Backup {
@@ -155,6 +159,7 @@ impl Backup {
             path: path.to_owned(),
             number: number.parse().ok()?,
             created: about.get("created")?.as_u64()?,
+            replaced_by: about.get("replaced_by")?.as_str()?.to_owned(),
         })
     }
 }
@@ -291,11 +296,17 @@ impl Store {
         })
     }
 
-    /// Keeps a file's content.
+    /// Keeps a file's content, which is about to be replaced by one with this SHA-256.
     ///
     /// # Errors
     /// When the vault can't be changed.
-    pub(crate) fn keep(&self, path: &str, content: &[u8], now: u64) -> Result<(), Error> {
+    pub(crate) fn keep(
+        &self,
+        path: &str,
+        content: &[u8],
+        replaced_by: &str,
+        now: u64,
+    ) -> Result<(), Error> {
         self.vault.update(|contents| {
             let backups = contents
                 .iter()
@@ -305,8 +316,10 @@ impl Store {
                 path: path.to_owned(),
                 number: backups.map(|backup| backup.number + 1).max().unwrap_or(1),
                 created: now,
+                replaced_by: replaced_by.to_owned(),
             };
-            contents.put(&backup.key(), json!({"created": now}), Some(content))?;
+            let about = json!({"created": now, "replaced_by": replaced_by});
+            contents.put(&backup.key(), about, Some(content))?;
             Ok(())
         })
     }

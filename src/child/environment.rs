@@ -114,6 +114,13 @@ fn mask(parent: &Environment, plan: &Plan<'_>, child: &mut Environment) {
     }
 }
 
+/// What the child does not get of the parent's NO_PROXY, in words.
+pub(crate) fn left_out(parent: &Environment, rules: &[&HostRule]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    no_proxy(parent, rules, &mut warnings);
+    warnings
+}
+
 /// The parent's entries but for those that would exempt a host with a route, then this machine.
 fn no_proxy(parent: &Environment, rules: &[&HostRule], warnings: &mut Vec<String>) -> String {
     let mut entries = Vec::new();

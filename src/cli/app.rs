@@ -1,5 +1,6 @@
 //! What every command stands on: the environment, the home, the definitions, the vault. Wired once.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -76,6 +77,27 @@ impl App {
             registry,
             store,
         })
+    }
+
+    /// The services of a home that may be anything but in order, for a command that only looks; and why the definitions in it are
+    /// missing, where they can't be read.
+    pub(super) fn to_look_at(verbosity: Verbosity) -> (Self, Option<io::Error>) {
+        let parent = Environment::of_process();
+        let home = home(&parent);
+        let (registry, failure) = match Registry::load(&home.providers()) {
+            Ok(registry) => (registry, None),
+            Err(error) => (Registry::bundled(), Some(error)),
+        };
+        let app = Self {
+            store: Arc::new(store(&parent, &home)),
+            parent,
+            home,
+            verbosity,
+            // What they would say is found by looking.
+            notices: Arc::new(Notices::new(|_| {})),
+            registry,
+        };
+        (app, failure)
     }
 
     /// The definition of a provider that the person names.

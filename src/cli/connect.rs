@@ -19,7 +19,9 @@ use crate::broker::record::Record;
 use crate::broker::store::Snapshot;
 use crate::environment::Environment;
 use crate::provider::Export;
+use crate::provider::ExportKind;
 use crate::provider::Name;
+use crate::provider::PLACEHOLDER;
 use crate::provider::Provider;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
@@ -200,6 +202,32 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
         known,
         sources,
     })
+}
+
+/// No connections, but what is to be masked all the same: what a run has for which none is wanted. A definition that is broken counts
+/// with the variables that can be read.
+pub(super) fn none(app: &App) -> Connected {
+    let mut known = Vec::new();
+    for (_, entry) in app.registry.iter() {
+        let (exports, placeholder) = match entry {
+            Ok(definition) => (definition.exports().ok(), definition.placeholder().ok()),
+            Err(broken) => {
+                let export = |name: &String| Export {
+                    name: name.clone(),
+                    kind: ExportKind::Credential,
+                };
+                (Some(broken.variables.iter().map(export).collect()), None)
+            }
+        };
+        let placeholder = placeholder.unwrap_or_else(|| PLACEHOLDER.to_owned());
+        let masked = exports.into_iter().flatten();
+        known.extend(masked.map(|export| (export, placeholder.clone())));
+    }
+    Connected {
+        broker: Broker::new(Vec::new()),
+        known,
+        sources: Vec::new(),
+    }
 }
 
 /// The variables among sources.

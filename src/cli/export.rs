@@ -14,6 +14,7 @@ use super::syntax::valued;
 use super::taken;
 use crate::broker::record::Record;
 use crate::broker::store::Snapshot;
+use crate::dotenv;
 use crate::provider::ExportKind;
 use crate::secret::Secret;
 
@@ -105,7 +106,7 @@ fn export(parsed: &Parsed) -> Result<u8, Error> {
         Format::Env => print(&variables, |name, value, out| {
             out.extend_from_slice(name.as_bytes());
             out.push(b'=');
-            out.extend_from_slice(&dotenv_quoted(value));
+            out.extend_from_slice(&dotenv::quoted(value));
         }),
         Format::Shell => print(&variables, |name, value, out| {
             out.extend_from_slice(b"export ");
@@ -134,9 +135,9 @@ fn add(
     let credential = taken::credential(app, snapshot, record)?;
     for export in &provider.exports {
         let value = match export.kind {
-            ExportKind::Credential => credential.expose().to_vec(),
+            ExportKind::Credential => credential.copy(),
             ExportKind::ApiUrl => match provider.rules.first() {
-                Some(rule) => rule.host.to_string().into_bytes(),
+                Some(rule) => Secret::new(rule.host.to_string().into_bytes()),
                 None => continue,
             },
             // Whoever holds it can make new ones for as long as they like.
@@ -144,7 +145,7 @@ fn add(
         };
         let variable = Variable {
             label: record.label(),
-            value: Secret::new(value),
+            value,
         };
         let before = variables.insert(export.name.clone(), variable);
         if let Some(other) = before
@@ -196,36 +197,6 @@ fn shell_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
     out
 }
 
-/// A value as .env files have it: bare where all readers agree on it, in single quotes where nothing in it has a meaning there, else
-/// in double quotes with backslashes, as shells take them. Readers differ on those: Node's leave the backslashes in, Python's some of
-/// them; so they are for what can't do without.
-fn dotenv_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
-    let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:+=@%~,".contains(byte);
-    let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 2));
-    if !value.is_empty() && value.iter().all(is_bare) {
-        out.extend_from_slice(value);
-        return out;
-    }
-    // Python's reader takes the one before a quote or another one for an escape between single quotes too.
-    let is_escape = value.ends_with(b"\\") || value.windows(2).any(|pair| pair == b"\\\\");
-    let quote = if is_escape || value.iter().any(|byte| b"'\n\r".contains(byte)) {
-        b'"'
-    } else {
-        b'\''
-    };
-    out.push(quote);
-    for byte in value {
-        match (quote, *byte) {
-            (b'"', b'\n') => out.extend_from_slice(b"\\n"),
-            (b'"', b'\r') => out.extend_from_slice(b"\\r"),
-            (b'"', b'"' | b'\\' | b'$' | b'`') => out.extend_from_slice(&[b'\\', *byte]),
-            (_, byte) => out.push(byte),
-        }
-    }
-    out.push(quote);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
@@ -274,25 +245,6 @@ mod tests {
                 let expected = [&*value, b"."].concat();
                 assert_eq!(output.stdout, expected, "{shell}: {}", value.escape_ascii());
             }
-        }
-    }
-
-    #[test]
-    fn a_dotenv_value_is_quoted_no_more_than_needed() {
-        for (value, quoted) in [
-            ("sk-abc_1.2", "sk-abc_1.2"),
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("a#b", "'a#b'"),
-            ("$x`y`", "'$x`y`'"),
-            ("a\"b", "'a\"b'"),
-            ("it's $5", "\"it's \\$5\""),
-            ("a\nb", "\"a\\nb\""),
-            ("a\\b", "'a\\b'"),
-            ("a\\", "\"a\\\\\""),
-            ("it's `id`", "\"it's \\`id\\`\""),
-        ] {
-            assert_eq!(&**dotenv_quoted(value.as_bytes()), quoted.as_bytes());
         }
     }
 }

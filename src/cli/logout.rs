@@ -36,7 +36,7 @@ pub(super) const LOGOUT: Syntax = Syntax {
 /// What `revoke` says of itself.
 pub(super) const REVOKE: Syntax = Syntax {
     name: "revoke",
-    summary: "remove all connections of a provider, and say where keys are revoked",
+    summary: "remove all connections of a provider, and say what else to do",
     words: "P",
     ends_at_word: false,
     about: "Remove all stored connections of provider P, and say where the service takes its keys back: that can only be done there.",

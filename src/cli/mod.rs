@@ -3,22 +3,27 @@
 //! Each command is a file with its [`syntax::Syntax`] and the function that runs it; [`COMMANDS`] has them all.
 
 mod app;
+mod completions;
 mod connect;
 mod default;
+mod doctor;
 mod error;
 mod explain;
 mod export;
 mod get;
 mod help;
+mod import;
 mod inspect;
 mod key_check;
 mod list;
 mod login;
 mod logout;
+mod origins;
 mod output;
 mod prompt;
 mod register;
 mod run;
+mod session;
 mod syntax;
 mod taken;
 mod vault;
@@ -46,11 +51,14 @@ const COMMANDS: &[&Syntax] = &[
     &default::SYNTAX,
     &logout::LOGOUT,
     &logout::REVOKE,
+    &import::SYNTAX,
     &register::REGISTER,
     &register::REMOVE,
     &explain::SYNTAX,
+    &doctor::SYNTAX,
     &whoami::SYNTAX,
     &vault::SYNTAX,
+    &completions::SYNTAX,
     &help::SYNTAX,
     &VERSION,
 ];

@@ -40,11 +40,16 @@ pub(super) fn always(text: &str) {
 
 /// Notices as lines on stderr.
 pub(crate) fn notices(verbosity: Verbosity) -> Notices {
-    Notices::new(move |notice| match notice {
+    Notices::new(move |given| notice(verbosity, given))
+}
+
+/// A notice as a line on stderr, if the person wants to hear it.
+pub(super) fn notice(verbosity: Verbosity, notice: &Notice) {
+    match notice {
         Notice::Warning(text) if !verbosity.quiet => line(&format!("authsome: warning: {text}")),
         Notice::Request(text) if verbosity.verbose => line(&format!("authsome: {text}")),
-        Notice::Warning(_) | Notice::Request(_) => {}
-    })
+        Notice::Warning(_) | Notice::Request(_) | Notice::Step(..) => {}
+    }
 }
 
 /// One line on stderr. That it can't be written is no reason to stop.
@@ -105,10 +110,20 @@ pub(super) enum Colour {
 impl Paint {
     /// What this environment wants on stdout.
     pub(super) fn of(parent: &Environment) -> Self {
+        Self::on(parent, std::io::stdout().is_terminal())
+    }
+
+    /// What it wants on stderr.
+    pub(super) fn of_errors(parent: &Environment) -> Self {
+        Self::on(parent, stderr_is_terminal())
+    }
+
+    /// What it wants on a terminal, or elsewhere.
+    fn on(parent: &Environment, is_terminal: bool) -> Self {
         let is_plain = parent.get("NO_COLOR").is_some()
             || parent.get("TERM").is_some_and(|term| term == "dumb");
         Self {
-            is_on: !is_plain && std::io::stdout().is_terminal(),
+            is_on: !is_plain && is_terminal,
         }
     }
 

@@ -78,7 +78,10 @@ pub(super) fn confirm(question: &str) -> Result<bool, Error> {
 
 /// The controlling terminal.
 fn terminal() -> Result<Terminal, Error> {
-    Terminal::open().map_err(|error| Error::new("there is no terminal to ask at", error))
+    Terminal::open().map_err(|error| {
+        Error::new("there is no terminal to ask at", error)
+            .hint("run it at a terminal, or see its --help for a way without one")
+    })
 }
 
 /// The person ended the input.

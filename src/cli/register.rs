@@ -78,8 +78,10 @@ fn register(parsed: &Parsed) -> Result<u8, Error> {
     let words = parsed.words(1..=1, "the name of a file")?;
     let source = Path::new(words.first().copied().unwrap_or_default());
     let app = App::open(parsed.verbosity)?;
-    let text = files::read(source, registry::MAX_FILE)
-        .map_err(|error| Error::new(&format!("cannot read {}", source.display()), error))?;
+    let text = files::read(source, registry::MAX_FILE).map_err(|error| {
+        Error::new(&format!("cannot read {}", source.display()), error)
+            .hint("check the file's name and its permissions")
+    })?;
     let invalid = |invalid| Error::from(&invalid);
     let shown = source.display().to_string();
     let definition = Definition::parse(&shown, &text).map_err(invalid)?;

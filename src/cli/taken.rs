@@ -66,7 +66,7 @@ pub(super) fn credential(app: &App, snapshot: &Snapshot, record: &Record) -> Res
         failed(&error, code)
     })?;
     let credential = source.current().map_err(|error| failed(&error, FAILED))?;
-    Ok(Secret::new(credential.expose().to_vec()))
+    Ok(credential.to_secret())
 }
 
 /// Bytes as text, for JSON.

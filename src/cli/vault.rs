@@ -74,10 +74,11 @@ fn vault(parsed: &Parsed) -> Result<u8, Error> {
     } else if let Some(path) = parsed.raw_values("passphrase-file").last() {
         let text = files::read(path.as_ref(), MAX_FILE)
             .map(Secret::new)
-            .map_err(|error| Error::new("cannot read the passphrase", error))?;
-        let line = text.expose().split(|byte| *byte == b'\n').next();
-        let line = line.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let passphrase = Secret::new(line.unwrap_or_default().to_vec());
+            .map_err(|error| {
+                Error::new("cannot read the passphrase", error)
+                    .hint("check the file's name and its permissions")
+            })?;
+        let passphrase = text.first_line();
         (NewKey::Passphrase(checked(passphrase)?), "passphrase")
     } else if parsed.has("key") {
         let form = "env:NAME, file:PATH or command:LINE";
@@ -118,25 +119,28 @@ fn vault(parsed: &Parsed) -> Result<u8, Error> {
 fn asked_twice() -> Result<Secret, Error> {
     let first = checked(prompt::hidden("New passphrase: ")?)?;
     let second = prompt::hidden("Once more: ")?;
-    if first.expose() != second.expose() {
-        return Err(Error::plain(
-            "the two passphrases differ; nothing was changed",
-        ));
+    if !first.same_as(&second) {
+        return Err(
+            Error::plain("the two passphrases differ; nothing was changed").hint("try again"),
+        );
     }
     Ok(first)
 }
 
 /// A passphrase that isn't empty.
 fn checked(passphrase: Secret) -> Result<Secret, Error> {
-    if passphrase.expose().is_empty() {
-        return Err(Error::plain("the passphrase is empty; nothing was changed"));
+    if passphrase.is_empty() {
+        return Err(Error::plain("the passphrase is empty; nothing was changed")
+            .hint("give one in the first line"));
     }
     Ok(passphrase)
 }
 
 /// The key that a source gives.
 fn given(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::new("no new key", error);
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::new("no new key", error).hint("check the source that --key names")
+    };
     let text = match spec {
         Spec::Variable(name) => {
             let value = app.parent.get(name);
@@ -152,7 +156,7 @@ fn given(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
             Secret::from(output.map_err(|error| failed(&error))?)
         }
     };
-    MasterKey::from_text(text.expose()).ok_or_else(|| {
+    MasterKey::from_text(&text).ok_or_else(|| {
         failed(
             &"what the source gives is none: that is 64 hexadecimal digits, or base64 of 32 bytes",
         )

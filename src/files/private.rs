@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::random;
 use crate::sys::process;
 
 /// How long a lock is waited for: longer than anything that is done under it takes.
@@ -66,11 +67,23 @@ impl Error {
             Self::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
                 "make room on that disk, and try again: nothing was changed".into()
             }
+            Self::Io { what, error, .. } if *what != "read" && is_limit(error) => {
+                "make room, or raise the limit (ulimit -f), and try again: nothing was changed"
+                    .into()
+            }
             Self::Io { .. } => "check the folder, its permissions and its owner".into(),
             Self::NotPrivate { remedy, .. } => remedy.clone(),
             Self::Busy(_) => "see which other authsome is still at work, or try again".into(),
         }
     }
+}
+
+/// Whether this user, or this process, may not write as much.
+fn is_limit(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded
+    )
 }
 
 impl fmt::Display for Error {
@@ -103,6 +116,44 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// What others may do with a file of ours.
+#[derive(Clone, Copy)]
+pub(crate) enum Others {
+    /// Read it.
+    Read,
+    /// Nothing.
+    Nothing,
+}
+
+/// Checks that a file is a plain one of this user's, and that others can do no more with it than this. One that isn't there passes.
+///
+/// # Errors
+/// When it isn't so, or can't be found out.
+pub(crate) fn check_file(path: &Path, others: Others) -> Result<(), Error> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("look at", path)(error)),
+    };
+    check_plain(path, &found)?;
+    match others {
+        Others::Read => check(path, &found, 0o022, "go-w"),
+        Others::Nothing => check(path, &found, 0o077, "go-rwx"),
+    }
+}
+
+/// Checks that it is no link, folder, pipe or device.
+fn check_plain(path: &Path, found: &Metadata) -> Result<(), Error> {
+    if found.is_file() {
+        return Ok(());
+    }
+    Err(Error::NotPrivate {
+        path: path.to_owned(),
+        why: "is not a plain file".into(),
+        remedy: "move it away".into(),
+    })
+}
+
 /// Reads a file that nobody else may read or write, of at most `limit` bytes; `None` when it isn't there.
 ///
 /// # Errors
@@ -119,13 +170,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         Err(error) => return Err(Error::io("read", path)(error)),
     };
     let found = file.metadata().map_err(Error::io("read", path))?;
-    if !found.is_file() {
-        return Err(Error::NotPrivate {
-            path: path.to_owned(),
-            why: "is not a plain file".into(),
-            remedy: "move it away".into(),
-        });
-    }
+    check_plain(path, &found)?;
     check(path, &found, 0o077, "go-rwx")?;
     let bytes = super::read_open(file, limit).map_err(Error::io("read", path))?;
     Ok(Some(bytes))
@@ -153,15 +198,13 @@ fn check(path: &Path, found: &Metadata, forbidden: u32, change: &str) -> Result<
     Ok(())
 }
 
-/// Puts these bytes in the place of a file: whoever reads it sees the old content or the new, and after a crash or on a full disk one
-/// of them is there. The name with `.new` behind it is used meanwhile.
+/// Puts these bytes in the place of a file of ours: whoever reads it sees the old content or the new, and after a crash or on a full
+/// disk one of them is there. The name with `.new` behind it is used meanwhile, whatever is there.
 ///
 /// # Errors
 /// Those of writing; the old content is then still there.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
+    let new = with_ending(path, ".new");
     // What a killed process left behind.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -169,11 +212,33 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error>
         }
         _ => {}
     }
-    let written = write_new(&new, bytes, mode)
-        .map_err(Error::io("write", &new))
-        .and_then(|()| fs::rename(&new, path).map_err(Error::io("replace", path)));
+    replace_by(path, &new, bytes, mode)
+}
+
+/// The same for a file that isn't ours: the name used meanwhile is one that nobody else has.
+///
+/// # Errors
+/// Those of writing; the old content is then still there.
+pub(crate) fn replace_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let token = random::token().map_err(Error::io("write", path))?;
+    let new = with_ending(path, &format!(".authsome-{token}"));
+    replace_by(path, &new, bytes, mode)
+}
+
+/// The path with more behind its last name.
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Writes the new file and moves it over the old one.
+fn replace_by(path: &Path, new: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let written = write_new(new, bytes, mode)
+        .map_err(Error::io("write", new))
+        .and_then(|()| fs::rename(new, path).map_err(Error::io("replace", path)));
     if let Err(error) = written {
-        let _ = fs::remove_file(&new);
+        let _ = fs::remove_file(new);
         return Err(error);
     }
     sync_folder_of(path)

@@ -1,5 +1,7 @@
 //! A definition's fields, and the one way from them to a [`Provider`].
 
+use std::sync::Arc;
+
 use serde_json::Map;
 use serde_json::Value;
 
@@ -14,6 +16,8 @@ use super::Provider;
 use super::Rule;
 use super::host_rule::HostRule;
 use super::key_shape::KeyShape;
+use super::oauth;
+use super::oauth::Oauth;
 use super::reader::Invalid;
 use super::reader::Reader;
 use super::reader::is_field_value;
@@ -208,6 +212,15 @@ impl Definition {
             Some(_) => None,
             None => Some(top.text("base_url_env")?.unwrap_or_default().to_owned()),
         };
+        let rules_of_it = rules.unwrap_or_default();
+        let oauth_of_it = match is_oauth {
+            true => Some(Arc::new(self.oauth(
+                &oauth,
+                base_url.as_deref(),
+                &rules_of_it,
+            )?)),
+            false => None,
+        };
         Ok(Provider {
             name: self.name()?,
             display_name: top
@@ -215,13 +228,14 @@ impl Definition {
                 .unwrap_or(top.needed("name")?)
                 .to_owned(),
             docs_url: top.text("docs_url")?.map(str::to_owned),
-            rules: rules.unwrap_or_default(),
+            rules: rules_of_it,
             missing_base_url: missing,
             exports: self.exports()?,
             placeholder: self.placeholder()?,
             inject: self.inject()?,
             extra_headers: self.extra_headers()?,
             oauth_endpoints: self.endpoints(&oauth, base_url.as_deref())?,
+            oauth: oauth_of_it,
         })
     }
 
@@ -512,6 +526,19 @@ impl Definition {
         Ok(found)
     }
 
+    /// What `oauth` says, for a provider that logs in that way.
+    fn oauth(
+        &self,
+        oauth: &Reader<'_>,
+        base: Option<&str>,
+        rules: &[Rule],
+    ) -> Result<Oauth, Invalid> {
+        let mut found = oauth::read(&self.top(), oauth, base)?;
+        let exact = rules.iter().find(|rule| rule.host.exact_host().is_some());
+        found.resource = exact.and_then(|rule| Url::parse(rule.host.to_string().as_bytes()).ok());
+        Ok(found)
+    }
+
     /// The URLs under `oauth`. Those that need a base URL which isn't there are left out.
     fn endpoints(&self, oauth: &Reader<'_>, base: Option<&str>) -> Result<Vec<Url>, Invalid> {
         let mut found = Vec::new();
@@ -528,7 +555,7 @@ impl Definition {
 }
 
 /// The text with `{base_url}` filled in; `None` when it needs one and there is none.
-fn filled(text: &str, base_url: Option<&str>) -> Option<String> {
+pub(super) fn filled(text: &str, base_url: Option<&str>) -> Option<String> {
     if text.contains("{base_url}") {
         base_url.map(|base| text.replace("{base_url}", base))
     } else {

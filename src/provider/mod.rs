@@ -4,13 +4,16 @@ pub(crate) mod bundled;
 pub(crate) mod definition;
 pub(crate) mod host_rule;
 pub(crate) mod key_shape;
+pub(crate) mod oauth;
 pub(crate) mod reader;
 pub(crate) mod registry;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::url::Url;
 use host_rule::HostRule;
+use oauth::Oauth;
 
 /// What the child holds instead of a credential, unless the definition has a word of its own.
 pub(crate) const PLACEHOLDER: &str = "authsome-proxy-managed";
@@ -64,6 +67,8 @@ pub(crate) struct Provider {
     pub(crate) extra_headers: Vec<(String, String)>,
     /// OAuth endpoints: requests to them are forwarded unchanged.
     pub(crate) oauth_endpoints: Vec<Url>,
+    /// How tokens are had, of a provider that logs in by OAuth.
+    pub(crate) oauth: Option<Arc<Oauth>>,
 }
 
 impl Provider {

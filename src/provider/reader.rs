@@ -83,6 +83,50 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A field that is true or false.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub(super) fn flag(&self, field: &str) -> Result<Option<bool>, Invalid> {
+        match self.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(self.invalid(field, "neither true nor false", "write true or false")),
+        }
+    }
+
+    /// A field that is a list of words, or a text of them.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub(super) fn words(&self, field: &str) -> Result<Vec<String>, Invalid> {
+        let wrong = || self.invalid(field, "not a list of words", "write [\"one\", \"two\"]");
+        match self.get(field) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::String(text)) => Ok(text.split_whitespace().map(str::to_owned).collect()),
+            Some(Value::Array(words)) => {
+                let words = words.iter().map(|word| word.as_str().map(str::to_owned));
+                words.collect::<Option<_>>().ok_or_else(wrong)
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    /// A field that is an object of texts.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub(super) fn pairs(&self, field: &str) -> Result<Vec<(String, String)>, Invalid> {
+        let object = self.object(field)?;
+        let pairs = object.fields.into_iter().flatten();
+        pairs
+            .map(|(name, value)| match value.as_str() {
+                Some(value) => Ok((name.clone(), value.to_owned())),
+                None => Err(object.invalid(name, "not a string", "write it in quotes")),
+            })
+            .collect()
+    }
+
     /// An error about a field.
     pub(super) fn invalid(&self, field: &str, why: impl fmt::Display, remedy: &str) -> Invalid {
         Invalid {

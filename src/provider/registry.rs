@@ -40,7 +40,21 @@ impl Registry {
     /// # Errors
     /// When the directory is there but can't be read.
     pub(crate) fn load(directory: &Path) -> io::Result<Self> {
-        let (mut entries, mut own) = (BTreeMap::new(), Vec::new());
+        let mut registry = Self::bundled();
+        for path in definition_files(directory)? {
+            let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
+                continue;
+            };
+            let entry = read_definition(&path, stem);
+            registry.entries.insert(stem.to_owned(), entry);
+            registry.own.push(stem.to_owned());
+        }
+        Ok(registry)
+    }
+
+    /// The bundled definitions alone.
+    pub(crate) fn bundled() -> Self {
+        let mut entries = BTreeMap::new();
         for (name, text) in BUNDLED {
             let definition = Definition::parse(&format!("bundled {name}"), text.as_bytes());
             let broken = |invalid| Broken {
@@ -49,14 +63,10 @@ impl Registry {
             };
             entries.insert((*name).to_owned(), definition.map_err(broken));
         }
-        for path in definition_files(directory)? {
-            let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
-                continue;
-            };
-            entries.insert(stem.to_owned(), read_definition(&path, stem));
-            own.push(stem.to_owned());
+        Self {
+            entries,
+            own: Vec::new(),
         }
-        Ok(Self { entries, own })
     }
 
     /// The definition of this name; `None` when there is none.

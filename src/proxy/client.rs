@@ -1,5 +1,6 @@
 //! One client's connection: its requests one after another, and what a CONNECT turns it into.
 
+use std::mem;
 use std::net::TcpStream;
 use std::time::Duration;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use crate::http1;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::MAX_REQUEST_HEAD;
 use crate::http1::head::RequestHead;
+use crate::notice::Step;
 use crate::url::Authority;
 use crate::wire;
 use crate::wire::Wire;
@@ -63,12 +65,17 @@ pub(crate) fn turn_away(socket: TcpStream, shared: &Shared) {
 
 /// Serves a connection whose TLS ends here, to its end.
 fn serve_intercepted(mut client: Wire, authority: &Authority, shared: &Shared) {
+    let mut is_first = true;
     loop {
         let head = match read_head(&mut client) {
             Ok(Some(head)) => head,
             Ok(None) => return client.close_gracefully(),
             Err(refusal) => return refuse(client, &refusal, shared),
         };
+        if mem::take(&mut is_first) {
+            let host = authority.host.as_str();
+            shared.notices.step(Step::Trusted, host);
+        }
         if head.method == "CONNECT" {
             return refuse(
                 client,
@@ -171,6 +178,7 @@ fn connect(client: Wire, head: &RequestHead, shared: &Shared) {
         let why = "the target of a CONNECT must be host:port";
         return refuse(client, &Refusal::Target(why), shared);
     };
+    shared.notices.step(Step::Asked, authority.host.as_str());
     if shared.router.claims(&authority) {
         intercept(client, &authority, shared);
     } else {

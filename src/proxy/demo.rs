@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -67,9 +69,31 @@ pub(crate) struct Demo {
     pub(crate) address: SocketAddr,
     /// What its certificate leads to.
     pub(crate) root: CertificateDer<'static>,
+    /// What has arrived there.
+    arrived: Arc<Arrived>,
 }
 
-/// Starts the origin on a free port of 127.0.0.1. `secret` is what it hides in what it shows.
+impl Demo {
+    /// The URL to ask for.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}/", self.authority.host)
+    }
+
+    /// Whether a request has arrived that had the credential.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.arrived.credential.load(Ordering::SeqCst)
+    }
+}
+
+/// What the origin was sent.
+struct Arrived {
+    /// The secret that it expects, and hides in what it shows.
+    secret: Vec<u8>,
+    /// Whether it has come.
+    credential: AtomicBool,
+}
+
+/// Starts the origin on a free port of 127.0.0.1. `secret` is what it expects, and hides in what it shows.
 ///
 /// # Errors
 /// When it can't listen, or has no certificate.
@@ -85,13 +109,17 @@ pub(crate) fn start(secret: Vec<u8>) -> io::Result<Demo> {
         .map_err(|error| io::Error::other(error.to_string()))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
-    let secret = Arc::new(secret);
+    let arrived = Arc::new(Arrived {
+        secret,
+        credential: AtomicBool::new(false),
+    });
+    let book = Arc::clone(&arrived);
     let accept = move || {
         for socket in listener.incoming().flatten() {
-            let (config, secret) = (Arc::clone(&config), Arc::clone(&secret));
+            let (config, book) = (Arc::clone(&config), Arc::clone(&book));
             let serve = move || {
                 // A client that breaks off is no business of anyone's.
-                let _ = serve(socket, config, &secret);
+                let _ = serve(socket, config, &book);
             };
             let _ = thread::Builder::new().name("demo".into()).spawn(serve);
         }
@@ -101,11 +129,12 @@ pub(crate) fn start(secret: Vec<u8>) -> io::Result<Demo> {
         authority: Authority { host, port: 443 },
         address,
         root: certificate,
+        arrived,
     })
 }
 
 /// Answers one request and closes.
-fn serve(socket: TcpStream, config: Arc<ServerConfig>, secret: &[u8]) -> io::Result<()> {
+fn serve(socket: TcpStream, config: Arc<ServerConfig>, book: &Arrived) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let tls = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut wire = Wire::plain(socket)?.accept_tls(tls)?;
@@ -120,7 +149,10 @@ fn serve(socket: TcpStream, config: Arc<ServerConfig>, secret: &[u8]) -> io::Res
         }
     };
     let head = RequestHead::parse(&head).map_err(|error| io::Error::other(error.to_string()))?;
-    let mut body = serde_json::to_vec_pretty(&echo(&head, secret))?;
+    let (shown, arrived) = echo(&head, &book.secret);
+    // Before the answer: who has read that may end at once, and be asked about.
+    book.credential.fetch_or(arrived, Ordering::SeqCst);
+    let mut body = serde_json::to_vec_pretty(&shown)?;
     body.push(b'\n');
     let out = wire.output();
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -135,8 +167,8 @@ fn serve(socket: TcpStream, config: Arc<ServerConfig>, secret: &[u8]) -> io::Res
     Ok(())
 }
 
-/// What arrived, with the credential hidden.
-fn echo(head: &RequestHead, secret: &[u8]) -> Value {
+/// What arrived, with the credential hidden, and whether that was there.
+fn echo(head: &RequestHead, secret: &[u8]) -> (Value, bool) {
     let mut headers = Map::new();
     let mut arrived = false;
     for (name, value) in head.fields.iter() {
@@ -153,12 +185,13 @@ fn echo(head: &RequestHead, secret: &[u8]) -> Value {
         };
         headers.insert(name, encoding::printable(&shown, 256).into());
     }
-    json!({
+    let shown = json!({
         "method": head.method,
         "target": encoding::printable(head.target.as_bytes(), 256),
         "headers": headers,
         "credential_arrived": arrived,
-    })
+    });
+    (shown, arrived)
 }
 
 /// The start of a secret's SHA-256, enough to see that two are the same.
@@ -184,14 +217,15 @@ mod tests {
     fn the_echo_hides_the_secret() {
         let head = b"GET /?a HTTP/1.1\r\nHost: demo\r\nAuthorization: Bearer s3cret\r\n\r\n";
         let head = RequestHead::parse(head).unwrap();
-        let shown = echo(&head, b"s3cret");
-        assert_eq!(shown["credential_arrived"], true);
+        let (shown, arrived) = echo(&head, b"s3cret");
+        assert!(arrived && shown["credential_arrived"] == true);
         assert!(!shown.to_string().contains("s3cret"));
         let header = shown["headers"]["authorization"].as_str().unwrap();
         assert!(
             header.starts_with("Bearer <secret with SHA-256 "),
             "{header}"
         );
-        assert_eq!(echo(&head, b"other")["credential_arrived"], false);
+        let (shown, arrived) = echo(&head, b"other");
+        assert!(!arrived && shown["credential_arrived"] == false);
     }
 }

@@ -23,6 +23,7 @@ use crate::http1;
 use crate::http1::framing::Framing;
 use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
+use crate::notice::Step;
 use crate::upstream;
 use crate::upstream::dial::SecureStream;
 use crate::upstream::pool::Key;
@@ -140,6 +141,15 @@ impl Exchange<'_> {
         check_method(&self.head.method)?;
         let framing = Framing::of_request(self.head).map_err(Refusal::Malformed)?;
         let destination = Destination::of(self.head, scope)?;
+        let host = &destination.authority.host;
+        // Of one that came through a CONNECT that was told then.
+        if matches!(scope, Scope::Proxy) {
+            let step = match destination.scheme {
+                Scheme::Https => Step::Asked,
+                Scheme::Http => Step::AskedInTheClear,
+            };
+            self.shared.notices.step(step, host.as_str());
+        }
         self.place = Some(destination.shown());
         self.can_keep = framing.is_empty() && keeps_alive(self.head);
         let found = self.find_match(&destination)?;

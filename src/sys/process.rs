@@ -62,6 +62,27 @@ pub(crate) fn harden() -> io::Result<Limits> {
     Ok(limits)
 }
 
+/// Whether other processes of the same user can look into this one; `None` where that can't be asked.
+pub(crate) fn is_dumpable() -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    // SAFETY: PR_GET_DUMPABLE takes nothing.
+    match unsafe { libc::prctl(libc::PR_GET_DUMPABLE, NONE, NONE, NONE, NONE) } {
+        0 => Some(false),
+        1.. => Some(true),
+        _ => None,
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// Whether a crash could leave this process's memory in a file.
+///
+/// # Errors
+/// When the limit can't be read.
+pub(crate) fn can_leave_core() -> io::Result<bool> {
+    Ok(limit(libc::RLIMIT_CORE)?.rlim_cur > 0)
+}
+
 /// An argument of prctl(2) that is zero or not used. It reads each as a long, so an int would leave half of it to chance.
 #[cfg(target_os = "linux")]
 const NONE: libc::c_ulong = 0;

@@ -25,11 +25,16 @@ const MAX_BUNDLE: u64 = 16 * 1024 * 1024;
 /// What the parent's programs trust, as PEM: its SSL_CERT_FILE, else the system's bundle; `None` where there is neither. Read before
 /// the child is there, which might be able to write to the file.
 pub(crate) fn trusted(parent: &Environment) -> Option<Vec<u8>> {
+    found(parent).map(|(_, pem)| pem)
+}
+
+/// The same, and the file that it is from.
+pub(crate) fn found(parent: &Environment) -> Option<(PathBuf, Vec<u8>)> {
     let chosen = parent.get("SSL_CERT_FILE").map(PathBuf::from);
     chosen
         .into_iter()
         .chain(SYSTEM_BUNDLES.iter().map(PathBuf::from))
-        .find_map(|path| read_pem(&path).ok())
+        .find_map(|path| read_pem(&path).ok().map(|pem| (path, pem)))
 }
 
 /// Reads a PEM file of certificates.

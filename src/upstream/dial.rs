@@ -144,8 +144,8 @@ pub(crate) struct Dialer {
     proxies: ProxySettings,
     /// What origins are verified against.
     trust: Trust,
-    /// Our own listener, which no connection may lead to.
-    own: SocketAddr,
+    /// Our own listener, if there is one: no connection may lead to it.
+    own: Option<SocketAddr>,
 }
 
 impl Dialer {
@@ -154,7 +154,7 @@ impl Dialer {
         connect_to: Vec<ConnectTo>,
         proxies: ProxySettings,
         trust: Trust,
-        own: SocketAddr,
+        own: Option<SocketAddr>,
     ) -> Self {
         Self {
             connect_to,
@@ -242,8 +242,10 @@ impl Dialer {
     /// Whether the address is where we listen: the port, on an address of this machine that reaches it.
     fn is_own(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
-        address.port() == self.own.port()
-            && (ip == self.own.ip() || ip.is_unspecified() || ip.is_loopback())
+        self.own.is_some_and(|own| {
+            address.port() == own.port()
+                && (ip == own.ip() || ip.is_unspecified() || ip.is_loopback())
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reaching origins: addresses, upstream proxies, verified TLS, and connections kept for the next request.
 
 pub(crate) mod dial;
+pub(crate) mod fetch;
 pub(crate) mod pool;
 pub(crate) mod via;
 

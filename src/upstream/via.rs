@@ -88,6 +88,50 @@ impl ProxySettings {
     }
 }
 
+/// The variables that name a proxy, each after the one that counts in its place.
+const VARIABLES: [[&str; 2]; 3] = [
+    ["http_proxy", "HTTP_PROXY"],
+    ["https_proxy", "HTTPS_PROXY"],
+    ["all_proxy", "ALL_PROXY"],
+];
+
+/// What is wrong with the proxy variables, each by itself, and whether our own connections can't be made because of it.
+pub(crate) fn faults(parent: &Environment) -> Vec<(Invalid, bool)> {
+    let mut found = Vec::new();
+    let fault = |variable, why: &str| Invalid {
+        variable,
+        why: why.to_owned(),
+    };
+    for [lower, upper] in VARIABLES {
+        for variable in [lower, upper] {
+            let is_shadowed = variable == upper && parent.text(lower).is_some();
+            match (parent.get(variable), parent.text(variable)) {
+                (None, _) => {}
+                (Some(_), None) => found.push((fault(variable, NOT_UTF8), false)),
+                (Some(value), Some(_)) if is_shadowed => {
+                    if Some(value) != parent.get(lower) {
+                        let why = format!("has no effect: {lower} is set too, to another value");
+                        found.push((fault(variable, &why), false));
+                    }
+                }
+                (Some(_), Some(text)) => {
+                    let needed = lower != "all_proxy";
+                    found.extend(parse_via(variable, text).err().map(|why| (why, needed)));
+                }
+            }
+        }
+    }
+    for variable in ["no_proxy", "NO_PROXY"] {
+        if parent.get(variable).is_some() && parent.text(variable).is_none() {
+            found.push((fault(variable, NOT_UTF8), false));
+        }
+    }
+    found
+}
+
+/// What is wrong with a variable that is passed over.
+const NOT_UTF8: &str = "is not UTF-8, and has no effect";
+
 /// The entries of NO_PROXY and no_proxy, trimmed, once each, in order.
 pub(crate) fn no_proxy_entries(parent: &Environment) -> Vec<String> {
     let mut entries: Vec<String> = Vec::new();
@@ -272,6 +316,28 @@ mod tests {
         let (found, passed_over) = ProxySettings::of(&parent).unwrap();
         assert!(!passed_over.unwrap().to_string().contains("secret"));
         assert_eq!(via(&found, "x.com"), None);
+    }
+
+    #[test]
+    fn each_variable_that_cannot_be_used_is_told() {
+        let parent = [
+            ("http_proxy", "socks5://u:secret@h:1"),
+            ("HTTP_PROXY", "http://other:1"),
+            ("HTTPS_PROXY", "http://h:1"),
+            ("ALL_PROXY", "socks5://u:secret@h:1"),
+        ];
+        let found = faults(&parent.into_iter().collect());
+        let found: Vec<(&str, bool)> = found
+            .iter()
+            .map(|(invalid, is_fatal)| (invalid.variable, *is_fatal))
+            .collect();
+        let expected = [
+            ("http_proxy", true),
+            ("HTTP_PROXY", false),
+            ("ALL_PROXY", false),
+        ];
+        assert_eq!(found, expected);
+        assert!(faults(&Environment::default()).is_empty());
     }
 
     #[test]

@@ -25,6 +25,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use ring::aead;
 use ring::hkdf;
@@ -36,6 +37,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use crate::encoding;
+use crate::files::private;
 use crate::secret::Secret;
 
 /// What every vault begins with.
@@ -77,8 +79,8 @@ impl MasterKey {
     }
 
     /// The key that 64 hexadecimal digits or base64 of 32 bytes stand for, white space around it aside; `None` for anything else.
-    pub(crate) fn from_text(text: &[u8]) -> Option<Self> {
-        let text = text.trim_ascii();
+    pub(crate) fn from_text(text: &Secret) -> Option<Self> {
+        let text = text.expose().trim_ascii();
         let bytes = Zeroizing::new(match text.len() {
             64 => encoding::hex_decode(text)?,
             43 | 44 => {
@@ -101,10 +103,18 @@ impl MasterKey {
     }
 
     /// The key's text form: base64 and a line end.
-    pub(crate) fn to_text(&self) -> Secret {
+    fn to_text(&self) -> Secret {
         let mut text = encoding::base64(&*self.0);
         text.push(b'\n');
         Secret::new(text)
+    }
+
+    /// Keeps the key in a file of its own.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub(super) fn keep(&self, path: &Path) -> Result<(), Error> {
+        Ok(private::replace(path, self.to_text().expose(), 0o600)?)
     }
 
     /// The key of a passphrase.
@@ -180,8 +190,8 @@ impl PassphraseKdf {
     }
 
     /// The key. Takes a quarter of a second or so: that is its purpose.
-    pub(crate) fn derive(&self, passphrase: &[u8]) -> MasterKey {
-        MasterKey::of_passphrase(passphrase, self)
+    pub(crate) fn derive(&self, passphrase: &Secret) -> MasterKey {
+        MasterKey::of_passphrase(passphrase.expose(), self)
     }
 }
 
@@ -531,6 +541,16 @@ mod tests {
         MasterKey(Zeroizing::new([byte; 32]))
     }
 
+    /// A secret.
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.as_bytes().to_vec())
+    }
+
+    /// A key of a text.
+    fn from_text(text: &[u8]) -> Option<MasterKey> {
+        MasterKey::from_text(&Secret::new(text.to_vec()))
+    }
+
     /// A vault's file with two entries.
     fn file() -> Vec<u8> {
         let key = key(1);
@@ -608,25 +628,25 @@ mod tests {
     #[test]
     fn a_key_s_text_forms() {
         let hex = "0102030405060708091011121314151617181920212223242526272829303132";
-        let key = MasterKey::from_text(hex.as_bytes()).unwrap();
+        let key = from_text(hex.as_bytes()).unwrap();
         let text = key.to_text();
         for form in [
             text.expose(),
             text.expose().trim_ascii(),
             format!(" {hex}\r\n").as_bytes(),
         ] {
-            assert_eq!(MasterKey::from_text(form).unwrap().id(), key.id());
+            assert_eq!(from_text(form).unwrap().id(), key.id());
         }
         let url_form = b"-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_8";
-        assert!(MasterKey::from_text(url_form).is_some());
+        assert!(from_text(url_form).is_some());
         for bad in [
             "",
             "password",
-            &hex[1..],
+            hex.strip_prefix('0').unwrap(),
             &format!("{hex}0"),
             &"g".repeat(64),
         ] {
-            assert!(MasterKey::from_text(bad.as_bytes()).is_none(), "{bad}");
+            assert!(from_text(bad.as_bytes()).is_none(), "{bad}");
         }
     }
 
@@ -636,12 +656,16 @@ mod tests {
             rounds: 100_000,
             salt: [7; 16],
         };
-        let key = kdf.derive(b"correct horse");
+        let key = kdf.derive(&secret("correct horse"));
         let head = Head::new(&key, Some(kdf));
         let file = Contents::empty(&key).seal(&head, &key).unwrap();
         let (parsed, body) = Head::parse(&file).unwrap();
         assert_eq!(parsed, head);
-        let again = parsed.passphrase.as_ref().unwrap().derive(b"correct horse");
+        let again = parsed
+            .passphrase
+            .as_ref()
+            .unwrap()
+            .derive(&secret("correct horse"));
         assert!(Contents::open(&parsed, body, &again).is_ok());
         let few = String::from_utf8_lossy(&file[..file.len() - 60]).replace("100000", "99999");
         assert!(matches!(

@@ -110,7 +110,7 @@ impl KeyRing {
             return Ok(Arc::clone(key));
         }
         let key = match &head.passphrase {
-            Some(kdf) => Some(kdf.derive(self.passphrase()?.expose())),
+            Some(kdf) => Some(kdf.derive(&self.passphrase()?)),
             None => match self.given_key()? {
                 Some(key) => Some(key),
                 None => self.kept_key(&head.key_id)?,
@@ -135,16 +135,16 @@ impl KeyRing {
             return Ok((key, None));
         }
         if self.passphrase_file.is_some() {
-            let kdf = PassphraseKdf::random().map_err(no_randomness)?;
-            let key = kdf.derive(self.passphrase()?.expose());
+            let kdf = PassphraseKdf::random().map_err(|error| no_randomness(&error))?;
+            let key = kdf.derive(&self.passphrase()?);
             return Ok((key, Some(kdf)));
         }
         let path = self.home.master_key();
         if let Some(key) = read_kept(&path)? {
             return Ok((key, None));
         }
-        let key = MasterKey::random().map_err(no_randomness)?;
-        private::replace(&path, key.to_text().expose(), 0o600)?;
+        let key = MasterKey::random().map_err(|error| no_randomness(&error))?;
+        key.keep(&path)?;
         Ok((key, None))
     }
 
@@ -152,7 +152,7 @@ impl KeyRing {
     fn given_key(&self) -> Result<Option<MasterKey>, Error> {
         let text = match &self.given {
             Given::Nothing => return Ok(None),
-            Given::Text(text) => return parsed(text.expose(), KEY).map(Some),
+            Given::Text(text) => return parsed(text, KEY).map(Some),
             Given::File(path) => files::read(path, MAX_FILE)
                 .map(Secret::new)
                 .map_err(|error| Error::Key(format!("cannot read {}: {error}", path.display())))?,
@@ -165,7 +165,7 @@ impl KeyRing {
                     .map_err(|error| failed(&error))?
             }
         };
-        parsed(text.expose(), &self.origin(false)).map(Some)
+        parsed(&text, &self.origin(false)).map(Some)
     }
 
     /// The key beside the vault: `master.key`, or the one that is to take its place if that is the one with this id.
@@ -200,14 +200,11 @@ impl KeyRing {
         };
         let text = files::read(path, MAX_FILE)
             .map_err(|error| Error::Key(format!("cannot read {}: {error}", path.display())))?;
-        let text = Secret::new(text);
-        let bytes = text.expose();
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        if bytes.is_empty() {
+        let passphrase = Secret::new(text).first_line();
+        if passphrase.is_empty() {
             return Err(Error::Key(format!("{} is empty", path.display())));
         }
-        Ok(Secret::new(bytes.to_vec()))
+        Ok(passphrase)
     }
 }
 
@@ -217,11 +214,11 @@ fn read_kept(path: &std::path::Path) -> Result<Option<MasterKey>, Error> {
         return Ok(None);
     };
     let text = Secret::new(text);
-    parsed(text.expose(), &path.display().to_string()).map(Some)
+    parsed(&text, &path.display().to_string()).map(Some)
 }
 
 /// A key from its text.
-fn parsed(text: &[u8], whence: &str) -> Result<MasterKey, Error> {
+fn parsed(text: &Secret, whence: &str) -> Result<MasterKey, Error> {
     MasterKey::from_text(text).ok_or_else(|| {
         Error::Key(format!(
             "{whence} holds no key: that is 64 hexadecimal digits, or base64 of 32 bytes"
@@ -230,6 +227,6 @@ fn parsed(text: &[u8], whence: &str) -> Result<MasterKey, Error> {
 }
 
 /// There is no randomness.
-pub(super) fn no_randomness(error: std::io::Error) -> Error {
+pub(super) fn no_randomness(error: &std::io::Error) -> Error {
     Error::Randomness(error.to_string())
 }

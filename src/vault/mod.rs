@@ -112,6 +112,25 @@ impl From<private::Error> for Error {
     }
 }
 
+/// Opens a vault's file with a key that is there already.
+///
+/// # Errors
+/// When it can't be opened.
+#[cfg(fuzzing)]
+pub(crate) fn open_file(file: &[u8], key: &MasterKey) -> Result<Contents, Error> {
+    let (head, body) = Head::parse(file)?;
+    Contents::open(&head, body, key)
+}
+
+/// A vault's file for a key that is given.
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+#[cfg(fuzzing)]
+pub(crate) fn sealed_file(contents: &Contents, key: &MasterKey) -> Result<Vec<u8>, Error> {
+    contents.seal(&Head::new(key, None), key)
+}
+
 /// What `vault rekey` seals with.
 pub(crate) enum NewKey {
     /// A new random key, kept in `master.key`.
@@ -163,12 +182,18 @@ impl Vault {
     /// # Errors
     /// When there is a vault and its head can't be read.
     pub(crate) fn key_origin(&self) -> Result<String, Error> {
-        let file = private::read(&self.home.vault(), MAX_VAULT)?;
-        let has_passphrase = match file {
+        Ok(self.keys.origin(self.has_passphrase()?))
+    }
+
+    /// Whether it is sealed with a passphrase.
+    ///
+    /// # Errors
+    /// When there is a vault and its head can't be read.
+    pub(crate) fn has_passphrase(&self) -> Result<bool, Error> {
+        Ok(match private::read(&self.home.vault(), MAX_VAULT)? {
             Some(file) => Head::parse(&file)?.0.passphrase.is_some(),
             None => false,
-        };
-        Ok(self.keys.origin(has_passphrase))
+        })
     }
 
     /// Whether the environment names the key.
@@ -252,15 +277,14 @@ impl Vault {
         let opened = self.open_or_new()?;
         let (key, passphrase, is_kept) = match to {
             NewKey::Kept => {
-                let key = MasterKey::random().map_err(key::no_randomness)?;
-                let text = key.to_text();
-                private::replace(&self.home.next_master_key(), text.expose(), 0o600)?;
+                let key = MasterKey::random().map_err(|error| key::no_randomness(&error))?;
+                key.keep(&self.home.next_master_key())?;
                 (key, None, true)
             }
             NewKey::Given(key) => (key, None, false),
             NewKey::Passphrase(passphrase) => {
-                let kdf = PassphraseKdf::random().map_err(key::no_randomness)?;
-                (kdf.derive(passphrase.expose()), Some(kdf), false)
+                let kdf = PassphraseKdf::random().map_err(|error| key::no_randomness(&error))?;
+                (kdf.derive(&passphrase), Some(kdf), false)
             }
         };
         let contents = opened.contents.for_key(&key)?;
@@ -407,7 +431,7 @@ mod tests {
         assert_eq!(secret(&running, "a").unwrap(), "one");
 
         let file = home.path().join("passphrase");
-        fs::write(&file, "correct horse\n").unwrap();
+        private::replace(&file, b"correct horse\n", 0o600).unwrap();
         let variables = [(PASSPHRASE_FILE, file.to_str().unwrap())];
         vault(&home, &[])
             .rekey(NewKey::Passphrase(Secret::new(b"correct horse".to_vec())))
@@ -415,7 +439,7 @@ mod tests {
         assert!(!home.master_key().exists());
         assert_eq!(secret(&vault(&home, &variables), "a").unwrap(), "one");
         assert!(matches!(vault(&home, &[]).read(), Err(Error::Key(_))));
-        fs::write(&file, "wrong horse").unwrap();
+        private::replace(&file, b"wrong horse", 0o600).unwrap();
         assert!(matches!(
             vault(&home, &variables).read(),
             Err(Error::WrongKey(_))

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod origin;
+pub(crate) mod page;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -161,6 +162,45 @@ impl Home {
         serde_json::from_str(&output.stdout()).unwrap_or_else(|error| panic!("{error}\n{output}"))
     }
 
+    /// A path in the home of authsome.
+    pub(crate) fn own(&self, name: &str) -> PathBuf {
+        self.path("home/.authsome").join(name)
+    }
+
+    /// The vault, as it is on the disk.
+    pub(crate) fn vault(&self) -> Vec<u8> {
+        fs::read(self.own("vault")).expect("a vault")
+    }
+
+    /// `authsome login` with these words, and the credential on standard input.
+    pub(crate) fn login(&self, words: &[&str], secret: &str) -> Cmd {
+        self.authsome(["login", "--stdin"])
+            .args(words)
+            .stdin(secret.as_bytes())
+    }
+
+    /// A home with the provider `acme`, of these fields, and [`SECRET`] stored for it.
+    pub(crate) fn connected(fields: &str) -> Self {
+        let home = Self::new();
+        home.acme(fields);
+        home.login(&["acme"], SECRET).run().assert_code(0);
+        home
+    }
+
+    /// All files in the folder.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let (mut folders, mut files) = (vec![self.path("")], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => files.push(entry.path()),
+                }
+            }
+        }
+        files
+    }
+
     /// All paths in the folder, each with its mode.
     fn tree(&self) -> String {
         /// Adds what is below a folder.
@@ -195,6 +235,8 @@ pub(crate) struct Cmd {
     stdin: Vec<u8>,
     /// Its working directory.
     folder: PathBuf,
+    /// The user that it runs as, if not this one.
+    user: Option<u32>,
 }
 
 impl Cmd {
@@ -208,6 +250,7 @@ impl Cmd {
             env: BTreeMap::new(),
             stdin: Vec::new(),
             folder: home.path("."),
+            user: None,
         };
         cmd.env("PATH", path)
             .env("HOME", home.path("home"))
@@ -250,6 +293,12 @@ impl Cmd {
         self
     }
 
+    /// As this user, and in the group of this number. Only root can do that.
+    pub(crate) fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// The environment that it gets.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let text = |text: &OsString| text.to_string_lossy().into_owned();
@@ -261,7 +310,11 @@ impl Cmd {
 
     /// Starts it in a process group of its own.
     fn spawn(&self) -> Child {
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
             .args(&self.args)
             .env_clear()
             .envs(&self.env)
@@ -283,6 +336,18 @@ impl Cmd {
             let _ = stdin.write_all(&input);
         }
         background.end()
+    }
+
+    /// Runs it, and kills it after this time unless it has ended. Gives its exit code, and nothing where it was killed.
+    pub(crate) fn killed_after(self, time: Duration) -> Option<i32> {
+        let mut child = self.spawn();
+        if let Some(mut stdin) = child.stdin.take() {
+            let _ = stdin.write_all(&self.stdin);
+        }
+        thread::sleep(time);
+        let _ = child.kill();
+        let output = child.wait_with_output().expect("its end");
+        output.status.code()
     }
 
     /// Starts it, to run beside the test.
@@ -407,9 +472,10 @@ impl Background {
     }
 
     /// Waits until it has written this as an error.
-    pub(crate) fn wait_for_stderr(&self, words: &str) {
-        let (_, found) = self.stderr.wait(|all, _| contains(all, words.as_bytes()));
+    pub(crate) fn wait_for_stderr(&self, words: &str) -> String {
+        let (all, found) = self.stderr.wait(|all, _| contains(all, words.as_bytes()));
         assert!(found, "no {words:?}\n{}", self.so_far());
+        String::from_utf8_lossy(&all).into_owned()
     }
 
     /// Ends what it reads, and waits for its end.
@@ -484,7 +550,7 @@ pub(crate) struct Output {
     /// What it wrote.
     pub(crate) stdout: Vec<u8>,
     /// Its errors.
-    stderr: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
     /// How it was started.
     command: String,
     /// Where it ran.
@@ -500,6 +566,11 @@ impl Output {
     /// Its errors, as text.
     pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// What it wrote, as JSON of this form.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> T {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{self}"))
     }
 
     /// Checks the exit code.

@@ -230,11 +230,11 @@ fn login(parsed: &Parsed) -> Result<u8, Error> {
         let (spec, ttl) = (spec.clone(), args.ttl);
         login.store(Held::Source { spec, ttl }, None)?
     } else if args.stdin {
-        login.store(Held::Sealed, Some(login.from_stdin()?))?
+        login.store(Held::Sealed, Some(login.read_stdin()?))?
     } else if args.browser || !prompt::is_interactive() {
         page::ask(&login)?
     } else {
-        login.store(Held::Sealed, Some(login.from_terminal()?))?
+        login.store(Held::Sealed, Some(login.ask_at_terminal()?))?
     };
     login.tell(&stored)
 }
@@ -341,7 +341,7 @@ impl<'a> Login<'a> {
     }
 
     /// Reads it from standard input.
-    fn from_stdin(&self) -> Result<Entered, Error> {
+    fn read_stdin(&self) -> Result<Entered, Error> {
         if self.wanted.base_url {
             return Err(self.base_url_missing());
         }
@@ -356,11 +356,11 @@ impl<'a> Login<'a> {
             .take(MAX_OUTPUT)
             .read_to_end(&mut bytes)
             .map_err(|error| Error::new("cannot read standard input", error))?;
-        self.accepted(Secret::new(bytes), None, None)
+        self.accepted(&Secret::new(bytes), None, None)
     }
 
     /// Asks at the terminal.
-    fn from_terminal(&self) -> Result<Entered, Error> {
+    fn ask_at_terminal(&self) -> Result<Entered, Error> {
         let name = &self.provider.display_name;
         let base_url = match self.wanted.base_url {
             true => Some(prompt::line(&format!("URL of your {name}: "))?),
@@ -379,20 +379,22 @@ impl<'a> Login<'a> {
             output::note(self.app.verbosity, &format!("Get a key or token at {url}"));
         }
         let key = prompt::hidden(&format!("{name} key: "))?;
-        self.accepted(key, base_url, username)
+        self.accepted(&key, base_url, username)
     }
 
     /// What was entered, once it is checked.
     fn accepted(
         &self,
-        key: Secret,
+        key: &Secret,
         base_url: Option<String>,
         username: Option<String>,
     ) -> Result<Entered, Error> {
         self.check_url(base_url.as_deref())?;
         self.check_username(base_url.as_deref(), username.as_deref())?;
-        let credential = Credential::new(key.expose().to_vec())
-            .map_err(|why| Error::new("this is no credential", why))?;
+        let credential = Credential::of(key).map_err(|why| {
+            Error::new("this is no credential", why)
+                .hint("give the key or token alone, in one line")
+        })?;
         self.check(&credential)?;
         Ok(Entered {
             credential,

@@ -161,7 +161,7 @@ fn store_what_comes(
             tell(Said::Again(Field::Username, error.what));
             continue;
         }
-        match login.accepted(key, base_url, username) {
+        match login.accepted(&key, base_url, username) {
             Err(error) => tell(Said::Again(Field::Key, error.what)),
             Ok(entered) => {
                 let stored = login.store(Held::Sealed, Some(entered));
@@ -404,9 +404,15 @@ impl Form {
 
 /// An error's words as a sentence, in HTML; what they have in backquotes is code.
 fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    let text = html(&(first.unwrap_or_default() + letters.as_str()));
+    // A name that is no word stays as it is.
+    let first_word = words.split(' ').next().unwrap_or_default();
+    let text = if first_word.chars().all(char::is_alphabetic) {
+        let mut letters = words.chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string());
+        html(&(first.unwrap_or_default() + letters.as_str()))
+    } else {
+        html(words)
+    };
     let mut out = String::with_capacity(text.len());
     let mut parts = text.split('`').peekable();
     let mut is_code = false;

@@ -1,0 +1,123 @@
+//! Which setting a program needs where it doesn't read the usual variables.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// What to do about a program.
+pub(super) struct Advice {
+    /// The names of its files, without a version behind them.
+    names: &'static [&'static str],
+    /// When it does not use the proxy.
+    pub(super) proxy: &'static str,
+    /// When it does not trust the certificates.
+    pub(super) trust: &'static str,
+}
+
+/// What is known of programs.
+const KNOWN: [Advice; 11] = [
+    Advice {
+        names: &["curl"],
+        proxy: "curl reads HTTPS_PROXY unless --noproxy, --proxy or ~/.curlrc say otherwise",
+        trust: "leave --cacert and --capath out (see ~/.curlrc), or give --cacert \"$SSL_CERT_FILE\"",
+    },
+    Advice {
+        names: &["wget", "wget2"],
+        proxy: "see that ~/.wgetrc has no use_proxy = off, and that --no-proxy isn't given",
+        trust: "give --ca-certificate=\"$SSL_CERT_FILE\"",
+    },
+    Advice {
+        names: &["git"],
+        proxy: "git reads HTTPS_PROXY unless http.proxy is configured: see `git config --get-all http.proxy`",
+        trust: "see that http.sslCAInfo and http.sslBackend are not configured, or set http.sslCAInfo to $SSL_CERT_FILE",
+    },
+    Advice {
+        names: &["node", "nodejs", "npm", "npx", "yarn", "pnpm", "tsx"],
+        proxy: "Node uses the proxy from 22.21 and 24.5 on, by NODE_USE_ENV_PROXY=1, which is set; in an older one the program needs a \
+                proxy agent (EnvHttpProxyAgent of undici)",
+        trust: "Node reads NODE_EXTRA_CA_CERTS, which is set, unless the program has certificates of its own (an option `ca`)",
+    },
+    Advice {
+        names: &["deno"],
+        proxy: "deno reads HTTPS_PROXY, unless the program makes an HTTP client of its own: Deno.createHttpClient takes `proxy`",
+        trust: "deno reads DENO_CERT, which is set; else give --cert \"$SSL_CERT_FILE\"",
+    },
+    Advice {
+        names: &[
+            "python", "python3", "pip", "pip3", "uv", "uvx", "poetry", "pytest", "http",
+        ],
+        proxy: "urllib, requests and httpx read HTTPS_PROXY unless trust_env is False; aiohttp needs ClientSession(trust_env=True)",
+        trust: "requests reads REQUESTS_CA_BUNDLE, ssl and httpx SSL_CERT_FILE; where certificates are the program's own: \
+                verify=os.environ[\"SSL_CERT_FILE\"]",
+    },
+    Advice {
+        names: &["go", "gh", "hub", "terraform", "kubectl", "helm", "docker"],
+        proxy: "Go programs read HTTPS_PROXY unless they make a transport of their own: it needs Proxy: http.ProxyFromEnvironment",
+        trust: "Go programs read SSL_CERT_FILE, but not on macOS: add the certificate to the keychain there",
+    },
+    Advice {
+        names: &[
+            "java", "mvn", "gradle", "gradlew", "mvnw", "kotlin", "scala", "sbt", "clojure",
+        ],
+        proxy: "Java reads no variable: give -Dhttps.proxyHost and -Dhttps.proxyPort, with host and port of $HTTPS_PROXY, for example \
+                in JAVA_TOOL_OPTIONS",
+        trust: "Java reads no PEM file: import $NODE_EXTRA_CA_CERTS with keytool -importcert into a trust store, and name that by \
+                -Djavax.net.ssl.trustStore",
+    },
+    Advice {
+        names: &["ruby", "gem", "bundle", "rake", "rails"],
+        proxy: "Net::HTTP reads https_proxy unless it is given a proxy of nil; other libraries take one as an option",
+        trust: "Ruby reads SSL_CERT_FILE unless the program sets ca_file: set that to ENV[\"SSL_CERT_FILE\"]",
+    },
+    Advice {
+        names: &["php", "composer"],
+        proxy: "PHP's curl reads https_proxy; streams (file_get_contents) need a context with http.proxy tcp://HOST:PORT",
+        trust: "give -d curl.cainfo=\"$SSL_CERT_FILE\" -d openssl.cafile=\"$SSL_CERT_FILE\"",
+    },
+    Advice {
+        names: &["dotnet", "pwsh", "nuget"],
+        proxy: "HttpClient reads HTTPS_PROXY unless its handler has UseProxy = false or a Proxy of its own",
+        trust: ".NET reads SSL_CERT_FILE on Linux only: elsewhere add the certificate to the system's store",
+    },
+];
+
+/// What holds for any program.
+const GENERAL: Advice = Advice {
+    names: &[],
+    proxy: "give it the proxy $HTTPS_PROXY by its own option or configuration, if it reads no variable",
+    trust: "give it the certificates in $SSL_CERT_FILE by its own option, if it reads no variable; a program that pins certificates \
+            can't be helped",
+};
+
+/// What to do about the program of this path.
+pub(super) fn for_tool(program: &OsStr) -> &'static Advice {
+    let file = Path::new(program).file_name().unwrap_or(program);
+    let file = file.to_string_lossy();
+    let bare = file.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+    let is_it = |advice: &&Advice| {
+        advice
+            .names
+            .iter()
+            .any(|name| *name == file || *name == bare)
+    };
+    KNOWN.iter().find(is_it).unwrap_or(&GENERAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_is_known_by_its_file_without_its_version() {
+        for (program, words) in [
+            ("/usr/bin/python3.12", "trust_env"),
+            ("node22", "NODE_USE_ENV_PROXY"),
+            ("java", "-Dhttps.proxyHost"),
+            ("wget2", "wgetrc"),
+            ("./my-program", "its own option"),
+            ("", "its own option"),
+        ] {
+            let advice = for_tool(OsStr::new(program));
+            assert!(advice.proxy.contains(words), "{program}: {}", advice.proxy);
+        }
+    }
+}

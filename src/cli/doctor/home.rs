@@ -1,0 +1,178 @@
+//! The home, the vault in it, and what is left over.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::super::app::App;
+use super::report::Check;
+use super::report::Report;
+use crate::files::private;
+use crate::files::private::Others;
+use crate::vault::KEY_FILE;
+use crate::vault::PASSPHRASE_FILE;
+
+/// Looks at the folders and the files in them: whose they are, and what others can do with them.
+pub(super) fn look(app: &App, report: &mut Report) {
+    let path = app.home.path();
+    report.add(match fs::symlink_metadata(path) {
+        Err(_) if !path.exists() => Check::ok(
+            "home",
+            format!(
+                "{} is not there yet: what is stored first makes it",
+                path.display()
+            ),
+        ),
+        _ => folder("home", path),
+    });
+    let definitions = app.home.providers();
+    if definitions.exists() {
+        report.add(folder("home", &definitions));
+    }
+    let secret = [
+        app.home.vault(),
+        app.home.vault_lock(),
+        app.home.master_key(),
+        app.home.next_master_key(),
+    ];
+    let mut found: Vec<Check> = secret
+        .iter()
+        .filter_map(|path| private::check_file(path, Others::Nothing).err())
+        .map(|error| untrusted("files", &error))
+        .collect();
+    // Nobody refuses these for it, and the folders may keep others away.
+    for path in entries(&definitions) {
+        if let Err(error) = private::check_file(&path, Others::Read) {
+            found.push(Check::warn("files", error.to_string()).remedy(error.remedy()));
+        }
+    }
+    report.add_or(
+        found,
+        Check::ok(
+            "files",
+            "no one else can change them, or read those with secrets",
+        ),
+    );
+}
+
+/// A folder of ours.
+fn folder(name: &'static str, path: &Path) -> Check {
+    let shown = path.display();
+    if let Err(error) = private::check_folder(path) {
+        return untrusted(name, &error);
+    }
+    let mode = fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o7777);
+    if mode & 0o077 != 0 {
+        return Check::warn(
+            name,
+            format!("{shown} can be looked into by others (mode {mode:04o})"),
+        )
+        .remedy(format!("chmod go-rwx {shown}"));
+    }
+    Check::ok(name, format!("{shown} is this user's alone"))
+}
+
+/// A file or folder that can't be used.
+fn untrusted(name: &'static str, error: &private::Error) -> Check {
+    Check::fail(name, error.to_string()).remedy(error.remedy())
+}
+
+/// What is in a folder, by name; nothing where it can't be read.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Looks whether the vault opens; tells whether what is stored is known, even that it is nothing.
+pub(super) fn look_at_vault(app: &App, report: &mut Report) -> bool {
+    let snapshot = match app.store.snapshot() {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            report.add(Check::fail("vault", error.to_string()).remedy(error.remedy()));
+            return false;
+        }
+    };
+    let origin = app.store.vault().key_origin().unwrap_or_default();
+    let is_there = app.home.vault().exists();
+    report.add(if is_there {
+        let text = match snapshot.records().len() {
+            1 => "1 connection is in it".to_owned(),
+            count => format!("{count} connections are in it"),
+        };
+        Check::ok("vault", format!("it opens ({origin}); {text}"))
+    } else {
+        Check::ok(
+            "vault",
+            format!("not made yet; its key will be that of {origin}"),
+        )
+    });
+    true
+}
+
+/// Looks for what was left behind, and for keys that others could have read.
+pub(super) fn look_for_leftovers(app: &App, is_open: bool, report: &mut Report) {
+    let mut found = Vec::new();
+    let master_key = app.home.master_key();
+    let vault = app.store.vault();
+    let has_other_key = vault.has_given_key() || vault.has_passphrase().unwrap_or(false);
+    // A vault that doesn't open may have this very key.
+    if is_open && app.home.vault().exists() && has_other_key && master_key.exists() {
+        let origin = vault.key_origin().unwrap_or_default();
+        let text = format!(
+            "{} is there, but the vault opens with {origin}",
+            master_key.display()
+        );
+        let remedy = "remove it, unless an older copy of the vault needs it";
+        found.push(Check::warn("leftovers", text).remedy(remedy));
+    }
+    let next = app.home.next_master_key();
+    if next.exists() {
+        let text = format!(
+            "{} is there: a change of the key was interrupted",
+            next.display()
+        );
+        let remedy = "the next change of the vault ends it; `authsome vault rekey` is one";
+        found.push(Check::warn("leftovers", text).remedy(remedy));
+    }
+    for path in entries(app.home.path()) {
+        if path.extension().is_some_and(|extension| extension == "new") {
+            let text = format!("{} was left by a process that was killed", path.display());
+            let remedy = "remove it when no other authsome is at work";
+            found.push(Check::warn("leftovers", text).remedy(remedy));
+        }
+    }
+    report.add_or(found, Check::ok("leftovers", "none"));
+    for variable in [KEY_FILE, PASSPHRASE_FILE] {
+        if let Some(path) = app.parent.get(variable) {
+            report.add(key_file(variable, Path::new(path)));
+        }
+    }
+}
+
+/// A file that a variable names, with a key or a passphrase.
+fn key_file(variable: &str, path: &Path) -> Check {
+    let shown = path.display();
+    // Links followed: secrets that are mounted into containers are links.
+    match fs::metadata(path) {
+        Err(error) => Check::warn(
+            "key-file",
+            format!("{variable}: cannot read {shown}: {error}"),
+        )
+        .remedy("name a file that is there, or unset the variable"),
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+            let mode = found.permissions().mode() & 0o7777;
+            Check::warn(
+                "key-file",
+                format!("{variable}: {shown} can be used by others (mode {mode:04o})"),
+            )
+            .remedy(format!("chmod go-rwx {shown}"))
+        }
+        Ok(_) => Check::ok(
+            "key-file",
+            format!("{variable}: {shown} is closed to others"),
+        ),
+    }
+}

@@ -1,0 +1,128 @@
+//! How origins are reached: the options that say so, and the dialer that they make.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::Error;
+use super::syntax::Group;
+use super::syntax::Parsed;
+use super::syntax::valued;
+use crate::environment::Environment;
+use crate::proxy::demo::Demo;
+use crate::tls;
+use crate::tls::trust;
+use crate::tls::trust::Trust;
+use crate::upstream::dial::ConnectTo;
+use crate::upstream::dial::Dialer;
+use crate::upstream::via::ProxySettings;
+
+/// The options.
+pub(super) const OPTIONS: Group = Group {
+    title: "How origins are reached",
+    options: &[
+        valued(
+            "upstream-ca",
+            "FILE",
+            "trust the certificates in this PEM file too",
+        ),
+        valued(
+            "roots",
+            "system|mozilla",
+            "trust the system's roots too (system), or only those of Mozilla that are built in",
+        ),
+        valued(
+            "connect-to",
+            "H:P:A:Q",
+            "connect to address A, port Q for host H, port P",
+        ),
+        valued(
+            "upstream-timeout",
+            "SEC",
+            "how long an origin may take to answer (300)",
+        ),
+    ],
+};
+
+/// What the options say.
+pub(super) struct OriginArgs {
+    /// `--connect-to`
+    connect_to: Vec<ConnectTo>,
+    /// `--upstream-ca`
+    upstream_ca: Vec<PathBuf>,
+    /// `--roots mozilla`
+    mozilla_only: bool,
+    /// `--upstream-timeout SECONDS`
+    pub(super) timeout: Duration,
+}
+
+impl OriginArgs {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// What is wrong with one.
+    pub(super) fn read(parsed: &Parsed) -> Result<Self, Error> {
+        let connect_to = parsed.values("connect-to")?.into_iter().map(|rule| {
+            let form = "--connect-to takes HOST:PORT:ADDRESS:PORT";
+            ConnectTo::parse(rule).ok_or_else(|| parsed.usage(form))
+        });
+        let roots = |name: &str| match name {
+            "mozilla" => Some(true),
+            "system" => Some(false),
+            _ => None,
+        };
+        Ok(Self {
+            connect_to: connect_to.collect::<Result<_, _>>()?,
+            upstream_ca: parsed
+                .raw_values("upstream-ca")
+                .map(PathBuf::from)
+                .collect(),
+            mozilla_only: parsed
+                .parsed("roots", "`system` or `mozilla`", roots)?
+                .unwrap_or(false),
+            timeout: parsed
+                .seconds("upstream-timeout", 1..=86_400)?
+                .unwrap_or(Duration::from_secs(300)),
+        })
+    }
+
+    /// The way to origins, and a warning about it. `own` is where we listen, if we do; `trusted` what the parent's programs trust.
+    ///
+    /// # Errors
+    /// Certificates, or an upstream proxy, that can't be used.
+    pub(super) fn dialer(
+        &self,
+        parent: &Environment,
+        own: Option<SocketAddr>,
+        demo: Option<&Demo>,
+        trusted: Option<Vec<u8>>,
+    ) -> Result<(Dialer, Option<String>), Error> {
+        let mut extra = Vec::new();
+        for path in &self.upstream_ca {
+            let roots = trust::read_roots(path).map_err(|error| {
+                Error::new(
+                    &format!("cannot use --upstream-ca {}", path.display()),
+                    error,
+                )
+                .hint("give a PEM file of certificates")
+            })?;
+            extra.extend(roots);
+        }
+        let mut connect_to = self.connect_to.clone();
+        if let Some(demo) = demo {
+            extra.push(demo.root.clone());
+            connect_to.extend(ConnectTo::new(demo.authority.clone(), demo.address));
+        }
+        let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
+            Error::new("cannot use the upstream proxy", invalid)
+                .hint("set it to http://HOST:PORT, or unset it")
+        })?;
+        let passed_over = passed_over.map(|invalid| {
+            format!("{invalid}; it is passed over, and origins are reached without it")
+        });
+        let bundle = trusted.filter(|_| !self.mozilla_only).map(Arc::from);
+        let trust = Trust::new(bundle, extra, tls::crypto());
+        Ok((Dialer::new(connect_to, proxies, trust, own), passed_over))
+    }
+}

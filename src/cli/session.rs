@@ -1,0 +1,281 @@
+//! A program behind the proxy: what must be there before it starts, and its run to the end.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::app;
+use super::app::App;
+use super::connect::Connected;
+use super::error::Error;
+use super::origins::OriginArgs;
+use crate::broker::Connection;
+use crate::child::environment;
+use crate::child::init;
+use crate::child::init::Role;
+use crate::child::supervise;
+use crate::child::supervise::End;
+use crate::clock;
+use crate::environment::Environment;
+use crate::files::Home;
+use crate::files::RunDirectory;
+use crate::provider::Provider;
+use crate::provider::host_rule::HostRule;
+use crate::proxy::Listener;
+use crate::proxy::Shared;
+use crate::proxy::demo;
+use crate::proxy::demo::Demo;
+use crate::proxy::route::Router;
+use crate::random;
+use crate::source::Source;
+use crate::sys::process::Limits;
+use crate::tls;
+use crate::tls::bundle;
+use crate::tls::leaf::LeafCache;
+use crate::tls::root::Root;
+use crate::tls::root::Scope;
+use crate::upstream::pool::Pool;
+
+/// Connections at once, at the most, where nothing is said.
+pub(super) const MAX_CONNECTIONS: usize = 1024;
+
+/// What comes before everything else: before a secret is read, and while the process has one thread.
+pub(super) enum Begun {
+    /// This process goes on, and the program gets these limits back.
+    Worker(Limits),
+    /// This was process 1, whose work is done: the exit code is the worker's.
+    Done(u8),
+}
+
+/// Shuts other processes out of this one, and splits off the work where this is process 1.
+///
+/// # Errors
+/// When either can't be done.
+pub(super) fn begin() -> Result<Begun, Error> {
+    let limits = app::protect()?;
+    let role =
+        init::split_if_first().map_err(|error| Error::new("cannot start as process 1", error))?;
+    Ok(match role {
+        Role::Worker => Begun::Worker(limits),
+        Role::Done(code) => Begun::Done(code),
+    })
+}
+
+/// How a session is to be.
+pub(super) struct Setup<'a> {
+    /// How origins are reached.
+    pub(super) origins: &'a OriginArgs,
+    /// The demonstration, if it is part of it.
+    pub(super) demo: Option<&'a Demo>,
+    /// How long its root lasts.
+    pub(super) lifetime: Duration,
+    /// Connections at once, at the most.
+    pub(super) max_connections: usize,
+}
+
+/// A proxy that serves, and what a program needs to use it.
+pub(super) struct Session {
+    /// What the program reads; removed when this is dropped.
+    files: Files,
+    /// The program's environment.
+    environment: Environment,
+}
+
+impl Session {
+    /// Starts the proxy. Whatever can fail does so before the program is there.
+    ///
+    /// # Errors
+    /// What can't be made or used.
+    pub(super) fn start(app: &App, connected: Connected, setup: &Setup<'_>) -> Result<Self, Error> {
+        let (parent, home) = (&app.parent, &app.home);
+        let router = Router::new(&connected.broker);
+        let root = make_root(&router, setup.lifetime)?;
+        let listener =
+            Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
+        let trusted = bundle::trusted(parent);
+        let files = Files::write(parent, home, &root, trusted.as_deref())?;
+        let own = Some(listener.address());
+        let (dialer, warning) = setup.origins.dialer(parent, own, setup.demo, trusted)?;
+        let child = child_environment(parent, &connected, &router, &listener, &files);
+        for warning in child.1.into_iter().chain(warning) {
+            app.notices.warn(warning);
+        }
+        let leaves = LeafCache::new(root, tls::crypto())
+            .map_err(|error| Error::new("no certificates", error))?;
+        let shared = Shared {
+            router,
+            broker: connected.broker,
+            leaves,
+            dialer,
+            pool: Pool::default(),
+            notices: Arc::clone(&app.notices),
+            patience: setup.origins.timeout,
+            max_connections: setup.max_connections,
+        };
+        listener
+            .serve(Arc::new(shared))
+            .map_err(|error| Error::new("cannot start the proxy", error))?;
+        Ok(Self {
+            files,
+            environment: child.0,
+        })
+    }
+
+    /// The same with one more variable for the program.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.set(name, value);
+        self
+    }
+
+    /// Runs the program to its end, and gives its exit code. To be called from the main thread.
+    ///
+    /// # Errors
+    /// When it can't be started, with the exit codes of a shell, or not be waited for.
+    pub(super) fn run(
+        self,
+        program: &OsString,
+        arguments: &[OsString],
+        limits: Limits,
+    ) -> Result<u8, Error> {
+        let end = supervise::run(program, arguments, &self.environment, limits)
+            .map_err(|error| Error::new("cannot wait for the program", error))?;
+        drop(self.files);
+        match end {
+            End::Code(code) => Ok(code),
+            End::NotStarted(error) => Err(not_started(program, &error)),
+        }
+    }
+}
+
+/// Adds the demonstration's provider, with a credential of its own for this run, and starts its origin.
+///
+/// # Errors
+/// When the origin can't be started.
+pub(super) fn add_demo(connected: &mut Connected) -> Result<Demo, Error> {
+    let failed = |why: &dyn std::fmt::Display| Error::new("cannot start the demonstration", why);
+    let secret = random::token().map_err(|error| failed(&error))?;
+    let demo = demo::start(secret.clone().into_bytes()).map_err(|error| failed(&error))?;
+    let source =
+        Source::held("the demonstration", secret.as_bytes()).map_err(|error| failed(&error))?;
+    let provider = demo::provider().map_err(|error| failed(&error))?;
+    connected.broker.add(Connection::given(provider, source));
+    Ok(demo)
+}
+
+/// The root of this run, for the hosts that have routes.
+fn make_root(router: &Router, lifetime: Duration) -> Result<Root, Error> {
+    let scope = router.exact_hosts().map_or(Scope::AnyName, Scope::Hosts);
+    let token = random::token().map_err(|error| Error::new("no randomness", error))?;
+    // A name of its own: clients that meet two roots of one name may take the wrong one.
+    let name = format!("authsome run {}", token.get(..8).unwrap_or_default());
+    Root::make(&name, &scope, clock::now(), lifetime)
+        .map_err(|error| Error::new("cannot make a root certificate", error))
+}
+
+/// The files that the child reads.
+struct Files {
+    /// Removed when this is dropped.
+    _directory: RunDirectory,
+    /// All that the parent's programs trust, and our root.
+    bundle: PathBuf,
+    /// For the variables that name certificates beside a program's own: our root, and the parent's extra ones.
+    extra: BTreeMap<&'static str, PathBuf>,
+}
+
+impl Files {
+    /// Writes them.
+    fn write(
+        parent: &Environment,
+        home: &Home,
+        root: &Root,
+        trusted: Option<&[u8]>,
+    ) -> Result<Self, Error> {
+        let temporary = parent
+            .get("TMPDIR")
+            .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let root_pem = root.pem();
+        // The home comes second: a container may have no place for temporary files, or a full one.
+        Self::write_in(&temporary, parent, &root_pem, trusted)
+            .or_else(|_| {
+                home.create()?;
+                Self::write_in(home.path(), parent, &root_pem, trusted)
+            })
+            .map_err(|error| {
+                Error::new("cannot write the certificate files", error)
+                    .hint("set TMPDIR or AUTHSOME_HOME to a folder that can be written to")
+            })
+    }
+
+    /// Writes them into a new directory in this one.
+    fn write_in(
+        place: &Path,
+        parent: &Environment,
+        root_pem: &str,
+        trusted: Option<&[u8]>,
+    ) -> io::Result<Self> {
+        let directory = RunDirectory::create(place)?;
+        let bundle = directory.write_public("bundle.pem", &bundle::for_child(trusted, root_pem))?;
+        let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
+        let mut extra = BTreeMap::new();
+        for name in environment::EXTRA {
+            let of_parent = parent
+                .get(name)
+                .and_then(|path| bundle::read_pem(path.as_ref()).ok());
+            let path = match of_parent {
+                None => own.clone(),
+                Some(pem) => {
+                    let file = format!("{}.pem", name.to_ascii_lowercase());
+                    directory.write_public(&file, &bundle::joined(pem, root_pem))?
+                }
+            };
+            extra.insert(name, path);
+        }
+        Ok(Self {
+            _directory: directory,
+            bundle,
+            extra,
+        })
+    }
+}
+
+/// The child's environment, and warnings about it.
+fn child_environment(
+    parent: &Environment,
+    connected: &Connected,
+    router: &Router,
+    listener: &Listener,
+    files: &Files,
+) -> (Environment, Vec<String>) {
+    let providers: Vec<&Provider> = connected
+        .broker
+        .connections()
+        .map(|(_, Connection { provider, .. })| provider)
+        .collect();
+    let rules: Vec<&HostRule> = router.rules().collect();
+    let plan = environment::Plan {
+        proxy: listener.address(),
+        bundle: &files.bundle,
+        extra: &files.extra,
+        connected: &providers,
+        known: &connected.known,
+        sources: &connected.sources,
+        rules: &rules,
+    };
+    environment::build(parent, &plan)
+}
+
+/// Why the program did not start, with the exit codes of a shell.
+fn not_started(program: &OsString, error: &io::Error) -> Error {
+    let name = program.to_string_lossy();
+    let (code, hint) = match error.kind() {
+        io::ErrorKind::NotFound => (127, "check its name, and PATH"),
+        _ => (126, "check that it is a program and may be executed"),
+    };
+    Error::new(&format!("cannot run {name}"), error)
+        .hint(hint)
+        .code(code)
+}

@@ -1,0 +1,152 @@
+//! The device authorization grant (RFC 8628): the person types a code in elsewhere, and we ask until they have.
+
+use std::time::Duration;
+
+use super::Error;
+use super::client::Client;
+use super::client::Form;
+use super::token;
+use super::token::Fields;
+use super::token::Tokens;
+use crate::provider::oauth::Oauth;
+use crate::secret::Secret;
+use crate::upstream::dial::Dialer;
+use crate::upstream::fetch::Call;
+use crate::upstream::fetch::fetch;
+
+/// Seconds between two questions, where the server says nothing (section 3.2).
+const INTERVAL: u64 = 5;
+
+/// Seconds that are added when the server finds us too quick (section 3.5).
+const SLOW_DOWN: u64 = 5;
+
+/// Seconds between two questions, at the most: a server can't have us wait for ever.
+const MAX_INTERVAL: u64 = 60;
+
+/// Seconds that a code is good for, where the server says nothing, and at the most.
+const LIFETIME: u64 = 900;
+
+/// A code that waits for the person.
+pub(crate) struct Pending {
+    /// What the person types in.
+    pub(crate) user_code: String,
+    /// Where.
+    pub(crate) verification_uri: String,
+    /// The same with the code in it, where the server gives one.
+    pub(crate) complete_uri: Option<String>,
+    /// How long the code is good for.
+    pub(crate) lifetime: Duration,
+    /// What we ask with.
+    device_code: Secret,
+    /// Seconds between two questions.
+    interval: u64,
+}
+
+/// What a question brought.
+pub(crate) enum Asked {
+    /// The person has agreed.
+    Tokens(Tokens),
+    /// Not yet.
+    NotYet,
+}
+
+/// Asks for a code.
+///
+/// # Errors
+/// Why the server gives none.
+pub(crate) fn start(
+    dialer: &Dialer,
+    oauth: &Oauth,
+    client: &Client,
+    scopes: &[String],
+) -> Result<Pending, Error> {
+    let endpoint = oauth.endpoints.device.as_ref();
+    let endpoint = endpoint.ok_or(Error::Missing("the device authorization endpoint"))?;
+    let mut form = Form::default();
+    if !scopes.is_empty() {
+        form.add("scope", scopes.join(" "));
+    }
+    let fields = client.sign(&mut form).into_iter().collect();
+    let answer = fetch(
+        dialer,
+        &Call {
+            url: endpoint,
+            fields,
+            body: Some(("application/x-www-form-urlencoded", form.into_bytes())),
+        },
+    )?;
+    let host = &endpoint.authority;
+    if !(200..300).contains(&answer.status) {
+        return Err(token::refusal(&answer, host));
+    }
+    let fields = Fields::of(&answer, host)?;
+    if let Some(error) = fields.refusal() {
+        return Err(error);
+    }
+    let needed = |name: &str| {
+        let text = fields.text(name, host)?;
+        text.filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .ok_or_else(|| Error::Answer {
+                host: host.clone(),
+                why: format!("has no {name}"),
+            })
+    };
+    // Google calls it a URL.
+    let uri = match fields.text("verification_url", host)? {
+        Some(url) => url.to_owned(),
+        None => needed("verification_uri")?,
+    };
+    let lifetime = fields.seconds("expires_in", host)?.unwrap_or(LIFETIME);
+    Ok(Pending {
+        user_code: needed("user_code")?,
+        verification_uri: uri,
+        complete_uri: fields
+            .text("verification_uri_complete", host)?
+            .map(str::to_owned),
+        lifetime: Duration::from_secs(lifetime.min(LIFETIME)),
+        device_code: Secret::new(needed("device_code")?.into_bytes()),
+        interval: fields
+            .seconds("interval", host)?
+            .unwrap_or(INTERVAL)
+            .min(MAX_INTERVAL),
+    })
+}
+
+impl Pending {
+    /// How long to wait before the next question.
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval)
+    }
+
+    /// Asks whether the person has agreed.
+    ///
+    /// # Errors
+    /// When they haven't and won't; when the server says something else. A server that can't be reached for once is asked again.
+    pub(crate) fn ask(
+        &mut self,
+        dialer: &Dialer,
+        oauth: &Oauth,
+        client: &Client,
+    ) -> Result<Asked, Error> {
+        let endpoint = oauth.endpoints.token.as_ref();
+        let endpoint = endpoint.ok_or(Error::Missing("the token endpoint"))?;
+        let mut form = Form::default();
+        form.add("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
+        form.add("device_code", self.device_code.expose());
+        match token::request(dialer, endpoint, client, form) {
+            Ok(tokens) => Ok(Asked::Tokens(tokens)),
+            Err(error) if error.code() == Some("authorization_pending") => Ok(Asked::NotYet),
+            Err(error) if error.code() == Some("slow_down") => {
+                self.interval = (self.interval + SLOW_DOWN).min(MAX_INTERVAL);
+                Ok(Asked::NotYet)
+            }
+            Err(Error::Transport(error)) if error.is_passing() => {
+                // As section 3.5 has it: less often after a time-out.
+                self.interval = (self.interval * 2).min(MAX_INTERVAL);
+                Ok(Asked::NotYet)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

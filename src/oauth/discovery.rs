@@ -1,0 +1,194 @@
+//! What servers say of themselves: authorization servers (RFC 8414, OpenID Connect Discovery) and the resources that name them
+//! (RFC 9728).
+
+use super::Error;
+use super::token::Fields;
+use crate::provider::oauth::Endpoints;
+use crate::provider::oauth::Oauth;
+use crate::upstream::dial::Dialer;
+use crate::upstream::fetch::Answer;
+use crate::upstream::fetch::Call;
+use crate::upstream::fetch::fetch;
+use crate::url::Authority;
+use crate::url::Scheme;
+use crate::url::Url;
+
+/// What was found of an authorization server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    /// Who it is.
+    pub(crate) issuer: String,
+    /// Its endpoints.
+    pub(crate) endpoints: Endpoints,
+    /// Whether it says who it is when it answers an authorization request (RFC 9207 section 3).
+    pub(crate) says_issuer: bool,
+    /// The resource that tokens are for, as it names itself, where it was asked.
+    pub(crate) resource: Option<String>,
+}
+
+/// Finds the authorization server of a provider: by its issuer, or else by asking the resource itself.
+///
+/// # Errors
+/// When nothing is found.
+pub(crate) fn find(dialer: &Dialer, oauth: &Oauth) -> Result<Metadata, Error> {
+    if let Some(issuer) = &oauth.issuer {
+        return of_issuer(dialer, issuer);
+    }
+    let resource = oauth.resource.as_ref();
+    let resource = resource.ok_or(Error::Missing("the authorization server"))?;
+    let (server, name) = of_resource(dialer, resource)?;
+    let mut metadata = of_issuer(dialer, &server)?;
+    metadata.resource = Some(name);
+    Ok(metadata)
+}
+
+/// The authorization server that a resource names, and what it calls itself (RFC 9728 section 3). Without such a document the
+/// resource's own origin is taken for its authorization server, as early MCP servers had it.
+fn of_resource(dialer: &Dialer, resource: &Url) -> Result<(String, String), Error> {
+    let host = &resource.authority;
+    let path = resource.path().trim_end_matches('/');
+    let own = format!("https://{}", host.to_header(Scheme::Https));
+    let mut places = vec![format!("{own}/.well-known/oauth-protected-resource{path}")];
+    if !path.is_empty() {
+        places.push(format!("{own}/.well-known/oauth-protected-resource"));
+    }
+    places.extend(challenged(dialer, resource));
+    for place in places {
+        let Some(answer) = document(dialer, &place)? else {
+            continue;
+        };
+        let fields = Fields::of(&answer, host)?;
+        let servers = fields
+            .get("authorization_servers")
+            .and_then(|list| list.as_array());
+        let first = servers.and_then(|list| list.first()?.as_str());
+        let name = fields.text("resource", host)?.unwrap_or(&own).to_owned();
+        // A document that speaks for another host would have our tokens made for that one (section 3.3).
+        let is_own = Url::parse(name.as_bytes()).is_ok_and(|url| url.authority == *host);
+        match first {
+            Some(server) if is_own => return Ok((server.to_owned(), name)),
+            _ => {
+                return Err(Error::Answer {
+                    host: host.clone(),
+                    why: "names no authorization server, or speaks for another host".into(),
+                });
+            }
+        }
+    }
+    Ok((own, resource.to_string()))
+}
+
+/// Where the resource says its document is, when it is asked without a token (RFC 9728 section 5.1).
+fn challenged(dialer: &Dialer, resource: &Url) -> Option<String> {
+    let call = Call {
+        url: resource,
+        fields: Vec::new(),
+        body: None,
+    };
+    let answer = fetch(dialer, &call)
+        .ok()
+        .filter(|answer| answer.status == 401)?;
+    let marked = |challenge: &String| {
+        let (_, rest) = challenge.split_once("resource_metadata=\"")?;
+        let (url, _) = rest.split_once('"')?;
+        Some(url.to_owned())
+    };
+    let found = answer.challenges.iter().find_map(marked)?;
+    let url = Url::parse(found.as_bytes()).ok()?;
+    (url.authority == resource.authority).then_some(found)
+}
+
+/// What an authorization server says of itself.
+///
+/// # Errors
+/// When it says nothing, or is someone else.
+pub(crate) fn of_issuer(dialer: &Dialer, issuer: &str) -> Result<Metadata, Error> {
+    let url = Url::parse(issuer.as_bytes()).map_err(|_| Error::Missing("the issuer's URL"))?;
+    let host = &url.authority;
+    let origin = format!("https://{}", host.to_header(Scheme::Https));
+    let path = url.path().trim_end_matches('/');
+    let mut places = vec![
+        format!("{origin}/.well-known/oauth-authorization-server{path}"),
+        format!("{origin}{path}/.well-known/openid-configuration"),
+    ];
+    if !path.is_empty() {
+        places.push(format!("{origin}/.well-known/openid-configuration{path}"));
+    }
+    for place in places {
+        if let Some(answer) = document(dialer, &place)? {
+            return read(&answer, host, issuer);
+        }
+    }
+    Err(Error::Answer {
+        host: host.clone(),
+        why: "says nothing about an authorization server there".into(),
+    })
+}
+
+/// A document, if it is there.
+fn document(dialer: &Dialer, place: &str) -> Result<Option<Answer>, Error> {
+    let url = Url::parse(place.as_bytes()).map_err(|_| Error::Missing("a URL for it"))?;
+    let call = Call {
+        url: &url,
+        fields: Vec::new(),
+        body: None,
+    };
+    let answer = fetch(dialer, &call)?;
+    Ok((answer.status == 200).then_some(answer))
+}
+
+/// Reads a server's metadata.
+fn read(answer: &Answer, host: &Authority, issuer: &str) -> Result<Metadata, Error> {
+    let fields = Fields::of(answer, host)?;
+    let said = fields.text("issuer", host)?.unwrap_or_default();
+    // RFC 8414 section 3.3: a document of another issuer must not be used.
+    if said.trim_end_matches('/') != issuer.trim_end_matches('/') {
+        return Err(Error::Answer {
+            host: host.clone(),
+            why: "is that of another issuer".into(),
+        });
+    }
+    let url = |name: &str| match fields.text(name, host)? {
+        None => Ok(None),
+        Some(text) => match Url::parse(text.as_bytes()) {
+            Ok(url) if url.scheme == Scheme::Https => Ok(Some(url)),
+            _ => Err(Error::Answer {
+                host: host.clone(),
+                why: format!("has a {name} that is no https URL"),
+            }),
+        },
+    };
+    let says = fields.get("authorization_response_iss_parameter_supported");
+    Ok(Metadata {
+        issuer: said.to_owned(),
+        endpoints: Endpoints {
+            authorization: url("authorization_endpoint")?,
+            token: url("token_endpoint")?,
+            revocation: url("revocation_endpoint")?,
+            device: url("device_authorization_endpoint")?,
+            registration: url("registration_endpoint")?,
+        },
+        says_issuer: says.and_then(|says| says.as_bool()) == Some(true),
+        resource: None,
+    })
+}
+
+/// The definition's endpoints, and the server's where it says nothing.
+pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata) -> Oauth {
+    let mut merged = oauth.clone();
+    let own = &mut merged.endpoints;
+    let found = &metadata.endpoints;
+    for (own, found) in [
+        (&mut own.authorization, &found.authorization),
+        (&mut own.token, &found.token),
+        (&mut own.revocation, &found.revocation),
+        (&mut own.device, &found.device),
+        (&mut own.registration, &found.registration),
+    ] {
+        if own.is_none() {
+            own.clone_from(found);
+        }
+    }
+    merged.issuer = Some(metadata.issuer.clone());
+    merged
+}

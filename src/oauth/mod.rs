@@ -1,0 +1,122 @@
+//! Tokens from authorization servers: OAuth 2.0 (RFC 6749) with PKCE (RFC 7636), device codes (RFC 8628), registration of clients
+//! (RFC 7591), discovery (RFC 8414, RFC 9728) and revocation (RFC 7009).
+//!
+//! Nothing here talks to a person, and nothing is kept: requests go out by the dialer that is given, and what they bring is given
+//! back.
+
+pub(crate) mod client;
+pub(crate) mod code;
+pub(crate) mod device;
+pub(crate) mod discovery;
+pub(crate) mod registration;
+pub(crate) mod token;
+
+use std::fmt;
+
+use crate::encoding;
+use crate::upstream::fetch;
+use crate::url::Authority;
+
+/// Why there is no token.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The person, or the server, said no.
+    Denied,
+    /// A code's time is over.
+    Expired,
+    /// The server says what is wrong (RFC 6749 section 5.2).
+    Server {
+        /// Its word for it.
+        code: String,
+        /// What it adds.
+        description: Option<String>,
+    },
+    /// The server's answer is not what it should be.
+    Answer {
+        /// Whose.
+        host: Authority,
+        /// What is wrong with it, as the rest of a sentence.
+        why: String,
+    },
+    /// The server was not reached, or did not answer.
+    Transport(fetch::Error),
+    /// The answer to the authorization request comes from another server than it was sent to (RFC 9207).
+    Issuer,
+    /// The definition, or the server, lacks what is needed.
+    Missing(&'static str),
+    /// The operating system has no randomness to give.
+    Randomness(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied => f.write_str("access was denied"),
+            Self::Expired => f.write_str("the time for it is over"),
+            Self::Server { code, description } => {
+                write!(f, "the server says {}", shown(code))?;
+                match description {
+                    Some(text) => write!(f, " ({})", shown(text)),
+                    None => Ok(()),
+                }
+            }
+            Self::Answer { host, why } => write!(f, "the answer of {host} {why}"),
+            Self::Transport(error) => error.fmt(f),
+            Self::Issuer => f.write_str("the answer comes from another server than was asked"),
+            Self::Missing(what) => write!(f, "{what} is not known"),
+            Self::Randomness(why) => write!(f, "no randomness: {why}"),
+        }
+    }
+}
+
+impl Error {
+    /// The server's word for what is wrong, if it gave one.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Server { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// What a person can do about it.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Denied => "log in again, and agree",
+            Self::Expired => "log in again, and be quicker",
+            Self::Server { code, .. } => match code.as_str() {
+                "invalid_client" | "unauthorized_client" => {
+                    "check the client's id and secret; --new-client enters or registers another"
+                }
+                "invalid_scope" => "ask for other scopes with --scopes",
+                "invalid_grant" => "log in again",
+                _ => "see what the service says about it, and log in again",
+            },
+            Self::Answer { .. } => "try again; if it stays so, the definition's URLs may be wrong",
+            Self::Transport(_) => "check the network, and try again",
+            Self::Issuer => "log in again; if it stays so, someone is in between",
+            Self::Missing(_) => "see `authsome inspect`, and the provider's documentation",
+            Self::Randomness(_) => "see why the system has none",
+        }
+    }
+}
+
+/// A server's words, as they may be shown.
+fn shown(text: &str) -> String {
+    encoding::printable(text.as_bytes(), 200)
+}
+
+impl From<fetch::Error> for Error {
+    fn from(error: fetch::Error) -> Self {
+        Self::Transport(error)
+    }
+}
+
+/// Random bytes as base64url without padding (RFC 7636 section 4.1): 43 characters.
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+fn random_text() -> Result<String, Error> {
+    let mut bytes = [0; 32];
+    getrandom::getrandom(&mut bytes).map_err(|error| Error::Randomness(error.to_string()))?;
+    Ok(encoding::base64url(&bytes))
+}
