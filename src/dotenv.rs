@@ -152,7 +152,8 @@ pub(crate) fn replaced(text: &[u8], places: &[(Range<usize>, &str)]) -> Zeroizin
 }
 
 /// A value as .env files have it: bare where all readers agree on it, in single quotes where nothing in it has a meaning there, else
-/// in double quotes with backslashes, as the readers of Docker Compose, Node, Python and Ruby take them.
+/// in double quotes with backslashes, as shells take them. Readers differ on those: Node's leave the backslashes in, Python's some of
+/// them; so they are for what can't do without.
 pub(crate) fn quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
     let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:+=@%~,".contains(byte);
     let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 2));
@@ -160,7 +161,9 @@ pub(crate) fn quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
         out.extend_from_slice(value);
         return out;
     }
-    let quote = if value.iter().any(|byte| b"'\\\n\r".contains(byte)) {
+    // Python's reader takes the one before a quote or another one for an escape between single quotes too.
+    let is_escape = value.ends_with(b"\\") || value.windows(2).any(|pair| pair == b"\\\\");
+    let quote = if is_escape || value.iter().any(|byte| b"'\n\r".contains(byte)) {
         b'"'
     } else {
         b'\''
@@ -170,7 +173,7 @@ pub(crate) fn quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
         match (quote, *byte) {
             (b'"', b'\n') => out.extend_from_slice(b"\\n"),
             (b'"', b'\r') => out.extend_from_slice(b"\\r"),
-            (b'"', b'"' | b'\\' | b'$') => out.extend_from_slice(&[b'\\', *byte]),
+            (b'"', b'"' | b'\\' | b'$' | b'`') => out.extend_from_slice(&[b'\\', *byte]),
             (_, byte) => out.push(byte),
         }
     }
@@ -262,7 +265,9 @@ mod tests {
             ("a\"b", "'a\"b'"),
             ("it's $5", "\"it's \\$5\""),
             ("a\nb", "\"a\\nb\""),
-            ("a\\b", "\"a\\\\b\""),
+            ("a\\b", "'a\\b'"),
+            ("a\\", "\"a\\\\\""),
+            ("it's `id`", "\"it's \\`id\\`\""),
         ] {
             assert_eq!(&**quoted(value.as_bytes()), expected.as_bytes());
         }

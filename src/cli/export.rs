@@ -267,19 +267,26 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "asks a real shell, in a test")]
-    fn a_shell_reads_back_what_was_quoted() {
-        for value in values() {
-            let mut script = b"X=".to_vec();
-            script.extend_from_slice(&shell_quoted(&value));
-            script.extend_from_slice(b"; printf '%s.' \"$X\"");
-            let output = std::process::Command::new("sh")
-                .arg("-c")
-                .arg(OsStr::from_bytes(&script))
-                .output()
-                .unwrap();
-            let expected = [&*value, b"."].concat();
-            assert_eq!(output.stdout, expected, "{}", value.escape_ascii());
+    #[expect(clippy::disallowed_methods, reason = "asks real shells, in a test")]
+    fn shells_read_back_what_was_quoted() {
+        for shell in ["sh", "dash", "bash", "zsh"] {
+            let is_there = std::process::Command::new(shell).args(["-c", ":"]).output();
+            // The one that POSIX asks for is on every machine, the others where somebody has installed them.
+            if shell != "sh" && is_there.is_err() {
+                continue;
+            }
+            for value in values() {
+                let mut script = b"X=".to_vec();
+                script.extend_from_slice(&shell_quoted(&value));
+                script.extend_from_slice(b"; printf '%s.' \"$X\"");
+                let output = std::process::Command::new(shell)
+                    .arg("-c")
+                    .arg(OsStr::from_bytes(&script))
+                    .output()
+                    .unwrap();
+                let expected = [&*value, b"."].concat();
+                assert_eq!(output.stdout, expected, "{shell}: {}", value.escape_ascii());
+            }
         }
     }
 }

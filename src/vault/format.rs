@@ -16,10 +16,11 @@
 //! An entry's secret is sealed once more, so that it is open in memory only while it is used. Its associated data are
 //! `authsome-vault 1⏎` and the entry's name: a secret is good in its own place alone.
 //!
-//! The *master key* is 32 bytes: given, or PBKDF2-HMAC-SHA256 (RFC 8018) of the passphrase with the head's salt and rounds. From it
-//! come, by HKDF-SHA256 (RFC 5869) without a salt and with these infos: `authsome-vault 1 contents` the key of the contents,
-//! `authsome-vault 1 secret` that of the secrets, 32 bytes each, and `authsome-vault 1 key id` the 16 bytes of `key_id`, which tell
-//! a wrong key from a damaged file. Nonces are random: 2^32 writes with one key are safe (NIST SP 800-38D section 8.3 has the sum).
+//! The *master key* is 32 bytes: given as text (`master.key` has base64 with a line end; 64 hexadecimal digits are as good), or
+//! PBKDF2-HMAC-SHA256 (RFC 8018) of the passphrase with the head's salt and rounds. From it come, by HKDF-SHA256 (RFC 5869) without
+//! a salt and with these infos: `authsome-vault 1 contents` the key of the contents, `authsome-vault 1 secret` that of the secrets,
+//! 32 bytes each, and `authsome-vault 1 key id` the 16 bytes of `key_id`, which tell a wrong key from a damaged file. Nonces are
+//! random: 2^32 writes with one key are safe (NIST SP 800-38D section 8.3 has the sum).
 #![deny(clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;

@@ -225,6 +225,14 @@ impl Vault {
                 Err(error @ (Error::NoKey(_) | Error::WrongKey(_)))
                     if last.as_ref() != Some(&file) =>
                 {
+                    // A passphrase doesn't change with the files: nobody is asked again for the same vault.
+                    let is_asked =
+                        Head::parse(&file).is_ok_and(|(head, _)| head.passphrase.is_some());
+                    if is_asked
+                        && private::read(&self.home.vault(), MAX_VAULT)?.as_ref() == Some(&file)
+                    {
+                        return Err(error);
+                    }
                     if last.is_some() {
                         std::thread::yield_now();
                     }

@@ -111,8 +111,6 @@ async function tab(login, options = {}) {
 const contexts = new Set();
 
 const keyField = (page) => page.getByLabel("Key or token");
-const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.textContent);
-
 /** What a function gives on the page: asked again where a navigation came in between, as one to an error page may. */
 async function settled(page, ask) {
   for (let left = 20; ; left -= 1) {
@@ -125,8 +123,20 @@ async function settled(page, ask) {
   }
 }
 
+/** What has the focus: its id, or the words on it. A browser gives it when it first draws the page, which may be after it was loaded. */
+async function focused(page) {
+  const ask = () => (document.activeElement === document.body ? "" : document.activeElement.id || document.activeElement.textContent);
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const found = await settled(page, ask);
+    if (found || Date.now() > deadline) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** Enters a key by the keyboard, which the field has at once. */
 async function enter(page, text) {
+  assert.equal(await focused(page), "key");
   await page.keyboard.type(text);
   await page.keyboard.press("Enter");
 }
