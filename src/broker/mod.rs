@@ -60,6 +60,16 @@ impl fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// The same without a word of anyone else's: what the child may read.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Self::Refresh(_) => "its token is over, and a new one can't be had now".into(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// What sources are read in.
 #[derive(Clone)]
 pub(crate) struct Surroundings {

@@ -262,6 +262,7 @@ impl Stored {
                 Err(Error::LoginNeeded)
             }
             Err(error) => {
+                let error = error.terse();
                 refreshes.failure = Some((Instant::now(), error.to_string()));
                 Err(Error::Refresh(error))
             }

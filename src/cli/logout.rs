@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use super::app::App;
 use super::error::Error;
+use super::origins;
+use super::origins::OriginArgs;
 use super::output;
 use super::syntax::Group;
 use super::syntax::Parsed;
@@ -11,7 +13,12 @@ use super::syntax::Syntax;
 use super::syntax::flag;
 use super::syntax::valued;
 use super::taken;
+use crate::broker::grant::About;
+use crate::broker::grant::Grant;
+use crate::broker::record::Held;
 use crate::broker::record::Record;
+use crate::broker::store::Snapshot;
+use crate::oauth::token;
 use crate::provider::Name;
 
 /// What `logout` says of itself.
@@ -20,14 +27,19 @@ pub(super) const LOGOUT: Syntax = Syntax {
     summary: "remove a stored connection",
     words: "P",
     ends_at_word: false,
-    about: "Remove a stored connection of provider P. The credential itself stays good: the service that gave it can take it back.",
-    groups: &[Group {
-        title: "Options",
-        options: &[
-            valued("connection", "NAME", "this connection, not the default"),
-            flag("all", "all connections of P"),
-        ],
-    }],
+    about: "Remove a stored connection of provider P. Tokens are taken back by the service too, where it can do that (RFC 7009); a key \
+stays good until the service takes it back.",
+    groups: &[
+        Group {
+            title: "Options",
+            options: &[
+                valued("connection", "NAME", "this connection, not the default"),
+                flag("all", "all connections of P"),
+            ],
+        },
+        origins::OPTIONS,
+    ],
+
     notes: "",
     examples: "authsome logout openai",
     run: logout,
@@ -39,8 +51,9 @@ pub(super) const REVOKE: Syntax = Syntax {
     summary: "remove all connections of a provider, and say what else to do",
     words: "P",
     ends_at_word: false,
-    about: "Remove all stored connections of provider P, and say where the service takes its keys back: that can only be done there.",
-    groups: &[],
+    about: "Remove all stored connections of provider P. Tokens are taken back by the service too, where it can do that (RFC 7009); for \
+keys it is said where that is done.",
+    groups: &[origins::OPTIONS],
     notes: "",
     examples: "authsome revoke openai",
     run: revoke,
@@ -58,9 +71,24 @@ struct Answer {
     /// The connection that is the provider's default now, if that has changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     new_default: Option<String>,
+    /// What became of tokens at the service.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revocations: Vec<Revocation>,
     /// Where the service takes keys back.
     #[serde(skip_serializing_if = "Option::is_none")]
     revoke_at: Option<String>,
+}
+
+/// What became of a connection's tokens at the service.
+#[derive(Serialize)]
+struct Revocation {
+    /// The connection.
+    connection: String,
+    /// Whether the service has taken them back.
+    revoked: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// Removes one, or all.
@@ -70,8 +98,10 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
     if connection.is_some() && parsed.has("all") {
         return Err(parsed.usage("--connection and --all exclude each other"));
     }
+    let origins = OriginArgs::read(parsed)?;
     let app = App::open(parsed.verbosity)?;
     let provider = taken::provider(&app, words.first().copied().unwrap_or_default())?;
+    let snapshot = app.store.snapshot().map_err(Error::from)?;
     let (removed, heir) = if parsed.has("all") {
         (app.store.remove_all(&provider).map_err(Error::from)?, None)
     } else {
@@ -81,7 +111,8 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
             .map_err(Error::from)?;
         (vec![removed], heir)
     };
-    let answer = Answer::of(&provider, &removed, heir.as_ref());
+    let mut answer = Answer::of(&provider, &removed, heir.as_ref());
+    answer.revocations = revocations(&app, &origins, &snapshot, &removed);
     if parsed.verbosity.json {
         output::json(&answer);
         return Ok(0);
@@ -91,6 +122,7 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
         parsed.verbosity,
         &format!("logged out of {provider} ({names})"),
     );
+    answer.tell_revocations(&app);
     if let Some(heir) = &answer.new_default {
         output::note(parsed.verbosity, &format!("its default is {heir} now"));
     }
@@ -100,8 +132,10 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
 /// Removes all, and says where keys are revoked.
 fn revoke(parsed: &Parsed) -> Result<u8, Error> {
     let words = parsed.words(1..=1, "the name of a provider")?;
+    let origins = OriginArgs::read(parsed)?;
     let app = App::open(parsed.verbosity)?;
     let provider = taken::provider(&app, words.first().copied().unwrap_or_default())?;
+    let snapshot = app.store.snapshot().map_err(Error::from)?;
     let removed = app.store.remove_all(&provider).map_err(Error::from)?;
     let definition = app
         .registry
@@ -109,18 +143,71 @@ fn revoke(parsed: &Parsed) -> Result<u8, Error> {
         .and_then(|entry| entry.as_ref().ok());
     let known = definition.and_then(|definition| app.provider(definition, None).ok());
     let mut answer = Answer::of(&provider, &removed, None);
-    answer.revoke_at = known.and_then(|provider| provider.docs_url);
+    answer.revocations = revocations(&app, &origins, &snapshot, &removed);
+    let is_done = answer.revocations.len() == removed.len()
+        && answer.revocations.iter().all(|found| found.revoked);
+    if !is_done {
+        answer.revoke_at = known.and_then(|provider| provider.docs_url);
+    }
     if parsed.verbosity.json {
         output::json(&answer);
         return Ok(0);
     }
     let names = answer.removed.join(", ");
-    let place = answer.revoke_at.as_deref().unwrap_or("the service itself");
-    output::note(
-        parsed.verbosity,
-        &format!("removed {provider} ({names}); the keys themselves are revoked at {place}"),
-    );
+    output::note(parsed.verbosity, &format!("removed {provider} ({names})"));
+    answer.tell_revocations(&app);
+    if !is_done {
+        let place = answer.revoke_at.as_deref().unwrap_or("the service itself");
+        output::note(
+            parsed.verbosity,
+            &format!("keys and tokens that are still good are revoked at {place}"),
+        );
+    }
     Ok(0)
+}
+
+/// Has the service take back the tokens of connections that were removed. They are gone from here whatever it says.
+fn revocations(
+    app: &App,
+    origins: &OriginArgs,
+    snapshot: &Snapshot,
+    removed: &[Record],
+) -> Vec<Revocation> {
+    let mut found = Vec::new();
+    for record in removed {
+        let Held::Oauth(about) = &record.held else {
+            continue;
+        };
+        let failed = revoke_tokens(app, origins, snapshot, (record, about)).err();
+        found.push(Revocation {
+            connection: record.connection.to_string(),
+            revoked: failed.is_none(),
+            reason: failed,
+        });
+    }
+    found
+}
+
+/// Has the service take back one connection's tokens: the refresh token first, from which new ones could be had.
+fn revoke_tokens(
+    app: &App,
+    origins: &OriginArgs,
+    snapshot: &Snapshot,
+    (record, about): (&Record, &About),
+) -> Result<(), String> {
+    let endpoint = about.revocation_url.as_ref();
+    let endpoint = endpoint.ok_or("the service has no way to take tokens back")?;
+    let secret = snapshot.secret(record).map_err(|error| error.to_string())?;
+    let grant = secret.as_ref().and_then(Grant::of_secret);
+    let grant = grant.ok_or("its tokens could not be read")?;
+    let dialer = origins.own_dialer(app).map_err(|error| error.what)?;
+    let client = grant.client(about);
+    let refresh = grant.refresh.as_ref().map(|token| (token, "refresh_token"));
+    for (token, hint) in refresh.into_iter().chain([(&grant.access, "access_token")]) {
+        token::revoke(&dialer, endpoint, &client, token, hint)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 impl Answer {
@@ -134,7 +221,21 @@ impl Answer {
                 .map(|record| record.connection.to_string())
                 .collect(),
             new_default: heir.map(|heir| heir.connection.to_string()),
+            revocations: Vec::new(),
             revoke_at: None,
+        }
+    }
+
+    /// Says what became of tokens.
+    fn tell_revocations(&self, app: &App) {
+        for found in &self.revocations {
+            match &found.reason {
+                None => output::note(app.verbosity, "the service has taken its tokens back"),
+                Some(why) => app.notices.warn(format!(
+                    "the tokens of {}/{} are gone from here, but the service has not taken them back: {why}",
+                    self.provider, found.connection
+                )),
+            }
         }
     }
 }

@@ -32,6 +32,11 @@ impl Form {
         self.0.extend_from_slice(&value);
     }
 
+    /// Adds a field whose value is secret.
+    pub(crate) fn add_secret(&mut self, name: &str, value: &Secret) {
+        self.add(name, value.expose());
+    }
+
     /// Its text: letters, digits and signs only.
     pub(crate) fn as_text(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
@@ -53,7 +58,7 @@ impl Client {
             }
             (Some(secret), ClientAuth::Body) => {
                 form.add("client_id", &self.id);
-                form.add("client_secret", secret.expose());
+                form.add_secret("client_secret", secret);
                 None
             }
             (Some(secret), ClientAuth::Basic) => {

@@ -28,6 +28,10 @@ pub(crate) struct Attempt {
     issuer: Option<String>,
     /// Whether an answer without an issuer is none.
     must_have_issuer: bool,
+    /// Where the code is redeemed.
+    token_url: Url,
+    /// The resource that tokens are for (RFC 8707).
+    resource: Option<String>,
 }
 
 /// What an authorization request is about, beside what the definition says.
@@ -50,6 +54,8 @@ impl Attempt {
     pub(crate) fn new(oauth: &Oauth, client: &Client, wanted: Wanted<'_>) -> Result<Self, Error> {
         let endpoint = oauth.endpoints.authorization.as_ref();
         let endpoint = endpoint.ok_or(Error::Missing("the authorization endpoint"))?;
+        let token_url = oauth.endpoints.token.clone();
+        let token_url = token_url.ok_or(Error::Missing("the token endpoint"))?;
         let state = random_text()?;
         let verifier = match oauth.pkce {
             true => Some(random_text()?),
@@ -80,6 +86,8 @@ impl Attempt {
             verifier: verifier.map(|verifier| Secret::new(verifier.into_bytes())),
             issuer: oauth.issuer.clone(),
             must_have_issuer: wanted.must_have_issuer,
+            token_url,
+            resource: wanted.resource.map(str::to_owned),
         })
     }
 
@@ -102,22 +110,20 @@ impl Attempt {
     pub(crate) fn redeem(
         &self,
         dialer: &Dialer,
-        endpoint: &Url,
         client: &Client,
         code: &Secret,
-        resource: Option<&str>,
     ) -> Result<Tokens, Error> {
         let mut form = Form::default();
         form.add("grant_type", "authorization_code");
-        form.add("code", code.expose());
+        form.add_secret("code", code);
         form.add("redirect_uri", &self.redirect_uri);
         if let Some(verifier) = &self.verifier {
-            form.add("code_verifier", verifier.expose());
+            form.add_secret("code_verifier", verifier);
         }
-        if let Some(resource) = resource {
+        if let Some(resource) = &self.resource {
             form.add("resource", resource);
         }
-        token::request(dialer, endpoint, client, form)
+        token::request(dialer, &self.token_url, client, form)
     }
 }
 

@@ -133,7 +133,7 @@ impl Pending {
         let endpoint = endpoint.ok_or(Error::Missing("the token endpoint"))?;
         let mut form = Form::default();
         form.add("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
-        form.add("device_code", self.device_code.expose());
+        form.add_secret("device_code", &self.device_code);
         match token::request(dialer, endpoint, client, form) {
             Ok(tokens) => Ok(Asked::Tokens(tokens)),
             Err(error) if error.code() == Some("authorization_pending") => Ok(Asked::NotYet),

@@ -56,7 +56,10 @@ impl fmt::Display for Error {
             Self::Denied => f.write_str("access was denied"),
             Self::Expired => f.write_str("the time for it is over"),
             Self::Server { code, description } => {
-                write!(f, "the server says {}", shown(code))?;
+                match is_word(code) {
+                    true => write!(f, "the server says {code}")?,
+                    false => f.write_str("the server says that something is wrong")?,
+                }
                 match description {
                     Some(text) => write!(f, " ({})", shown(text)),
                     None => Ok(()),
@@ -81,6 +84,17 @@ impl Error {
         }
     }
 
+    /// The same without what the server adds: where nobody is there to read it, it is not kept.
+    pub(crate) fn terse(self) -> Self {
+        match self {
+            Self::Server { code, .. } => Self::Server {
+                code,
+                description: None,
+            },
+            other => other,
+        }
+    }
+
     /// What a person can do about it.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
@@ -101,6 +115,12 @@ impl Error {
             Self::Randomness(_) => "see why the system has none",
         }
     }
+}
+
+/// Whether a server's code for an error looks like one (RFC 6749 section 5.2), and like nothing else that it was sent.
+fn is_word(code: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    (1..=48).contains(&code.len()) && code.bytes().all(is_letter)
 }
 
 /// A server's words, as they may be shown.

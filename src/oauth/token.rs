@@ -75,7 +75,7 @@ pub(crate) fn refresh(
 ) -> Result<Tokens, Error> {
     let mut form = Form::default();
     form.add("grant_type", "refresh_token");
-    form.add("refresh_token", token.expose());
+    form.add_secret("refresh_token", token);
     if let Some(resource) = resource {
         form.add("resource", resource);
     }
@@ -94,7 +94,7 @@ pub(crate) fn revoke(
     hint: &str,
 ) -> Result<(), Error> {
     let mut form = Form::default();
-    form.add("token", token.expose());
+    form.add_secret("token", token);
     form.add("token_type_hint", hint);
     let fields = client.sign(&mut form).into_iter().collect();
     let answer = fetch(
@@ -186,7 +186,7 @@ impl Fields {
     pub(super) fn refusal(&self) -> Option<Error> {
         let error = self.get("error")?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let code = text(error).unwrap_or_else(|| "that something is wrong".into());
+        let code = text(error).unwrap_or_default();
         Some(match code.as_str() {
             "access_denied" => Error::Denied,
             "expired_token" => Error::Expired,

@@ -309,7 +309,7 @@ impl Exchange<'_> {
             }
             None => {
                 let (outcome, result) = self.relay(client, &mut stream, sending, false);
-                self.keep(stream, &outcome, sending);
+                self.keep(*stream, &outcome, sending);
                 conclude(outcome, result)
             }
         }
@@ -389,7 +389,7 @@ impl Exchange<'_> {
         if let (Err(Failure::Unauthorized), Some(used)) = (&result, used) {
             return Ok(Relayed::Refused(Box::new(stream), used));
         }
-        self.keep(Box::new(stream), &outcome, sending);
+        self.keep(stream, &outcome, sending);
         Ok(Relayed::Ended(outcome, result))
     }
 
@@ -415,9 +415,9 @@ impl Exchange<'_> {
     }
 
     /// Keeps a connection if it is good for more.
-    fn keep(&self, stream: Box<SecureStream>, outcome: &Outcome, sending: &Sending<'_>) {
+    fn keep(&self, stream: SecureStream, outcome: &Outcome, sending: &Sending<'_>) {
         if outcome.upstream_reusable {
-            self.shared.pool.put(sending.key.clone(), *stream);
+            self.shared.pool.put(sending.key.clone(), stream);
         }
     }
 

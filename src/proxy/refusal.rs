@@ -65,7 +65,7 @@ impl Refusal {
     pub(crate) fn no_credential(label: String, error: &broker::Error) -> Self {
         Self::NoCredential {
             label,
-            why: error.to_string(),
+            why: error.brief(),
         }
     }
 
@@ -131,7 +131,9 @@ impl Refusal {
                 "write the path without encoded slashes, empty segments and dot segments"
             }
             Self::Trace(_) => "use another method",
-            Self::NoCredential { .. } => "mend the credential's source; the request was not sent",
+            Self::NoCredential { .. } => {
+                "mend the credential's source, or log in again with `authsome login`; the request was not sent"
+            }
             Self::Upstream(error) => upstream_hint(error.kind),
             Self::BadResponse(_) => "this is a fault of the origin, or of something between",
             Self::NoResponse => "send the request again if it can be repeated",

@@ -81,8 +81,13 @@ pub(super) fn look_at_records(app: &App, is_open: bool, report: &mut Report) {
         let label = record.label();
         let day = view.updated.get(..10).unwrap_or_default();
         report.add(if view.state == "ok" {
+            let ends = match (&view.expires, view.refreshable) {
+                (Some(_), Some(true)) => "refreshed when it ends".to_owned(),
+                (Some(when), _) => format!("ends {when}"),
+                (None, _) => "no expiry known".to_owned(),
+            };
             let text = format!(
-                "{label} has its credential ({}, of {day}, no expiry known)",
+                "{label} has its credential ({}, of {day}, {ends})",
                 view.source
             );
             Check::ok("connections", text)

@@ -160,10 +160,7 @@ fn redeem(
         }
     };
     attempt.check_issuer(issuer.as_deref())?;
-    let endpoint = grantor.oauth.endpoints.token.as_ref();
-    let endpoint = endpoint.ok_or(oauth::Error::Missing("the token endpoint"))?;
-    let resource = grantor.resource.as_deref();
-    let tokens = attempt.redeem(&grantor.dialer, endpoint, client, &code, resource)?;
+    let tokens = attempt.redeem(&grantor.dialer, client, &code)?;
     Ok(grantor.store(client, tokens)?)
 }
 

@@ -114,18 +114,18 @@ fn at_terminal(grantor: &Grantor<'_>) -> Result<Client, Error> {
     );
     let id = prompt::line("Client id: ")?;
     let secret = prompt::hidden("Client secret, or nothing if it has none: ")?;
-    checked(grantor, &id, secret).map_err(Error::plain)
+    checked(grantor, &id, &secret).map_err(Error::plain)
 }
 
 /// A client of what was entered.
-fn checked(grantor: &Grantor<'_>, id: &str, secret: Secret) -> Result<Client, String> {
+fn checked(grantor: &Grantor<'_>, id: &str, secret: &Secret) -> Result<Client, String> {
     if id.is_empty() || !id.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
         return Err("this is no client id: it is empty, or has letters that none has".into());
     }
     let secret = match secret.is_empty() {
         true => None,
         false => {
-            let good = Credential::of(&secret);
+            let good = Credential::of(secret);
             let good = good.map_err(|why| format!("this is no client secret: {why}"))?;
             Some(good.to_secret())
         }
@@ -179,7 +179,7 @@ fn by_page(grantor: &Grantor<'_>) -> Result<Client, Error> {
     let serving = desk::start(serve).map_err(failed)?;
     announce(grantor, &url);
     let entered = desk.attend(deadline, &serving, |posted: Posted| {
-        match checked(grantor, &posted.id, posted.secret) {
+        match checked(grantor, &posted.id, &posted.secret) {
             Ok(client) => (None, Some(client)),
             Err(why) => (Some(why), None),
         }
