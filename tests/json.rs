@@ -40,6 +40,14 @@ struct View {
     created: String,
     /// When it was changed.
     updated: String,
+    /// How it was logged in.
+    flow: String,
+    /// When its access token ends.
+    expires: Option<String>,
+    /// Whether another can be had.
+    refreshable: Option<bool>,
+    /// What was granted.
+    scopes: Option<Vec<String>>,
 }
 
 impl View {
@@ -47,6 +55,8 @@ impl View {
     fn assert_acme(&self) {
         assert_eq!(self.provider, "acme");
         assert_eq!((&*self.source, &*self.state), ("vault", "ok"));
+        assert_eq!(self.flow, "api_key");
+        assert!(self.expires.is_none() && self.refreshable.is_none() && self.scopes.is_none());
         for time in [&self.created, &self.updated] {
             let digits: String = time
                 .chars()
@@ -109,6 +119,14 @@ struct Got {
     created: String,
     /// As in [`View`].
     updated: String,
+    /// As in [`View`].
+    flow: String,
+    /// As in [`View`].
+    expires: Option<String>,
+    /// As in [`View`].
+    refreshable: Option<bool>,
+    /// As in [`View`].
+    scopes: Option<Vec<String>>,
     /// With `--show-secret`.
     credential: Option<String>,
 }

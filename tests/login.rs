@@ -144,7 +144,11 @@ fn wrong_usage_of_login_repeats_no_value() {
         assert_fails(cmd, 2, &["see `authsome login --help`"]).assert_without("eak");
     }
     let oauth = home.authsome(["login", "acme", "--flow", "pkce"]);
-    assert_fails(oauth, 1, &["OAuth is not there yet", "leave --flow out"]);
+    assert_fails(
+        oauth,
+        1,
+        &["acme does not log in by pkce", "leave --flow out"],
+    );
     assert!(!home.own("vault").exists());
 }
 
@@ -417,7 +421,7 @@ fn revoking_removes_all_and_says_where_keys_are_taken_back() {
     let output = home.authsome(["revoke", "acme"]).run();
     output.assert_code(0).assert_stderr(&[
         "removed acme (b, default)",
-        "the keys themselves are revoked at https://acme.test/keys",
+        "keys and tokens that are still good are revoked at https://acme.test/keys",
     ]);
     let left = listed(&home);
     assert_eq!(left.as_array().unwrap().len(), 1);
