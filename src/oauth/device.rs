@@ -11,8 +11,6 @@ use super::token::Tokens;
 use crate::provider::oauth::Oauth;
 use crate::secret::Secret;
 use crate::upstream::dial::Dialer;
-use crate::upstream::fetch::Call;
-use crate::upstream::fetch::fetch;
 
 /// Seconds between two questions, where the server says nothing (section 3.2).
 const INTERVAL: u64 = 5;
@@ -66,15 +64,7 @@ pub(crate) fn start(
     if !scopes.is_empty() {
         form.add("scope", scopes.join(" "));
     }
-    let fields = client.sign(&mut form).into_iter().collect();
-    let answer = fetch(
-        dialer,
-        &Call {
-            url: endpoint,
-            fields,
-            body: Some(("application/x-www-form-urlencoded", form.into_bytes())),
-        },
-    )?;
+    let answer = token::send(dialer, endpoint, client, form)?;
     let host = &endpoint.authority;
     if !(200..300).contains(&answer.status) {
         return Err(token::refusal(&answer, host));

@@ -48,18 +48,29 @@ pub(crate) fn request(
     dialer: &Dialer,
     endpoint: &Url,
     client: &Client,
-    mut form: Form,
+    form: Form,
 ) -> Result<Tokens, Error> {
+    parse(&send(dialer, endpoint, client, form)?, &endpoint.authority)
+}
+
+/// Sends a form of a client's to one of the server's endpoints.
+///
+/// # Errors
+/// Why there is no answer.
+pub(super) fn send(
+    dialer: &Dialer,
+    endpoint: &Url,
+    client: &Client,
+    mut form: Form,
+) -> Result<Answer, Error> {
     let fields = client.sign(&mut form).into_iter().collect();
-    let answer = fetch(
-        dialer,
-        &Call {
-            url: endpoint,
-            fields,
-            body: Some((FORM, form.into_bytes())),
-        },
-    )?;
-    parse(&answer, &endpoint.authority)
+    let body = Some((FORM, form.into_bytes()));
+    let call = Call {
+        url: endpoint,
+        fields,
+        body,
+    };
+    Ok(fetch(dialer, &call)?)
 }
 
 /// Has a refresh token give a new access token (RFC 6749 section 6).
@@ -96,15 +107,7 @@ pub(crate) fn revoke(
     let mut form = Form::default();
     form.add_secret("token", token);
     form.add("token_type_hint", hint);
-    let fields = client.sign(&mut form).into_iter().collect();
-    let answer = fetch(
-        dialer,
-        &Call {
-            url: endpoint,
-            fields,
-            body: Some((FORM, form.into_bytes())),
-        },
-    )?;
+    let answer = send(dialer, endpoint, client, form)?;
     match answer.status {
         200..=299 => Ok(()),
         _ => Err(refusal(&answer, &endpoint.authority)),
