@@ -12,12 +12,14 @@ use crate::http1::head::RequestHead;
 use crate::http1::head::ResponseHead;
 use crate::http1::head::Version;
 use crate::http1::head::write_field;
+use crate::oauth::token;
 use crate::path;
 use crate::provider::Placement;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::provider::host_rule::HostRule;
 use crate::secret::Secret;
+use crate::upstream::fetch::Answer;
 use crate::url;
 use crate::vault::Contents;
 use crate::vault::MasterKey;
@@ -381,4 +383,24 @@ pub fn seal_vault(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
         put.expect("there is randomness");
     }
     sealed_file(&contents, &key).expect("there is randomness")
+}
+
+/// Access token, refresh token and lifetime in an answer of a token endpoint.
+pub type TokenAnswer = (Vec<u8>, Option<Vec<u8>>, Option<u64>);
+
+/// Reads such an answer.
+///
+/// # Errors
+/// What a person would read.
+pub fn read_tokens(status: u16, body: &[u8]) -> Result<TokenAnswer, String> {
+    let host = url::Authority::parse(b"idp.test", Some(443)).expect("a good name");
+    let answer = Answer {
+        status,
+        challenges: Vec::new(),
+        body: body.to_vec().into(),
+    };
+    let tokens = token::parse(&answer, &host).map_err(|error| error.to_string())?;
+    let bytes = |secret: &Secret| secret.expose().to_vec();
+    let refresh = tokens.refresh.as_ref().map(bytes);
+    Ok((bytes(&tokens.access), refresh, tokens.lifetime))
 }

@@ -240,7 +240,10 @@ pub(super) fn refusal(answer: &Answer, host: &Authority) -> Error {
 }
 
 /// Reads a token endpoint's answer.
-fn parse(answer: &Answer, host: &Authority) -> Result<Tokens, Error> {
+///
+/// # Errors
+/// What it says instead of tokens, or what is wrong with it. Nothing of its tokens is in that.
+pub(crate) fn parse(answer: &Answer, host: &Authority) -> Result<Tokens, Error> {
     if !(200..300).contains(&answer.status) {
         return Err(refusal(answer, host));
     }
