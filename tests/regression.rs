@@ -1,5 +1,11 @@
 //! One test a fault that was found and mended: each failed before.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::support::BINARY;
+use crate::support::Cmd;
 use crate::support::Home;
 use crate::support::PLACEHOLDER;
 use crate::support::SECRET;
@@ -280,4 +286,96 @@ fn a_place_without_temporary_files_is_no_obstacle() {
     output
         .assert_code(125)
         .assert_stderr(&["certificate files", "TMPDIR"]);
+}
+
+/// Makes a named pipe that nobody writes to, and gives its path.
+fn pipe(home: &Home, name: &str) -> String {
+    let path = home.path(name);
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo").success());
+    path.display().to_string()
+}
+
+#[test]
+fn a_named_pipe_in_a_file_s_place_is_refused_and_not_waited_for() {
+    let home = Home::connected("");
+    let pipe = pipe(&home, "pipe");
+    let source = format!("file:{pipe}");
+    for words in [
+        &["register", &pipe][..],
+        &["import", &pipe],
+        &["vault", "rekey", "--key", &source],
+        &["vault", "rekey", "--passphrase-file", &pipe],
+    ] {
+        let output = home.authsome(words).run();
+        output
+            .assert_code(1)
+            .assert_stderr(&[&pipe, "a named pipe", "hint: "]);
+    }
+    let list = home
+        .authsome(["list"])
+        .env("AUTHSOME_MASTER_KEY_FILE", &pipe);
+    list.run().assert_code(1).assert_stderr(&["a named pipe"]);
+    let fresh = home.path("fresh");
+    let login = home.login(&["openai"], SECRET).env("AUTHSOME_HOME", fresh);
+    let login = login.env("AUTHSOME_PASSPHRASE_FILE", &pipe);
+    login.run().assert_code(1).assert_stderr(&["a named pipe"]);
+}
+
+#[test]
+fn a_pipe_that_the_shell_has_opened_is_read() {
+    let home = Home::connected("");
+    let definition = home.own("providers/acme.json");
+    fs::rename(&definition, home.path("acme.json")).unwrap();
+    for line in [
+        "cat acme.json | \"$0\" register --force /dev/stdin",
+        "cat acme.json | \"$0\" register --force /dev/fd/3 3<&0 <&-",
+    ] {
+        let cmd = Cmd::new(&home, "sh").args(["-c", line, BINARY]);
+        cmd.run().assert_code(0);
+        fs::remove_file(&definition).unwrap();
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_vault_s_lock_or_of_a_definition_is_refused() {
+    let home = Home::connected("");
+    fs::remove_file(home.own("vault.lock")).unwrap();
+    pipe(&home, "home/.authsome/vault.lock");
+    home.authsome(["logout", "acme"])
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["vault.lock is not a plain file", "hint: move it away"]);
+    fs::remove_file(home.own("vault.lock")).unwrap();
+    fs::remove_file(home.own("providers/acme.json")).unwrap();
+    pipe(&home, "home/.authsome/providers/acme.json");
+    home.authsome(["inspect", "acme"])
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["acme.json: is not a plain file", "hint: move it away"]);
+}
+
+#[test]
+fn a_definition_that_others_can_change_is_refused_by_a_run_and_by_doctor() {
+    let home = Home::connected("");
+    let path = home.own("providers/acme.json");
+    for mode in [0o664, 0o646, 0o622] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let words = &["acme.json", "can be used by others", "chmod go-w "];
+        let run = home.authsome(["run", "true"]).env("ACME_API_KEY", SECRET);
+        run.run().assert_code(125).assert_stderr(words);
+        let doctor = home.authsome(["doctor"]).run();
+        doctor.assert_code(1);
+        for words in words {
+            assert!(doctor.stdout().contains(words), "no {words}\n{doctor}");
+        }
+    }
+    // A link is as good as what it leads to.
+    fs::rename(&path, home.path("acme.json")).unwrap();
+    std::os::unix::fs::symlink(home.path("acme.json"), &path).unwrap();
+    let inspect = home.authsome(["inspect", "acme"]);
+    inspect.run().assert_code(1);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let inspect = home.authsome(["inspect", "acme"]);
+    inspect.run().assert_code(0);
 }

@@ -15,6 +15,7 @@ use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -112,7 +113,9 @@ impl Home {
 
     /// Writes the definition of a provider.
     pub(crate) fn provider(&self, name: &str, json: &str) {
-        self.file(&format!("home/.authsome/providers/{name}.json"), json);
+        let path = self.file(&format!("home/.authsome/providers/{name}.json"), json);
+        // Whatever the umask: one that others can write is refused.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("its mode");
     }
 
     /// Writes the definition of a provider called `acme`, for [`HOST`] unless these fields say otherwise.
