@@ -56,6 +56,9 @@ pub(crate) const PLACEHOLDER: &str = "authsome-proxy-managed";
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_authsome");
 
+/// A child that prints its environment and then copies what it reads.
+const CHILD: &str = "env -0; printf '=READY\\0'; exec cat";
+
 /// What a child says when it has printed its environment.
 const READY: &[u8] = b"=READY\0";
 
@@ -379,8 +382,12 @@ impl Cmd {
 
     /// Starts `authsome run` with a child that prints its environment and then copies what it reads.
     pub(crate) fn start(self) -> Running {
-        let child = "env -0; printf '=READY\\0'; exec cat";
-        Running::of(self.args(["--", "sh", "-c", child]).background())
+        Running::of(self.args(["--", "sh", "-c", CHILD]).background())
+    }
+
+    /// The same where the command that starts `authsome run` is told of the child by the variable CHILD.
+    pub(crate) fn start_at_terminal(self) -> Running {
+        Running::of(self.env("CHILD", CHILD).background())
     }
 }
 

@@ -86,7 +86,13 @@ pub(super) fn look_at_vault(app: &App, report: &mut Report) -> bool {
             return false;
         }
     };
-    let origin = app.store.vault().key_origin().unwrap_or_default();
+    let origin = match app.store.vault().key_origin() {
+        Ok(origin) => origin,
+        Err(error) => {
+            report.add(Check::fail("vault", error.to_string()).remedy(error.remedy()));
+            return false;
+        }
+    };
     let is_there = app.home.vault().exists();
     report.add(if is_there {
         let text = match snapshot.records().len() {
