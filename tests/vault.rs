@@ -1109,12 +1109,7 @@ fn a_vault_that_gets_a_passphrase_during_a_run_asks_nobody_and_the_run_ends() {
     let Some(cmd) = at_terminal(&home, line) else {
         return;
     };
-    let origin_args: Vec<String> = origin
-        .args()
-        .into_iter()
-        .map(|word| word.to_string())
-        .collect();
-    let cmd = cmd.env("ORIGIN", origin_args.join(" "));
+    let cmd = cmd.env("ORIGIN", origin.args().join(" "));
     let run = cmd.start_at_terminal();
     assert_eq!(ask(&run).status(), 200);
     seal_with_passphrase(&home);

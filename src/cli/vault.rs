@@ -43,7 +43,7 @@ Without an option the new key is random and kept in AUTHSOME_HOME/master.key.",
         ],
     }],
     notes: "The old key opens the vault as ever: AUTHSOME_MASTER_KEY, _FILE or _COMMAND, the passphrase, or master.key. Afterwards give \
-the new one there. A key that is kept elsewhere takes the place of master.key, which is removed.",
+the new one there. A key that is kept elsewhere takes the place of master.key, which is removed; its source is asked twice, and has to give the same.",
     examples: "authsome vault rekey\nauthsome vault rekey --passphrase\nauthsome vault rekey --key command:'pass show authsome'",
     run: vault,
 };
@@ -180,12 +180,12 @@ fn given(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
         refuse_kept(app, path)?;
     }
     let key = given_once(app, spec)?;
-    // An error of the second time says what a file is that can be read but once.
-    if given_once(app, spec)?.id() != key.id() {
-        return Err(
-            Error::plain("the source gives another key each time; nothing was changed")
-                .hint("name a source that keeps the key: it has to open the vault later"),
-        );
+    let is_lasting = given_once(app, spec).is_ok_and(|again| again.id() == key.id());
+    if !is_lasting {
+        return Err(Error::plain(
+            "the source gives another key each time, or none; nothing was changed",
+        )
+        .hint("name a source that keeps the key: it has to open the vault later"));
     }
     Ok(key)
 }
