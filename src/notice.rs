@@ -9,6 +9,8 @@ use std::sync::PoisonError;
 pub(crate) enum Notice {
     /// Something is not as the person would expect; shown unless `--quiet`.
     Warning(String),
+    /// Something that was done besides, and that the person should know of; shown unless `--quiet` or `--json`.
+    Told(String),
     /// A request was handled; shown with `--verbose`. Never holds a secret or a query string.
     Request(String),
     /// A client has come so far with the host that it wants, by name; shown by who asks for it.
@@ -53,6 +55,11 @@ impl Notices {
             drop(given);
             (self.sink)(&Notice::Warning(text));
         }
+    }
+
+    /// Tells of something that was done besides.
+    pub(crate) fn tell(&self, text: String) {
+        (self.sink)(&Notice::Told(text));
     }
 
     /// Tells how far a client has come with a host.

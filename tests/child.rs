@@ -37,7 +37,7 @@ fn run_directories(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let names = entries.map(|entry| entry.expect("an entry").file_name().display().to_string());
     names
-        .filter(|name| name.starts_with("authsome-run-"))
+        .filter(|name| name.starts_with("authsome-run-") || name.starts_with("authsome-new-"))
         .collect()
 }
 

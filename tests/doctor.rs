@@ -111,7 +111,8 @@ fn modes_that_let_others_in_are_told() {
     assert_warns(doctor(&home, &[]), "home", "chmod go-rwx");
     set_mode(&home, "home/.authsome", 0o700);
     set_mode(&home, "home/.authsome/providers/acme.json", 0o666);
-    assert_warns(doctor(&home, &[]), "files", "acme.json");
+    assert_fails(&home, "definitions", "acme.json");
+    set_mode(&home, "home/.authsome/providers/acme.json", 0o600);
     set_mode(&home, "home/.authsome/providers", 0o777);
     assert_fails(&home, "home", "providers");
     set_mode(&home, "home/.authsome/providers", 0o700);

@@ -1,5 +1,12 @@
 //! One test a fault that was found and mended: each failed before.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use crate::support::BINARY;
+use crate::support::Cmd;
 use crate::support::Home;
 use crate::support::PLACEHOLDER;
 use crate::support::SECRET;
@@ -92,7 +99,7 @@ fn a_source_command_does_not_get_the_other_credentials() {
     let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     assert_eq!(run.proxy.exchange(HOST, &request).status(), 200);
     run.stop();
-    let seen = std::fs::read_to_string(seen).expect("the command's environment");
+    let seen = fs::read_to_string(seen).expect("the command's environment");
     assert!(seen.contains("HARMLESS=kept"), "{seen}");
     assert!(!seen.contains("canary"), "{seen}");
     assert_eq!(
@@ -268,7 +275,7 @@ fn a_place_without_temporary_files_is_no_obstacle() {
         "{output}"
     );
     assert_eq!(
-        std::fs::read_dir(&fresh).expect("the home").count(),
+        fs::read_dir(&fresh).expect("the home").count(),
         0,
         "{output}"
     );
@@ -280,4 +287,127 @@ fn a_place_without_temporary_files_is_no_obstacle() {
     output
         .assert_code(125)
         .assert_stderr(&["certificate files", "TMPDIR"]);
+}
+
+/// Makes a named pipe that nobody writes to, and gives its path.
+fn pipe(home: &Home, name: &str) -> String {
+    let path = home.path(name);
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo").success());
+    path.display().to_string()
+}
+
+#[test]
+fn a_named_pipe_in_a_file_s_place_is_refused_and_not_waited_for() {
+    let home = Home::connected("");
+    let pipe = pipe(&home, "pipe");
+    let source = format!("file:{pipe}");
+    for words in [
+        &["register", &pipe][..],
+        &["import", &pipe],
+        &["vault", "rekey", "--key", &source],
+        &["vault", "rekey", "--passphrase-file", &pipe],
+    ] {
+        let output = home.authsome(words).run();
+        output
+            .assert_code(1)
+            .assert_stderr(&["a named pipe", "hint: "]);
+    }
+    let list = home
+        .authsome(["list"])
+        .env("AUTHSOME_MASTER_KEY_FILE", &pipe);
+    list.run().assert_code(1).assert_stderr(&["a named pipe"]);
+    let fresh = home.path("fresh");
+    let login = home
+        .login(&["openai", "--force"], SECRET)
+        .env("AUTHSOME_HOME", fresh);
+    let login = login.env("AUTHSOME_PASSPHRASE_FILE", &pipe);
+    login.run().assert_code(1).assert_stderr(&["a named pipe"]);
+}
+
+#[test]
+fn a_pipe_that_the_shell_has_opened_is_read() {
+    let home = Home::connected("");
+    let definition = home.own("providers/acme.json");
+    fs::rename(&definition, home.path("acme.json")).unwrap();
+    for line in [
+        "cat acme.json | \"$0\" register --force /dev/stdin",
+        "cat acme.json | \"$0\" register --force /dev/fd/3 3<&0 <&-",
+    ] {
+        let cmd = Cmd::new(&home, "sh").args(["-c", line, BINARY]);
+        cmd.run().assert_code(0);
+        fs::remove_file(&definition).unwrap();
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_vault_s_lock_or_of_a_definition_is_refused() {
+    let home = Home::connected("");
+    fs::remove_file(home.own("vault.lock")).unwrap();
+    pipe(&home, "home/.authsome/vault.lock");
+    home.authsome(["logout", "acme"])
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["vault.lock is not a plain file", "hint: move it away"]);
+    fs::remove_file(home.own("vault.lock")).unwrap();
+    fs::remove_file(home.own("providers/acme.json")).unwrap();
+    pipe(&home, "home/.authsome/providers/acme.json");
+    home.authsome(["inspect", "acme"])
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["acme.json: is not a plain file", "hint: move it away"]);
+}
+
+#[test]
+fn a_definition_that_others_can_change_is_refused_by_a_run_and_by_doctor() {
+    let home = Home::connected("");
+    let path = home.own("providers/acme.json");
+    for mode in [0o664, 0o646, 0o622] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let words = &["acme.json", "can be used by others", "chmod go-w "];
+        let run = home.authsome(["run", "true"]).env("ACME_API_KEY", SECRET);
+        run.run().assert_code(125).assert_stderr(words);
+        let doctor = home.authsome(["doctor"]).run();
+        doctor.assert_code(1);
+        for words in words {
+            assert!(doctor.stdout().contains(words), "no {words}\n{doctor}");
+        }
+    }
+    // A link is as good as what it leads to.
+    fs::rename(&path, home.path("acme.json")).unwrap();
+    symlink(home.path("acme.json"), &path).unwrap();
+    let inspect = home.authsome(["inspect", "acme"]);
+    inspect.run().assert_code(1);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let inspect = home.authsome(["inspect", "acme"]);
+    inspect.run().assert_code(0);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let home = Home::connected("");
+    let show = [
+        "get",
+        "acme",
+        "--field",
+        "credential",
+        "--show-secret",
+        "--json",
+    ];
+    for words in [
+        &show[..5],
+        &show,
+        &["list"],
+        &["list", "--json"],
+        &["export", "acme"],
+        &["help"],
+        &["version"],
+    ] {
+        let line = "exec \"$0\" \"$@\" >/dev/full";
+        let cmd = Cmd::new(&home, "sh").args(["-c", line, BINARY]).args(words);
+        cmd.run()
+            .assert_code(1)
+            .assert_stderr(&["cannot write the result", "No space left"])
+            .assert_without(SECRET);
+    }
 }

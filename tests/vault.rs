@@ -2,8 +2,11 @@
 //! is lost.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::chown;
@@ -946,4 +949,172 @@ fn a_run_that_is_going_on_sends_nothing_while_the_vault_is_damaged() {
     assert_eq!(ask(&run).status(), 200);
     run.stop();
     assert_eq!(origin.finish().requests.len(), 2);
+}
+
+#[test]
+fn a_new_key_that_would_be_lost_is_refused() {
+    let home = Home::connected("");
+    let shown = home.own("master.key").display().to_string();
+    let link = home.path("link");
+    symlink(&shown, &link).unwrap();
+    let rekey = |words: &[&str]| home.authsome(["vault", "rekey"]).args(words);
+    for path in [&*shown, &link.display().to_string()] {
+        let words = &["keeps its own key", "copy it to another place"];
+        let source = format!("file:{path}");
+        assert_refused(&home, rekey(&["--key", &source]), words);
+        assert_refused(&home, rekey(&["--passphrase-file", path]), words);
+    }
+    let random = "command:sh -c 'od -An -vtx1 -N32 /dev/urandom | tr -d \" \\n\"'";
+    let words = &["gives another key each time", "keeps the key"];
+    assert_refused(&home, rekey(&["--key", random]), words);
+    assert_whole(&home);
+    // One that reads the key where it is has it stay there.
+    let source = format!("command:cat {shown}");
+    rekey(&["--key", &source]).run().assert_code(0);
+    assert_whole(&home);
+}
+
+#[test]
+fn a_setting_for_the_key_that_is_of_no_use_is_an_error_and_no_key_is_made() {
+    let no_text = OsStr::from_bytes(b"echo \xff");
+    for (name, value) in [
+        ("AUTHSOME_MASTER_KEY", OsStr::new("")),
+        ("AUTHSOME_MASTER_KEY_FILE", OsStr::new("")),
+        ("AUTHSOME_MASTER_KEY_COMMAND", OsStr::new("")),
+        ("AUTHSOME_MASTER_KEY_COMMAND", no_text),
+        ("AUTHSOME_PASSPHRASE_FILE", OsStr::new("")),
+    ] {
+        let home = Home::new();
+        home.acme("");
+        let login = home.login(&["acme"], SECRET).env(name, value);
+        assert_refused(&home, login, &["no key for the vault", name]);
+        assert!(!home.own("vault").exists() && !home.own("master.key").exists());
+        let doctor = home.authsome(["doctor"]).env(name, value).run();
+        doctor.assert_code(1);
+        assert!(doctor.stdout().contains(name), "{doctor}");
+    }
+}
+
+#[test]
+fn who_makes_a_vault_is_told_where_its_key_is() {
+    let home = Home::new();
+    home.acme("");
+    let login = |words: &[&str]| home.login(&["acme", "--force"], SECRET).args(words).run();
+    let told = "made a vault; its key comes from ";
+    let forget = || fs::remove_file(home.own("vault")).unwrap();
+    let kept = home.own("master.key").display().to_string();
+    login(&[]).assert_stderr(&[told, &kept]);
+    assert_eq!(login(&[]).lines_with(told), 0);
+    forget();
+    login(&["--quiet"]).assert_quiet();
+    forget();
+    login(&["--json"]).assert_quiet();
+    forget();
+    let given = home
+        .login(&["acme"], SECRET)
+        .env("AUTHSOME_MASTER_KEY", key(&home));
+    given
+        .run()
+        .assert_stderr(&[told, "the variable AUTHSOME_MASTER_KEY"]);
+}
+
+#[test]
+fn what_fails_after_the_vault_was_written_is_told_so() {
+    let home = Home::connected("");
+    let hex = "0123456789abcdef".repeat(4);
+    let with = |words: &[&str]| home.authsome(words).env("AUTHSOME_MASTER_KEY", key(&home));
+    let rekey = with(&["vault", "rekey", "--key", "env:NEW_KEY"]).env("NEW_KEY", &hex);
+    fs::remove_file(home.own("master.key")).unwrap();
+    fs::create_dir(home.own("master.key")).unwrap();
+    rekey
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["the vault was written, but ", "master.key is not a plain"]);
+    let list = home.authsome(["list"]).env("AUTHSOME_MASTER_KEY", &hex);
+    list.run().assert_code(0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_the_disk_is_told_and_the_change_is_there() {
+    let home = Home::connected("");
+    let binary = home.path("authsome");
+    fs::copy(BINARY, &binary).unwrap();
+    let user = is_root().then_some(NOBODY);
+    let paths = ["home", "home/.authsome", "home/.authsome/providers", "tmp"];
+    let folders = paths.iter().map(|name| home.path(name));
+    for path in folders.chain(home.files()).chain([home.path("")]) {
+        chown(path, user, user).unwrap();
+    }
+    let cmd = |words: &[&str]| {
+        let cmd = Cmd::new(&home, &binary).args(words);
+        match user {
+            Some(user) => cmd.user(user),
+            None => cmd,
+        }
+    };
+    // Entries can be changed, but the folder itself can't be opened.
+    set_mode(&home.own(""), 0o300);
+    let logout = cmd(&["logout", "acme"]).run();
+    set_mode(&home.own(""), 0o700);
+    logout
+        .assert_code(1)
+        .assert_stderr(&["the vault was written, but ", "hint: check the folder"]);
+    assert!(names(&cmd(&["list", "--json"]).run()).is_empty());
+}
+
+/// A line of the shell at a terminal; none where there is no program that makes one.
+fn at_terminal(home: &Home, line: &str) -> Option<Cmd> {
+    let found = Command::new("script").arg("--version").output();
+    let is_known = found.is_ok_and(|output| contains(&output.stdout, "util-linux"));
+    let cmd = Cmd::new(home, "script").args(["-qec", line, "/dev/null"]);
+    is_known.then(|| cmd.env("BINARY", BINARY).env("TERM", "dumb"))
+}
+
+/// A home whose vault is sealed with a passphrase.
+fn with_passphrase() -> Home {
+    let home = Home::connected("");
+    seal_with_passphrase(&home);
+    home
+}
+
+/// Seals a home's vault with a passphrase.
+fn seal_with_passphrase(home: &Home) {
+    let file = home.file("passphrase", "correct horse\n");
+    let rekey = home.authsome(["vault", "rekey", "--passphrase-file", &file]);
+    rekey.run().assert_code(0);
+}
+
+#[test]
+fn a_key_that_interrupts_at_the_passphrase_is_told_as_such() {
+    let home = with_passphrase();
+    for words in ["list", "run -- echo ran", "logout acme"] {
+        let Some(cmd) = at_terminal(&home, &format!("exec \"$BINARY\" {words}")) else {
+            return;
+        };
+        let mut asked = cmd.background();
+        asked.wait_for_stdout(b"Passphrase of the vault: ");
+        let typed = asked.stdin.as_mut().map(|stdin| stdin.write_all(b"\x03"));
+        typed.expect("its input").expect("a key typed");
+        asked.wait_for_stdout(b"interrupted; nothing was changed");
+        let output = asked.end();
+        output.assert_code(130).assert_without("hint:");
+    }
+}
+
+#[test]
+fn a_vault_that_gets_a_passphrase_during_a_run_asks_nobody_and_the_run_ends() {
+    let home = Home::connected("");
+    let origin = Origin::start(always_ok);
+    let line = "exec \"$BINARY\" run $ORIGIN -- sh -c \"$CHILD\"";
+    let Some(cmd) = at_terminal(&home, line) else {
+        return;
+    };
+    let cmd = cmd.env("ORIGIN", origin.args().join(" "));
+    let run = cmd.start_at_terminal();
+    assert_eq!(ask(&run).status(), 200);
+    seal_with_passphrase(&home);
+    let body = ask(&run).assert_refusal(502, "proxy_configuration_error");
+    let error = body["error"].to_string();
+    assert!(error.contains("a passphrase meanwhile"), "{error}");
+    assert!(!contains(&run.stop().stdout, "Passphrase of the vault"));
 }

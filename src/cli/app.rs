@@ -68,12 +68,13 @@ impl App {
             Error::new(&format!("cannot read {}", directory.display()), error)
                 .hint("check the folder and its permissions")
         })?;
-        let store = Arc::new(store(&parent, &home));
+        let notices = Arc::new(output::notices(verbosity));
+        let store = Arc::new(store(&parent, &home, &notices));
         Ok(Self {
             parent,
             home,
             verbosity,
-            notices: Arc::new(output::notices(verbosity)),
+            notices,
             registry,
             store,
         })
@@ -88,13 +89,14 @@ impl App {
             Ok(registry) => (registry, None),
             Err(error) => (Registry::bundled(), Some(error)),
         };
+        // What they would say is found by looking.
+        let notices = Arc::new(Notices::new(|_| {}));
         let app = Self {
-            store: Arc::new(store(&parent, &home)),
+            store: Arc::new(store(&parent, &home, &notices)),
             parent,
             home,
             verbosity,
-            // What they would say is found by looking.
-            notices: Arc::new(Notices::new(|_| {})),
+            notices,
             registry,
         };
         (app, failure)
@@ -160,10 +162,10 @@ impl App {
 }
 
 /// The vault of a home, with this environment's keys.
-pub(super) fn store(parent: &Environment, home: &Home) -> Store {
+fn store(parent: &Environment, home: &Home, notices: &Arc<Notices>) -> Store {
     let ask = || prompt::passphrase("Passphrase of the vault: ");
     let keys = KeyRing::new(parent, home, Box::new(ask));
-    Store::new(Vault::new(home.clone(), keys))
+    Store::new(Vault::new(home.clone(), keys, Arc::clone(notices)))
 }
 
 /// Shuts other processes out of this one.

@@ -78,6 +78,9 @@ impl From<&Invalid> for Error {
 
 impl From<vault::Error> for Error {
     fn from(error: vault::Error) -> Self {
+        if let vault::Error::Interrupted(signal) = error {
+            return Self::interrupted(signal);
+        }
         let remedy = error.remedy();
         Self::plain(error.to_string()).hint(remedy)
     }

@@ -85,7 +85,7 @@ pub(crate) fn main() -> ExitCode {
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json");
-    match dispatch(words) {
+    match output::checked(dispatch(words)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             output::error(&error, json);

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::io::Write;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -47,8 +48,9 @@ pub(crate) fn notices(verbosity: Verbosity) -> Notices {
 pub(super) fn notice(verbosity: Verbosity, notice: &Notice) {
     match notice {
         Notice::Warning(text) if !verbosity.quiet => line(&format!("authsome: warning: {text}")),
+        Notice::Told(text) if !verbosity.quiet && !verbosity.json => line(text),
         Notice::Request(text) if verbosity.verbose => line(&format!("authsome: {text}")),
-        Notice::Warning(_) | Notice::Request(_) | Notice::Step(..) => {}
+        Notice::Warning(_) | Notice::Told(_) | Notice::Request(_) | Notice::Step(..) => {}
     }
 }
 
@@ -188,9 +190,24 @@ impl Table {
     }
 }
 
-/// A command's result on stdout. A reader that has gone away has seen enough.
+/// Why a result could not be written, if one could not.
+static LOST: OnceLock<std::io::Error> = OnceLock::new();
+
+/// What a command has come to, once its result is out: a failure where that could not be written.
+///
+/// # Errors
+/// That failure, and the command's own.
+pub(super) fn checked(done: Result<u8, Error>) -> Result<u8, Error> {
+    match (done, LOST.get()) {
+        (Ok(_), Some(error)) => Err(Error::new("cannot write the result", error)
+            .hint("make room there, or write it elsewhere; what the command does besides is done")),
+        (done, _) => done,
+    }
+}
+
+/// A command's result on stdout.
 pub(crate) fn text(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    bytes(text.as_bytes());
 }
 
 /// A command's result on stdout, as one JSON object.
@@ -201,10 +218,16 @@ pub(crate) fn json(value: &impl Serialize) {
     ));
 }
 
-/// A command's result on stdout, in bytes that may be a secret's.
+/// A command's result on stdout, in bytes that may be a secret's. A reader that has gone away has seen enough; any other error is kept
+/// for [`checked`].
 pub(super) fn bytes(bytes: &[u8]) {
     let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error);
+    }
 }
 
 /// Has a panic say where, and nothing of what: its message could hold anything.

@@ -6,6 +6,7 @@ use super::error::Error;
 use crate::secret::Secret;
 use crate::sys::terminal::Answer;
 use crate::sys::terminal::Terminal;
+use crate::vault::NoAnswer;
 
 /// Whether a person sits there: what is read and what is said are both a terminal's. A program that runs authsome may have inherited a
 /// terminal that its person isn't looking at.
@@ -23,15 +24,18 @@ fn is_watched() -> bool {
 /// # Errors
 /// When the terminal fails, or the person gives up.
 pub(super) fn hidden(question: &str) -> Result<Secret, Error> {
-    let terminal = terminal()?;
-    let answer = terminal
-        .ask_hidden(question)
-        .map_err(|error| Error::new("cannot read from the terminal", error))?;
-    match answer {
+    match hidden_answer(question)? {
         Answer::Line(line) => Ok(Secret::from(line)),
         Answer::End => Err(given_up()),
         Answer::Interrupted(signal) => Err(Error::interrupted(signal)),
     }
+}
+
+/// What comes of asking for a secret.
+fn hidden_answer(question: &str) -> Result<Answer, Error> {
+    terminal()?
+        .ask_hidden(question)
+        .map_err(|error| Error::new("cannot read from the terminal", error))
 }
 
 /// Asks for a line, which is shown.
@@ -55,11 +59,17 @@ pub(super) fn line(question: &str) -> Result<String, Error> {
 ///
 /// # Errors
 /// When there is no terminal, or the person gives up.
-pub(super) fn passphrase(question: &str) -> Result<Secret, String> {
+pub(super) fn passphrase(question: &str) -> Result<Secret, NoAnswer> {
+    let nobody = |why: String| Err(NoAnswer::Nobody(why));
     if !is_watched() {
-        return Err("it has a passphrase, and there is no terminal to ask for it".into());
+        return nobody("it has a passphrase, and there is no terminal to ask for it".into());
     }
-    hidden(question).map_err(|error| error.what)
+    match hidden_answer(question) {
+        Ok(Answer::Line(line)) => Ok(Secret::from(line)),
+        Ok(Answer::End) => nobody(given_up().what),
+        Ok(Answer::Interrupted(signal)) => Err(NoAnswer::Interrupted(signal)),
+        Err(error) => nobody(error.what),
+    }
 }
 
 /// Asks a question that is answered by yes or no; anything but yes is no.

@@ -106,6 +106,7 @@ impl Session {
         }
         let leaves = LeafCache::new(root, tls::crypto())
             .map_err(|error| Error::new("no certificates", error))?;
+        app.store.vault().ask_no_more();
         let shared = Shared {
             router,
             broker: connected.broker,

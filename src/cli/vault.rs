@@ -1,5 +1,8 @@
 //! `authsome vault`: the vault's key is changed.
 
+use std::fs;
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::app::App;
@@ -40,7 +43,7 @@ Without an option the new key is random and kept in AUTHSOME_HOME/master.key.",
         ],
     }],
     notes: "The old key opens the vault as ever: AUTHSOME_MASTER_KEY, _FILE or _COMMAND, the passphrase, or master.key. Afterwards give \
-the new one there. A key that is kept elsewhere takes the place of master.key, which is removed.",
+the new one there. A key that is kept elsewhere takes the place of master.key, which is removed; its source is asked twice, and has to give the same.",
     examples: "authsome vault rekey\nauthsome vault rekey --passphrase\nauthsome vault rekey --key command:'pass show authsome'",
     run: vault,
 };
@@ -69,30 +72,7 @@ fn vault(parsed: &Parsed) -> Result<u8, Error> {
     let app = App::open(parsed.verbosity)?;
     // Before anything is asked: a vault that can't be opened can't be sealed anew.
     app.store.snapshot().map_err(Error::from)?;
-    let (key, kind) = if parsed.has("passphrase") {
-        (NewKey::Passphrase(asked_twice()?), "passphrase")
-    } else if let Some(path) = parsed.raw_values("passphrase-file").last() {
-        let text = files::read(path.as_ref(), MAX_FILE)
-            .map(Secret::new)
-            .map_err(|error| {
-                Error::new("cannot read the passphrase", error)
-                    .hint("check the file's name and its permissions")
-            })?;
-        let passphrase = text.first_line();
-        (NewKey::Passphrase(checked(passphrase)?), "passphrase")
-    } else if parsed.has("key") {
-        let form = "env:NAME, file:PATH or command:LINE";
-        let spec = parsed.parsed("key", form, Spec::parse)?;
-        let spec = spec.ok_or_else(|| parsed.usage("--key takes a value"))?;
-        (NewKey::Given(given(&app, &spec)?), "given")
-    } else if app.store.vault().has_given_key() {
-        return Err(Error::plain(
-            "the vault's key comes from the environment, so authsome can't keep a new one",
-        )
-        .hint("give the new key with --key SOURCE, then put it where the old one was"));
-    } else {
-        (NewKey::Kept, "kept")
-    };
+    let (key, kind) = new_key(parsed, &app)?;
     app.store.rekey(key).map_err(Error::from)?;
     if parsed.verbosity.json {
         output::json(&Answer {
@@ -113,6 +93,63 @@ fn vault(parsed: &Parsed) -> Result<u8, Error> {
         );
     }
     Ok(0)
+}
+
+/// The key that the options name, and what the answer calls it.
+fn new_key(parsed: &Parsed, app: &App) -> Result<(NewKey, &'static str), Error> {
+    if parsed.has("passphrase") {
+        return Ok((NewKey::Passphrase(asked_twice()?), "passphrase"));
+    }
+    if let Some(path) = parsed.raw_values("passphrase-file").last() {
+        let passphrase = passphrase_in(app, path.as_ref())?;
+        return Ok((NewKey::Passphrase(passphrase), "passphrase"));
+    }
+    if parsed.has("key") {
+        let form = "env:NAME, file:PATH or command:LINE";
+        let spec = parsed.parsed("key", form, Spec::parse)?;
+        let spec = spec.ok_or_else(|| parsed.usage("--key takes a value"))?;
+        return Ok((NewKey::Given(given(app, &spec)?), "given"));
+    }
+    if app.store.vault().has_given_key() {
+        return Err(Error::plain(
+            "the vault's key comes from the environment, so authsome can't keep a new one",
+        )
+        .hint("give the new key with --key SOURCE, then put it where the old one was"));
+    }
+    Ok((NewKey::Kept, "kept"))
+}
+
+/// The passphrase in a file.
+fn passphrase_in(app: &App, path: &Path) -> Result<Secret, Error> {
+    refuse_kept(app, path)?;
+    let text = files::read(path, MAX_FILE).map(Secret::new);
+    let text = text.map_err(|error| {
+        Error::new("cannot read the passphrase", error)
+            .hint("check the file's name and its permissions")
+    })?;
+    checked(text.first_line())
+}
+
+/// Refuses the vault's own key file as a source: it goes away when the key is kept elsewhere.
+fn refuse_kept(app: &App, path: &Path) -> Result<(), Error> {
+    let Ok(source) = fs::canonicalize(path) else {
+        // What isn't there is told by who reads it.
+        return Ok(());
+    };
+    let own = [app.home.master_key(), app.home.next_master_key()];
+    let is_own = own
+        .iter()
+        .any(|own| fs::canonicalize(own).is_ok_and(|own| own == source));
+    if is_own {
+        let shown = path.display();
+        return Err(Error::plain(format!(
+            "{shown} is where the vault keeps its own key; nothing was changed"
+        ))
+        .hint(
+            "copy it to another place and name that, or give no option for a new key in master.key",
+        ));
+    }
+    Ok(())
 }
 
 /// A new passphrase, typed twice.
@@ -136,8 +173,25 @@ fn checked(passphrase: Secret) -> Result<Secret, Error> {
     Ok(passphrase)
 }
 
-/// The key that a source gives.
+/// The key that a source gives, every time that it is asked: one that is another each time would be there no more when the vault is
+/// to be opened.
 fn given(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
+    if let Spec::File(path) = spec {
+        refuse_kept(app, path)?;
+    }
+    let key = given_once(app, spec)?;
+    let is_lasting = given_once(app, spec).is_ok_and(|again| again.id() == key.id());
+    if !is_lasting {
+        return Err(Error::plain(
+            "the source gives another key each time, or none; nothing was changed",
+        )
+        .hint("name a source that keeps the key: it has to open the vault later"));
+    }
+    Ok(key)
+}
+
+/// The key that a source gives now.
+fn given_once(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
     let failed = |error: &dyn std::fmt::Display| {
         Error::new("no new key", error).hint("check the source that --key names")
     };

@@ -5,10 +5,13 @@ pub(crate) mod run_directory;
 
 use std::fs::DirBuilder;
 use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -79,9 +82,32 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
 /// Reads a whole file of at most `limit` bytes.
 ///
 /// # Errors
-/// Those of reading; a larger file is `FileTooLarge`.
+/// Those of reading; a larger file is `FileTooLarge`. A named pipe is refused: nobody may ever write to it.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    read_open(File::open(path)?, limit)
+    if is_own_descriptor(path) {
+        return read_open(File::open(path)?, limit);
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        // Without waiting for a pipe's other end.
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a named pipe, and nothing may ever come out of it",
+        ));
+    }
+    read_open(file, limit)
+}
+
+/// Whether the path stands for something that this process was given open: standard input, or what a shell puts in the place of
+/// `<(...)`. A pipe there has its other end, and is waited for.
+fn is_own_descriptor(path: &Path) -> bool {
+    path == Path::new("/dev/stdin")
+        || ["/dev/fd", "/proc/self/fd"]
+            .iter()
+            .any(|folder| path.parent() == Some(Path::new(folder)))
 }
 
 /// Reads the rest of an open file, at most `limit` bytes.

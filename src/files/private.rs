@@ -26,6 +26,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(40);
 /// How often a lock is tried meanwhile. flock(2) has no deadline.
 const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 
+/// The user that may do everything anyhow.
+const ROOT: u32 = 0;
+
 /// Why a file of ours can't be used.
 #[derive(Debug)]
 pub(crate) enum Error {
@@ -47,8 +50,17 @@ pub(crate) enum Error {
         /// The command that mends it.
         remedy: String,
     },
+    /// It is done, but a crash of the system could undo it yet.
+    NotOnDisk {
+        /// In which folder.
+        folder: PathBuf,
+        /// Why that isn't known.
+        error: io::Error,
+    },
     /// Another process has held the lock for too long.
     Busy(PathBuf),
+    /// The lock's file is not the one that was locked.
+    LockGone(PathBuf),
 }
 
 impl Error {
@@ -73,6 +85,13 @@ impl Error {
             }
             Self::Io { .. } => "check the folder, its permissions and its owner".into(),
             Self::NotPrivate { remedy, .. } => remedy.clone(),
+            Self::NotOnDisk { .. } => {
+                "check the folder's permissions and the disk; what was written is there for now"
+                    .into()
+            }
+            Self::LockGone(_) => {
+                "leave that file alone while authsome is at work, and try again".into()
+            }
             Self::Busy(_) => "see which other authsome is still at work, or try again".into(),
         }
     }
@@ -93,6 +112,16 @@ impl fmt::Display for Error {
                 write!(f, "cannot {what} {}: {error}", path.display())
             }
             Self::NotPrivate { path, why, .. } => write!(f, "{} {why}", path.display()),
+            Self::NotOnDisk { folder, error } => write!(
+                f,
+                "the system does not say whether it is on the disk (folder {}): {error}",
+                folder.display()
+            ),
+            Self::LockGone(path) => write!(
+                f,
+                "somebody has removed {} while it was held; nothing was changed",
+                path.display()
+            ),
             Self::Busy(path) => write!(
                 f,
                 "another process has held {} for {} s",
@@ -116,30 +145,18 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// What others may do with a file of ours.
-#[derive(Clone, Copy)]
-pub(crate) enum Others {
-    /// Read it.
-    Read,
-    /// Nothing.
-    Nothing,
-}
-
-/// Checks that a file is a plain one of this user's, and that others can do no more with it than this. One that isn't there passes.
+/// Checks that a file is a plain one of this user's, and that others can't do anything with it. One that isn't there passes.
 ///
 /// # Errors
 /// When it isn't so, or can't be found out.
-pub(crate) fn check_file(path: &Path, others: Others) -> Result<(), Error> {
+pub(crate) fn check_file(path: &Path) -> Result<(), Error> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::io("look at", path)(error)),
     };
     check_plain(path, &found)?;
-    match others {
-        Others::Read => check(path, &found, 0o022, "go-w"),
-        Others::Nothing => check(path, &found, 0o077, "go-rwx"),
-    }
+    check(path, &found, 0o077, "go-rwx")
 }
 
 /// Checks that it is no link, folder, pipe or device.
@@ -176,6 +193,28 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(bytes))
 }
 
+/// Reads a file that nobody else may write, of at most `limit` bytes. It may be a link, and the system administrator's: both are
+/// usual where files are mounted or installed.
+///
+/// # Errors
+/// When it is another user's, others can write it, or it is no plain file; those of reading.
+pub(crate) fn read_trusted(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        // Without waiting for a pipe's other end.
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(Error::io("read", path))?;
+    let found = file.metadata().map_err(Error::io("read", path))?;
+    check_plain(path, &found)?;
+    if found.uid() == ROOT {
+        check_mode(path, &found, 0o022, "go-w")?;
+    } else {
+        check(path, &found, 0o022, "go-w")?;
+    }
+    super::read_open(file, limit).map_err(Error::io("read", path))
+}
+
 /// Checks owner and mode.
 fn check(path: &Path, found: &Metadata, forbidden: u32, change: &str) -> Result<(), Error> {
     let shown = path.display();
@@ -187,12 +226,17 @@ fn check(path: &Path, found: &Metadata, forbidden: u32, change: &str) -> Result<
             remedy: format!("run as that user, or: chown -R {user} {shown}"),
         });
     }
+    check_mode(path, found, forbidden, change)
+}
+
+/// Checks the mode.
+fn check_mode(path: &Path, found: &Metadata, forbidden: u32, change: &str) -> Result<(), Error> {
     let mode = found.permissions().mode() & 0o7777;
     if mode & forbidden != 0 {
         return Err(Error::NotPrivate {
             path: path.to_owned(),
             why: format!("can be used by others (mode {mode:04o}): it is not trusted"),
-            remedy: format!("chmod {change} {shown}, if nobody has used it"),
+            remedy: format!("chmod {change} {}, if nobody has used it", path.display()),
         });
     }
     Ok(())
@@ -202,7 +246,7 @@ fn check(path: &Path, found: &Metadata, forbidden: u32, change: &str) -> Result<
 /// disk one of them is there. The name with `.new` behind it is used meanwhile, whatever is there.
 ///
 /// # Errors
-/// Those of writing; the old content is then still there.
+/// Those of writing; the old content is then still there, but for `NotOnDisk`: then it is the new.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let new = with_ending(path, ".new");
     // What a killed process left behind.
@@ -218,7 +262,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error>
 /// The same for a file that isn't ours: the name used meanwhile is one that nobody else has.
 ///
 /// # Errors
-/// Those of writing; the old content is then still there.
+/// Those of writing; the old content is then still there, but for `NotOnDisk`: then it is the new.
 pub(crate) fn replace_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let token = random::token().map_err(Error::io("write", path))?;
     let new = with_ending(path, &format!(".authsome-{token}"));
@@ -260,7 +304,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Moves a file within its folder, to the disk itself.
 ///
 /// # Errors
-/// Those of renaming.
+/// Those of renaming; `NotOnDisk` where it has its new name.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::io("rename", from))?;
     sync_folder_of(to)
@@ -269,7 +313,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
 /// Removes a file if it is there, from the disk itself.
 ///
 /// # Errors
-/// Those of removing.
+/// Those of removing; `NotOnDisk` where it is gone.
 pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Ok(()) => sync_folder_of(path),
@@ -286,45 +330,94 @@ fn sync_folder_of(path: &Path) -> Result<(), Error> {
     };
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(Error::io("write", folder))
+        .map_err(|error| Error::NotOnDisk {
+            folder: folder.to_owned(),
+            error,
+        })
 }
 
 /// A lock that one process holds at a time, until this is dropped or the process ends, however it ends.
 pub(crate) struct Lock {
     /// Holds it.
-    _file: File,
+    file: File,
+    /// Where that is, if nobody has removed it.
+    path: PathBuf,
 }
 
 impl Lock {
     /// Waits for the lock.
     ///
     /// # Errors
-    /// `Busy` after 40 s; those of making the file.
+    /// `Busy` after 40 s; those of making the file, and one that is no plain file.
     pub(crate) fn acquire(path: &Path) -> Result<Self, Error> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)
-            .map_err(Error::io("lock", path))?;
         let deadline = Instant::now() + LOCK_PATIENCE;
+        let mut file = open_lock(path)?;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
-                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                    return Err(Error::Busy(path.to_owned()));
+                Ok(()) => {
+                    let lock = Self {
+                        file,
+                        path: path.to_owned(),
+                    };
+                    if lock.is_in_place()? {
+                        return Ok(lock);
+                    }
+                    // Removed since it was opened: by now others lock the one that has taken its place.
+                    file = open_lock(path)?;
                 }
-                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_INTERVAL),
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    thread::sleep(LOCK_INTERVAL);
+                }
+                Err(TryLockError::WouldBlock) => return Err(Error::Busy(path.to_owned())),
             }
+        }
+    }
+
+    /// Makes sure that nobody else has the lock by now, as somebody can when its file was removed. To be asked before anything is
+    /// changed.
+    ///
+    /// # Errors
+    /// `LockGone`; those of looking.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.is_in_place()? {
+            true => Ok(()),
+            false => Err(Error::LockGone(self.path.clone())),
+        }
+    }
+
+    /// Whether the file that is locked is the one that others would lock.
+    fn is_in_place(&self) -> Result<bool, Error> {
+        let failed = Error::io("look at", &self.path);
+        let locked = self.file.metadata().map_err(&failed)?;
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) => Ok((found.dev(), found.ino()) == (locked.dev(), locked.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(error)),
         }
     }
 }
 
+/// Opens the file of a lock; makes it if it isn't there.
+fn open_lock(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new()
+        // Both, since a pipe that is opened for writing alone would be an error that nobody understands.
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
+        .map_err(Error::io("lock", path))?;
+    let found = file.metadata().map_err(Error::io("lock", path))?;
+    check_plain(path, &found)?;
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
     use std::sync::atomic::AtomicU32;
     use std::sync::atomic::Ordering;
 
@@ -401,5 +494,83 @@ mod tests {
             }
         });
         assert_eq!(most.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_pipe_in_a_lock_s_place_is_refused_and_not_waited_for() {
+        let (_run, path) = folder(0o600);
+        let pipe = path.with_file_name("pipe");
+        make_pipe(&pipe);
+        assert!(matches!(
+            Lock::acquire(&pipe),
+            Err(Error::NotPrivate { .. })
+        ));
+        assert!(matches!(
+            read_trusted(&pipe, 10),
+            Err(Error::NotPrivate { .. })
+        ));
+    }
+
+    /// Makes a named pipe.
+    fn make_pipe(path: &Path) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the standard library makes no pipes with a name"
+        )]
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    }
+
+    /// How many open files of this process are called so.
+    #[cfg(target_os = "linux")]
+    fn open_files(path: &str) -> usize {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|name| name == Path::new(path)))
+            .count()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_lock_whose_file_was_removed_is_given_to_nobody_who_waited_for_it() {
+        let (_run, path) = folder(0o600);
+        let name = path.display().to_string();
+        let (first, is_in) = (Lock::acquire(&path).unwrap(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let lock = Lock::acquire(&path).unwrap();
+                is_in.store(true, Ordering::SeqCst);
+                drop(lock);
+            });
+            while open_files(&name) < 2 {
+                thread::yield_now();
+            }
+            fs::remove_file(&path).unwrap();
+            let second = Lock::acquire(&path).unwrap();
+            assert!(matches!(first.check(), Err(Error::LockGone(_))));
+            drop(first);
+            // It goes on to wait for the file that is there now.
+            while open_files(&name) < 2 && !waiting.is_finished() {
+                thread::yield_now();
+            }
+            assert!(!is_in.load(Ordering::SeqCst));
+            assert!(second.check().is_ok());
+            drop(second);
+        });
+        assert!(is_in.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_is_not_trusted_and_a_link_is() {
+        let (_run, path) = folder(0o644);
+        let link = path.with_file_name("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(read_trusted(&link, 10).unwrap(), b"old");
+        for mode in [0o664, 0o646, 0o622] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            for name in [&path, &link] {
+                let error = read_trusted(name, 10).unwrap_err();
+                assert!(error.remedy().starts_with("chmod go-w "), "{error}");
+            }
+        }
     }
 }

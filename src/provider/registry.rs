@@ -9,7 +9,7 @@ use super::bundled::BUNDLED;
 use super::definition::Definition;
 use super::definition::Outside;
 use super::reader::Invalid;
-use crate::files;
+use crate::files::private;
 
 /// Bytes of a definition file, at the most.
 pub(crate) const MAX_FILE: u64 = 256 * 1024;
@@ -159,11 +159,19 @@ fn read_definition(path: &Path, stem: &str) -> Result<Definition, Broken> {
     let mut variables = bundled(stem)
         .and_then(|text| Definition::parse(stem, text.as_bytes()).ok())
         .map_or_else(Vec::new, |definition| definition.variable_names());
-    let text = files::read(path, MAX_FILE).map_err(|error| Invalid {
+    // Whoever can write it says where credentials go.
+    let text = private::read_trusted(path, MAX_FILE).map_err(|error| Invalid {
         file: file.clone(),
         field: String::new(),
-        why: format!("cannot be read: {error}"),
-        remedy: "check the file and its permissions".into(),
+        why: match &error {
+            private::Error::NotPrivate { why, .. } => why.clone(),
+            private::Error::Io { error, .. } => format!("cannot be read: {error}"),
+            other => other.to_string(),
+        },
+        remedy: match &error {
+            private::Error::NotPrivate { .. } => error.remedy(),
+            _ => "check the file and its permissions".into(),
+        },
     });
     match text.and_then(|text| Definition::parse(&file, &text)) {
         Err(invalid) => Err(Broken { invalid, variables }),

@@ -7,15 +7,20 @@ use std::io::PipeReader;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::FromRawFd;
 use std::os::fd::IntoRawFd;
 use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
 use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering;
 
-/// Where the handler writes; negative until [`Signals::catch`] has run.
-static PIPE: AtomicI32 = AtomicI32::new(-1);
+/// Where the handler writes; negative while no [`Signals`] are there.
+static PIPE: AtomicI32 = AtomicI32::new(FREE);
+
+/// What is there then. Writing to it is an error, and no harm.
+const FREE: i32 = -1;
 
 /// Bytes of one note in the pipe: the signal's number and its sender, both native-endian. Below `PIPE_BUF`, so writes are whole.
 const NOTE: usize = 8;
@@ -29,29 +34,46 @@ pub(crate) struct Arrived {
     pub(crate) sender: Option<i32>,
 }
 
-/// The signals caught from here on.
-pub(crate) struct Signals(PipeReader);
+/// The signals caught from here on. One at a time: the handlers are the process's, and so is the pipe that they write to.
+pub(crate) struct Signals {
+    /// Where the notes come out.
+    reader: PipeReader,
+    /// Where they go in.
+    writer: RawFd,
+}
 
 impl Signals {
     /// Catches the given signals, but for those that this process was told to ignore (nohup, a shell's background job): the
     /// child shall inherit that. SIGCHLD is caught in any case.
     ///
     /// # Errors
-    /// When the pipe can't be made or a handler can't be set.
+    /// `ResourceBusy` while others are there, which go on as they are; when the pipe can't be made or a handler can't be set.
     pub(crate) fn catch(numbers: &[i32]) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        let writer = writer.into_raw_fd();
         // SAFETY: fcntl on a descriptor that this function has just made.
-        if unsafe { libc::fcntl(writer, libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
+        if unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
             return Err(io::Error::last_os_error());
         }
-        PIPE.store(writer, Ordering::Release);
+        PIPE.compare_exchange(
+            FREE,
+            writer.as_raw_fd(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        )
+        .map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "signals are waited for elsewhere",
+            )
+        })?;
+        let writer = writer.into_raw_fd();
+        let caught = Self { reader, writer };
         for &number in numbers {
             if number == libc::SIGCHLD || !is_ignored(number)? {
                 set_handler(number)?;
             }
         }
-        Ok(Self(reader))
+        Ok(caught)
     }
 
     /// Gives the signals back to the system: each does again what it does by default.
@@ -64,8 +86,9 @@ impl Signals {
                 set_action(number, libc::SIG_DFL, 0)?;
             }
         }
+        let writer = self.writer;
+        drop(self);
         // After the handlers, so that none meets a descriptor that is somebody else's by now.
-        let writer = PIPE.swap(-1, Ordering::AcqRel);
         // SAFETY: `catch` made it, and nothing else has closed it.
         drop(unsafe { OwnedFd::from_raw_fd(writer) });
         Ok(())
@@ -73,7 +96,7 @@ impl Signals {
 
     /// What to wait on for the next one.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.reader.as_fd()
     }
 
     /// The next signal; waits for it.
@@ -82,13 +105,20 @@ impl Signals {
     /// Those of reading the pipe, which has no reason to fail.
     pub(crate) fn next(&mut self) -> io::Result<Arrived> {
         let mut note = [0; NOTE];
-        self.0.read_exact(&mut note)?;
+        self.reader.read_exact(&mut note)?;
         let [a, b, c, d, e, f, g, h] = note;
         let sender = i32::from_ne_bytes([e, f, g, h]);
         Ok(Arrived {
             number: i32::from_ne_bytes([a, b, c, d]),
             sender: (sender > 0).then_some(sender),
         })
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // The descriptor stays open: a handler may be about to write to it.
+        let _ = PIPE.compare_exchange(self.writer, FREE, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 
@@ -173,5 +203,25 @@ fn errno_address() -> *mut i32 {
     // SAFETY: takes nothing, cannot fail.
     unsafe {
         libc::__error()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_signals_is_not_cut_off_by_another_who_would() {
+        let mut first = Signals::catch(&[libc::SIGUSR2]).unwrap();
+        let second = Signals::catch(&[libc::SIGUSR2]);
+        let error = second.err().expect("one at a time");
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+        // SAFETY: raise takes a plain number.
+        unsafe { libc::raise(libc::SIGUSR2) };
+        assert_eq!(first.next().unwrap().number, libc::SIGUSR2);
+        first.release(&[libc::SIGUSR2]).unwrap();
+        Signals::catch(&[libc::SIGUSR2])
+            .and_then(|third| third.release(&[libc::SIGUSR2]))
+            .unwrap();
     }
 }

@@ -16,6 +16,7 @@ use crate::files::Home;
 use crate::files::Stamp;
 use crate::files::private;
 use crate::files::private::Lock;
+use crate::notice::Notices;
 use crate::secret::Secret;
 pub(crate) use format::Contents;
 use format::Head;
@@ -25,6 +26,7 @@ pub(crate) use key::KEY;
 pub(crate) use key::KEY_COMMAND;
 pub(crate) use key::KEY_FILE;
 pub(crate) use key::KeyRing;
+pub(crate) use key::NoAnswer;
 pub(crate) use key::PASSPHRASE_FILE;
 
 /// Bytes of a vault's file, at the most.
@@ -42,7 +44,7 @@ pub(crate) fn is_own_secret(name: &OsStr) -> bool {
     OWN_SECRETS.iter().any(|own| name.starts_with(own))
 }
 
-/// Why a vault can't be used. Nothing has changed when one is given.
+/// Why a vault can't be used. Nothing has changed when one is given, but for [`Error::Written`].
 #[derive(Debug)]
 pub(crate) enum Error {
     /// The key isn't there.
@@ -61,6 +63,10 @@ pub(crate) enum Error {
     Randomness(String),
     /// A file can't be used.
     File(private::Error),
+    /// A signal came while the person was asked for the passphrase.
+    Interrupted(i32),
+    /// The change is in the vault, but what had to be done afterwards failed.
+    Written(private::Error),
 }
 
 impl fmt::Display for Error {
@@ -82,6 +88,8 @@ impl fmt::Display for Error {
             Self::TooLarge => f.write_str("the vault would be larger than 64 MiB"),
             Self::Randomness(why) => write!(f, "no randomness: {why}"),
             Self::File(error) => error.fmt(f),
+            Self::Interrupted(_) => f.write_str("interrupted while the passphrase was asked for"),
+            Self::Written(error) => write!(f, "the vault was written, but {error}"),
         }
     }
 }
@@ -94,14 +102,23 @@ impl Error {
                 "bring the right key back ({KEY}, {KEY_FILE}, {KEY_COMMAND}, or master.key beside the vault); \
                  without it move the vault away and log in again"
             ),
-            Self::Key(_) => format!("see {KEY_FILE}, {KEY_COMMAND} and {PASSPHRASE_FILE} in `authsome help`"),
+            Self::Key(_) => format!("see {KEY}, {KEY_FILE}, {KEY_COMMAND} and {PASSPHRASE_FILE} in `authsome help`"),
             Self::Damaged(_) => {
                 "nothing was changed: bring the file back from a copy, or move it away and log in again".into()
             }
             Self::NewerVersion(_) => "use the authsome that wrote it, or a newer one".into(),
             Self::TooLarge => "log out of what is not needed".into(),
             Self::Randomness(_) => "see why the system has none".into(),
-            Self::File(error) => error.remedy(),
+            Self::File(error) | Self::Written(error) => error.remedy(),
+            Self::Interrupted(_) => "try again".into(),
+        }
+    }
+
+    /// The same about what came after the vault was written.
+    fn afterwards(self) -> Self {
+        match self {
+            Self::File(error) => Self::Written(error),
+            other => other,
         }
     }
 }
@@ -147,6 +164,8 @@ pub(crate) struct Vault {
     home: Home,
     /// What opens it.
     keys: KeyRing,
+    /// Where it is told that a vault was made.
+    notices: Arc<Notices>,
 }
 
 /// A vault that was opened.
@@ -159,12 +178,23 @@ struct Opened {
     key: Arc<MasterKey>,
     /// Whether that is new, and nowhere yet.
     is_to_keep: bool,
+    /// Whether there is no such vault yet.
+    is_new: bool,
 }
 
 impl Vault {
     /// The vault of a home.
-    pub(crate) fn new(home: Home, keys: KeyRing) -> Self {
-        Self { home, keys }
+    pub(crate) fn new(home: Home, keys: KeyRing, notices: Arc<Notices>) -> Self {
+        Self {
+            home,
+            keys,
+            notices,
+        }
+    }
+
+    /// From here on nobody is asked for a passphrase: a program runs, and the terminal is its own.
+    pub(crate) fn ask_no_more(&self) {
+        self.keys.ask_no_more();
     }
 
     /// Where it is.
@@ -187,9 +217,12 @@ impl Vault {
     /// Where its key comes from, in words.
     ///
     /// # Errors
-    /// When there is a vault and its head can't be read.
+    /// When there is a vault and its head can't be read, or a variable should name the key and doesn't.
     pub(crate) fn key_origin(&self) -> Result<String, Error> {
-        Ok(self.keys.origin(self.has_passphrase()?))
+        let has_passphrase = self.has_passphrase()?;
+        let is_there = self.home.vault().exists();
+        self.keys.check(is_there.then_some(has_passphrase))?;
+        Ok(self.keys.origin(has_passphrase))
     }
 
     /// Whether it is sealed with a passphrase.
@@ -255,26 +288,38 @@ impl Vault {
             contents,
             key,
             is_to_keep: false,
+            is_new: false,
         })
     }
 
     /// Changes what is in it, as one step for everyone else. When the change fails nothing is written.
     ///
     /// # Errors
-    /// When the vault can't be opened or written, and what the change gives.
+    /// When the vault can't be opened or written, and what the change gives. `Written` where it was written all the same.
     pub(crate) fn update<T, E: From<Error>>(
         &self,
         change: impl FnOnce(&mut Contents) -> Result<T, E>,
     ) -> Result<T, E> {
-        let _lock = self.lock()?;
+        let lock = self.lock_with_key()?;
         let mut opened = self.open_or_new()?;
         let value = change(&mut opened.contents)?;
+        lock.check().map_err(Error::from)?;
         if opened.is_to_keep {
             // First of all: a vault without its key would be lost.
             opened.key.keep(&self.home.master_key())?;
         }
         self.write(&opened.contents, &opened.head, &opened.key)?;
+        if opened.is_new {
+            self.tell_of_new(&opened.head);
+        }
         Ok(value)
+    }
+
+    /// Says where the key of a vault is that was made just now: without it the vault is lost.
+    fn tell_of_new(&self, head: &Head) {
+        let origin = self.keys.origin(head.passphrase.is_some());
+        self.notices
+            .tell(format!("made a vault; its key comes from {origin}"));
     }
 
     /// Seals everything with another key, as one step.
@@ -283,10 +328,11 @@ impl Vault {
     /// between, the vault's key is there under one of the two names.
     ///
     /// # Errors
-    /// When the vault can't be opened or written.
+    /// When the vault can't be opened or written. `Written` where it was written all the same.
     pub(crate) fn rekey(&self, to: NewKey) -> Result<(), Error> {
-        let _lock = self.lock()?;
+        let lock = self.lock_with_key()?;
         let opened = self.open_or_new()?;
+        lock.check()?;
         let (key, passphrase, is_kept) = match to {
             NewKey::Kept => {
                 let key = MasterKey::random().map_err(|error| key::no_randomness(&error))?;
@@ -301,13 +347,36 @@ impl Vault {
         };
         let contents = opened.contents.for_key(&key)?;
         self.write(&contents, &Head::new(&key, passphrase), &key)?;
-        if is_kept {
-            private::rename(&self.home.next_master_key(), &self.home.master_key())?;
+        let ended = if is_kept {
+            private::rename(&self.home.next_master_key(), &self.home.master_key())
+                .map_err(Error::from)
         } else {
-            // It opens nothing any more.
-            private::remove(&self.home.master_key())?;
+            self.keys.remove_kept(&key)
+        };
+        ended.map_err(Error::afterwards)
+    }
+
+    /// Takes the lock of writers when the vault's key is known: a person may take their time over a passphrase, and nobody else
+    /// shall have to wait for them.
+    fn lock_with_key(&self) -> Result<Lock, Error> {
+        for _ in 0..READS {
+            self.read()?;
+            let lock = self.lock()?;
+            if self.is_key_known()? {
+                return Ok(lock);
+            }
         }
-        Ok(())
+        Err(Error::Damaged("its key changes faster than it can be had"))
+    }
+
+    /// Whether nobody has to be asked for the key. Where there is no vault that can be read, the key is no matter.
+    fn is_key_known(&self) -> Result<bool, Error> {
+        let file = private::read(&self.home.vault(), MAX_VAULT)?;
+        let head = file.as_deref().map(Head::parse);
+        Ok(match head {
+            Some(Ok((head, _))) => self.keys.knows(&head),
+            Some(Err(_)) | None => true,
+        })
     }
 
     /// Takes the lock of writers; makes the home if it isn't there.
@@ -317,6 +386,8 @@ impl Vault {
         self.home
             .create()
             .map_err(private::Error::io("make the folder", path))?;
+        // Once more: somebody else may have made it meanwhile.
+        private::check_folder(path)?;
         Ok(Lock::acquire(&self.home.vault_lock())?)
     }
 
@@ -329,6 +400,7 @@ impl Vault {
                 contents: Contents::empty(&fresh.key),
                 key: fresh.key.into(),
                 is_to_keep: fresh.is_to_keep,
+                is_new: true,
             });
         };
         let opened = self.open(&file)?;
@@ -342,13 +414,17 @@ impl Vault {
         if file.len() as u64 > MAX_VAULT {
             return Err(Error::TooLarge);
         }
-        Ok(private::replace(&self.home.vault(), &file, 0o600)?)
+        private::replace(&self.home.vault(), &file, 0o600).map_err(|error| match error {
+            private::Error::NotOnDisk { .. } => Error::Written(error),
+            other => Error::File(other),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::thread;
 
     use serde_json::json;
@@ -369,8 +445,14 @@ mod tests {
     /// The vault there, with these variables; a passphrase is asked for in vain.
     fn vault(home: &Home, variables: &[(&str, &str)]) -> Vault {
         let environment: Environment = variables.iter().copied().collect();
-        let ask: Ask = Box::new(|| Err("nobody is there to be asked".into()));
-        Vault::new(home.clone(), KeyRing::new(&environment, home, ask))
+        let ask: Ask = Box::new(|| Err(NoAnswer::Nobody("nobody is there to be asked".into())));
+        asking_vault(home, &environment, ask)
+    }
+
+    /// The vault there, where this is asked.
+    fn asking_vault(home: &Home, environment: &Environment, ask: Ask) -> Vault {
+        let keys = KeyRing::new(environment, home, ask);
+        Vault::new(home.clone(), keys, Arc::new(Notices::new(|_| {})))
     }
 
     /// Puts an entry in.
@@ -494,5 +576,85 @@ mod tests {
                 assert_eq!(secret(&vault(&home, &[]), "a").unwrap(), "one");
             }
         });
+    }
+
+    /// A vault with an entry, sealed with a passphrase, where this is asked.
+    fn with_passphrase(home: &Home, ask: Ask) -> Vault {
+        let made = vault(home, &[]);
+        put(&made, "a", "one").unwrap();
+        let passphrase = Secret::new(b"correct horse".to_vec());
+        made.rekey(NewKey::Passphrase(passphrase)).unwrap();
+        asking_vault(home, &Environment::default(), ask)
+    }
+
+    #[test]
+    fn a_prepared_key_that_cannot_be_read_stays() {
+        let (_run, home) = home();
+        let running = vault(&home, &[]);
+        put(&running, "a", "one").unwrap();
+        vault(&home, &[]).rekey(NewKey::Kept).unwrap();
+        assert_eq!(secret(&running, "a").unwrap(), "one");
+        // As if it had been killed before the last step; whoever has the key by heart gets as far as to tidy up.
+        let next = home.next_master_key();
+        fs::rename(home.master_key(), &next).unwrap();
+        fs::set_permissions(&next, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(put(&running, "b", "two"), Err(Error::File(_))));
+        fs::set_permissions(&next, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(secret(&vault(&home, &[]), "a").unwrap(), "one");
+        put(&running, "b", "two").unwrap();
+        assert!(home.master_key().exists() && !next.exists());
+        // What is no key is none of ours.
+        private::replace(&next, b"no key", 0o600).unwrap();
+        put(&running, "c", "three").unwrap();
+        assert_eq!(fs::read(&next).unwrap(), b"no key");
+    }
+
+    #[test]
+    fn who_has_lost_the_lock_writes_nothing() {
+        let (_run, home) = home();
+        let vault = vault(&home, &[]);
+        put(&vault, "a", "one").unwrap();
+        let before = fs::read(home.vault()).unwrap();
+        let late = vault.update(|contents| {
+            fs::remove_file(home.vault_lock()).unwrap();
+            contents.put("a", json!({}), Some(b"two"))
+        });
+        assert!(matches!(
+            late,
+            Err(Error::File(private::Error::LockGone(_)))
+        ));
+        assert_eq!(fs::read(home.vault()).unwrap(), before);
+    }
+
+    #[test]
+    fn nobody_else_has_to_wait_while_a_person_types_the_passphrase() {
+        let (_run, home) = home();
+        let lock = home.vault_lock();
+        let ask = move || {
+            fs::File::open(&lock)
+                .unwrap()
+                .try_lock()
+                .expect("a free lock");
+            Ok(Secret::new(b"correct horse".to_vec()))
+        };
+        let vault = with_passphrase(&home, Box::new(ask));
+        put(&vault, "b", "two").unwrap();
+        vault.rekey(NewKey::Kept).unwrap();
+    }
+
+    #[test]
+    fn a_signal_at_the_question_is_kept() {
+        let (_run, home) = home();
+        let vault = with_passphrase(&home, Box::new(|| Err(NoAnswer::Interrupted(2))));
+        assert!(matches!(vault.read(), Err(Error::Interrupted(2))));
+    }
+
+    #[test]
+    fn during_a_run_nobody_is_asked() {
+        let (_run, home) = home();
+        let vault = with_passphrase(&home, Box::new(|| unreachable!("nobody is to be asked")));
+        vault.ask_no_more();
+        let error = vault.read().err().expect("no key");
+        assert!(error.to_string().contains("start the run again"), "{error}");
     }
 }

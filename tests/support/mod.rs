@@ -15,6 +15,7 @@ use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -54,6 +55,9 @@ pub(crate) const PLACEHOLDER: &str = "authsome-proxy-managed";
 
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_authsome");
+
+/// A child that prints its environment and then copies what it reads.
+const CHILD: &str = "env -0; printf '=READY\\0'; exec cat";
 
 /// What a child says when it has printed its environment.
 const READY: &[u8] = b"=READY\0";
@@ -112,7 +116,9 @@ impl Home {
 
     /// Writes the definition of a provider.
     pub(crate) fn provider(&self, name: &str, json: &str) {
-        self.file(&format!("home/.authsome/providers/{name}.json"), json);
+        let path = self.file(&format!("home/.authsome/providers/{name}.json"), json);
+        // Whatever the umask: one that others can write is refused.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("its mode");
     }
 
     /// Writes the definition of a provider called `acme`, for [`HOST`] unless these fields say otherwise.
@@ -376,8 +382,12 @@ impl Cmd {
 
     /// Starts `authsome run` with a child that prints its environment and then copies what it reads.
     pub(crate) fn start(self) -> Running {
-        let child = "env -0; printf '=READY\\0'; exec cat";
-        Running::of(self.args(["--", "sh", "-c", child]).background())
+        Running::of(self.args(["--", "sh", "-c", CHILD]).background())
+    }
+
+    /// The same where the command that starts `authsome run` is told of the child by the variable CHILD.
+    pub(crate) fn start_at_terminal(self) -> Running {
+        Running::of(self.env("CHILD", CHILD).background())
     }
 }
 

@@ -63,7 +63,8 @@ pub(super) fn look_at_definitions(app: &App, unread: Option<io::Error>, report: 
 
 /// Looks whether each stored connection has its credential.
 pub(super) fn look_at_records(app: &App, is_open: bool, report: &mut Report) {
-    let snapshot = app.store.snapshot().ok().filter(|_| is_open);
+    // A vault that was shut is not tried once more: that would be one more question.
+    let snapshot = is_open.then(|| app.store.snapshot().ok()).flatten();
     let Some(snapshot) = snapshot else {
         report.add(Check::warn(
             "connections",

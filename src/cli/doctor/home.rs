@@ -9,7 +9,6 @@ use super::super::app::App;
 use super::report::Check;
 use super::report::Report;
 use crate::files::private;
-use crate::files::private::Others;
 use crate::vault::KEY_FILE;
 use crate::vault::PASSPHRASE_FILE;
 
@@ -36,23 +35,15 @@ pub(super) fn look(app: &App, report: &mut Report) {
         app.home.master_key(),
         app.home.next_master_key(),
     ];
-    let mut found: Vec<Check> = secret
+    let found: Vec<Check> = secret
         .iter()
-        .filter_map(|path| private::check_file(path, Others::Nothing).err())
+        .filter_map(|path| private::check_file(path).err())
         .map(|error| untrusted("files", &error))
         .collect();
-    // Nobody refuses these for it, and the folders may keep others away.
-    for path in entries(&definitions) {
-        if let Err(error) = private::check_file(&path, Others::Read) {
-            found.push(Check::warn("files", error.to_string()).remedy(error.remedy()));
-        }
-    }
+    // Those of definitions that others can change are no definitions: they are told among these.
     report.add_or(
         found,
-        Check::ok(
-            "files",
-            "no one else can change them, or read those with secrets",
-        ),
+        Check::ok("files", "no one else can read or change those with secrets"),
     );
 }
 
@@ -95,7 +86,13 @@ pub(super) fn look_at_vault(app: &App, report: &mut Report) -> bool {
             return false;
         }
     };
-    let origin = app.store.vault().key_origin().unwrap_or_default();
+    let origin = match app.store.vault().key_origin() {
+        Ok(origin) => origin,
+        Err(error) => {
+            report.add(Check::fail("vault", error.to_string()).remedy(error.remedy()));
+            return false;
+        }
+    };
     let is_there = app.home.vault().exists();
     report.add(if is_there {
         let text = match snapshot.records().len() {
