@@ -202,6 +202,9 @@ struct Registered {
     /// Its rules.
     #[serde(default)]
     routes: Vec<String>,
+    /// Its variables.
+    #[serde(default)]
+    exports: Vec<String>,
     /// What is doubtful.
     #[serde(default)]
     warnings: Vec<String>,
@@ -627,12 +630,14 @@ fn definitions_have_their_shape() {
     let file = home.file(
         "acme.json",
         &format!(
-            r#"{{"name": "acme", "auth_type": "api_key", "host_url": "{HOST}", "colour": "blue"}}"#
+            r#"{{"name": "acme", "auth_type": "api_key", "host_url": "{HOST}", "colour": "blue",
+            "export": {{"ACME_KEY": "API_TOKEN"}}}}"#
         ),
     );
     let added: Registered = answer(home.authsome(["register", &file]));
     assert_eq!((&*added.provider, added.bundled), ("acme", false));
     assert_eq!(added.routes, [format!("https://{HOST}")]);
+    assert_eq!(added.exports, ["ACME_KEY"]);
     assert_eq!(added.warnings.len(), 1);
     assert_eq!(
         added.file,

@@ -1,12 +1,16 @@
 //! One test a fault that was found and mended: each failed before.
 
+use crate::support::Cmd;
 use crate::support::Home;
+use crate::support::Output;
 use crate::support::PLACEHOLDER;
 use crate::support::SECRET;
 use crate::support::Scene;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
+use crate::support::page::Page;
+use crate::support::wait_until;
 use crate::support::wire::End;
 
 #[test]
@@ -280,4 +284,254 @@ fn a_place_without_temporary_files_is_no_obstacle() {
     output
         .assert_code(125)
         .assert_stderr(&["certificate files", "TMPDIR"]);
+}
+
+/// Registers a definition that claims this host and exports this variable.
+fn register(home: &Home, name: &str, host: &str, variable: &str) -> Output {
+    let text = format!(
+        r#"{{"name": "{name}", "auth_type": "api_key", "api_url": "{host}", "export": {{"{variable}": "API_TOKEN"}}}}"#
+    );
+    let file = home.file("definition.json", &text);
+    home.authsome(["register", "--force", &file]).run()
+}
+
+#[test]
+fn a_definition_puts_no_code_into_what_a_shell_evaluates() {
+    let home = Home::new();
+    for variable in ["A;touch pwned;B", "PATH", "LD_PRELOAD", "HTTPS_PROXY"] {
+        let output = register(&home, "acme", HOST, variable);
+        output.assert_code(1).assert_stderr(&["export", "hint: "]);
+        assert!(!home.own("providers/acme.json").exists());
+    }
+    let output = register(&home, "acme", HOST, "ACME_KEY");
+    output.assert_code(0).assert_stderr(&[
+        &format!("its credential goes to https://{HOST}"),
+        "programs find it as ACME_KEY",
+    ]);
+    // One that got there by another way isn't used, and its other variables are masked all the same.
+    home.like_acme(
+        "bad",
+        r#""export": {"A;B": "API_TOKEN", "BAD_KEY": "API_TOKEN"}"#,
+    );
+    let run = home.authsome(["run", "env"]).env("BAD_KEY", SECRET).run();
+    run.assert_code(125).assert_without(SECRET);
+    run.assert_stderr(&["not a variable's name"]);
+}
+
+#[test]
+fn a_stored_credential_does_not_follow_its_definition_to_other_hosts() {
+    let home = Home::new();
+    let key = "sk-abcdefghijklmnopqrstuvwxyz";
+    home.login(&["openai"], key).run().assert_code(0);
+    let output = register(&home, "openai", HOST, "OPENAI_API_KEY");
+    output.assert_code(0).assert_stderr(&[
+        "the credential of openai was for https://api.openai.com",
+        &format!("this definition claims https://{HOST}"),
+    ]);
+    let output = home.authsome(["run", "true"]).run();
+    output.assert_code(0).assert_stderr(&[
+        &format!("claims other hosts than when you logged in (new: https://{HOST})"),
+        "`authsome login openai --force`",
+    ]);
+    let explained = home.explain(&[HOST]);
+    assert_eq!(explained["decision"], "forward");
+    let state = home.authsome(["get", "openai", "--field", "state"]).run();
+    assert!(state.stdout().contains("other hosts"), "{state}");
+    // Whoever logs in again has been told where it goes.
+    home.login(&["openai", "--force"], "of-the-gateway")
+        .run()
+        .assert_code(0);
+    let explained = home.explain(&[HOST]);
+    assert_eq!(explained["decision"], "inject");
+    // And the gateway's key doesn't go to the service itself, where the definition is removed.
+    let output = home.authsome(["remove", "openai"]).run();
+    output
+        .assert_code(0)
+        .assert_stderr(&["the credential of openai was for", "api.openai.com"]);
+    let explained = home.explain(&["https://api.openai.com/v1/models"]);
+    assert_eq!(explained["decision"], "forward");
+}
+
+#[test]
+fn a_base_url_of_the_command_line_is_the_person_s_word() {
+    let home = Home::new();
+    let login = home.login(&["jira-token", "--base-url", "https://a.acme.test"], SECRET);
+    login.run().assert_code(0);
+    let explained = home.explain(&[
+        "--base-url",
+        &format!("jira-token=https://{HOST}"),
+        &format!("https://{HOST}/"),
+    ]);
+    assert_eq!(explained["decision"], "inject");
+}
+
+#[test]
+fn another_environment_does_not_lead_a_stored_credential_elsewhere() {
+    let home = Home::new();
+    let url = format!("https://{HOST}");
+    let login = home
+        .login(&["jira-token"], SECRET)
+        .env("JIRA_URL", &url)
+        .env("JIRA_USERNAME", "me@acme.test");
+    login
+        .run()
+        .assert_code(0)
+        .assert_stderr(&[&format!("goes to {url}")]);
+    let listed: serde_json::Value = home.authsome(["list", "--json"]).run().json();
+    assert_eq!(listed["connections"][0]["base_url"], url);
+    assert_eq!(listed["connections"][0]["username"], "me@acme.test");
+    for (url, decision) in [
+        ("https://evil.test/", "forward"),
+        (&format!("{url}/"), "inject"),
+    ] {
+        let explain = home.authsome(["explain", "--json", url]);
+        let output = explain.env("JIRA_URL", "https://evil.test").run();
+        let explained: serde_json::Value = output.json();
+        assert_eq!(explained["decision"], decision, "{output}");
+    }
+}
+
+/// Names that must not be in the environment of a program that is started beside a run.
+fn assert_nothing_secret_in(seen: &std::path::Path) {
+    let environment = std::fs::read_to_string(seen).unwrap();
+    assert!(environment.contains("HARMLESS=kept"), "{environment}");
+    for secret in [SECRET, "MASTER_KEY", "PASSPHRASE"] {
+        assert!(!environment.contains(secret), "{secret}\n{environment}");
+    }
+}
+
+#[test]
+fn the_program_that_opens_a_page_gets_no_credentials() {
+    let home = Home::new();
+    home.acme("");
+    home.like_acme("other", "");
+    let key = "00".repeat(32);
+    home.authsome(["login", "other", "--from", "env:MINE"])
+        .env("MINE", SECRET)
+        .env("AUTHSOME_MASTER_KEY", &key)
+        .run()
+        .assert_code(0);
+    let seen = home.path("seen");
+    let script = home.file(
+        "browser",
+        "#!/bin/sh\nenv > \"$SEEN.new\"; mv \"$SEEN.new\" \"$SEEN\"\n",
+    );
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&script, mode).unwrap();
+    let login = home.authsome(["login", "acme"]).env("BROWSER", &script);
+    let login = login
+        .env("SEEN", &seen)
+        .env("HARMLESS", "kept")
+        .env("MINE", SECRET)
+        .env("OTHER_API_KEY", SECRET)
+        .env("OPENAI_API_KEY", SECRET)
+        .env("AUTHSOME_MASTER_KEY", &key)
+        .env("AUTHSOME_PASSPHRASE_FILE", "/nowhere");
+    let page = Page::of(login.background());
+    wait_until("the browser is started", || seen.exists());
+    assert_nothing_secret_in(&seen);
+    page.enter("of-acme-0123");
+    page.program.end().assert_code(0);
+}
+
+#[test]
+fn a_command_that_a_login_brings_while_a_run_goes_on_gets_no_credentials_either() {
+    let home = Home::new();
+    home.acme("");
+    home.like_acme("other", r#""api_url": "other.test""#);
+    let key = "00".repeat(32);
+    let with_key = |words: &[&str]| home.authsome(words).env("AUTHSOME_MASTER_KEY", &key);
+    let login = with_key(&["login", "acme", "--stdin"]).stdin(b"of-acme-0123");
+    login.run().assert_code(0);
+    let origin = Origin::start(always_ok);
+    let run = with_key(&["run"])
+        .args(origin.args())
+        .env("HARMLESS", "kept")
+        .env("OTHER_API_KEY", SECRET)
+        .start();
+    let seen = home.path("seen");
+    let line = format!("command:sh -c 'env > {}; echo of-it-0123'", seen.display());
+    let login = with_key(&["login", "acme", "--force", "--from", &line]);
+    login.run().assert_code(0);
+    std::fs::remove_file(&seen).unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    assert_eq!(run.proxy.exchange(HOST, &request).text(), "ok");
+    run.stop();
+    let arrived = origin.finish();
+    assert_eq!(arrived.only().one("Authorization"), "Bearer of-it-0123");
+    assert_nothing_secret_in(&seen);
+}
+
+#[test]
+fn a_command_for_the_vault_s_new_key_gets_no_credentials() {
+    let home = Home::connected("");
+    let seen = home.path("seen");
+    let line = format!(
+        "command:sh -c 'env > {}; echo {}'",
+        seen.display(),
+        "11".repeat(32)
+    );
+    let output = home
+        .authsome(["vault", "rekey", "--key", &line])
+        .env("HARMLESS", "kept")
+        .env("ACME_API_KEY", SECRET)
+        .env("AUTHSOME_MASTER_KEY_FILE", home.own("master.key"))
+        .run();
+    output.assert_code(0);
+    assert_nothing_secret_in(&seen);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn another_user_of_the_machine_is_not_heard_by_the_page() {
+    let home = Home::new();
+    home.acme("");
+    let page = Page::of(home.authsome(["login", "acme"]).background());
+    let url = format!("http://127.0.0.1:{}{}", page.port, page.path);
+    let curl = || {
+        let cmd = Cmd::new(&home, "curl").args(["-sS", "--max-time", "30", &url]);
+        cmd.folder("/".into())
+    };
+    let answer = curl().run();
+    answer.assert_code(0);
+    assert!(answer.stdout().contains("name=\"token\""), "{answer}");
+    // Only root can be somebody else.
+    if is_root() {
+        for words in [&[][..], &["--data", "key=of-a-stranger"]] {
+            let answer = curl().args(words).user(65534).run();
+            assert!(!answer.status.success(), "{answer}");
+            assert!(answer.stdout.is_empty(), "{answer}");
+        }
+        // Nor where the stranger has gone before anybody looks whose it was.
+        let token = page.token();
+        let body = format!("token={token}&key=of-a-stranger&action=store");
+        let script = format!(
+            "import socket\nfor i in range(200):\n s=socket.create_connection(('127.0.0.1',{}))\n \
+             s.sendall(b'POST {} HTTP/1.1\\r\\nHost: 127.0.0.1:{}\\r\\nContent-Length: {}\\r\\n\\r\\n{body}')\n s.close()\n",
+            page.port,
+            page.path,
+            page.port,
+            body.len()
+        );
+        let python = Cmd::new(&home, "python3").args(["-c", &script]);
+        let python = python.folder("/".into()).env("HOME", "/");
+        if std::process::Command::new("python3")
+            .arg("--version")
+            .output()
+            .is_ok()
+        {
+            python.user(65534).run();
+        }
+        assert!(!home.own("vault").exists());
+    }
+    page.enter(SECRET);
+    page.program.end().assert_code(0);
+    let stored = home.authsome(["get", "acme", "--field", "credential", "--show-secret"]);
+    assert_eq!(stored.run().stdout(), format!("{SECRET}\n"));
+}
+
+/// Whether this is root, who can be anybody.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self")
+        .is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0)
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::app::App;
+use super::connect;
 use super::error::Error;
 use super::output;
 use super::prompt;
@@ -152,7 +153,7 @@ fn given(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
             .map_err(|error| failed(&error))?,
         Spec::Command(line) => {
             let words = program::split_words(line).map_err(|error| failed(&error))?;
-            let output = program::output_of(&words, &app.parent);
+            let output = program::output_of(&words, &connect::for_programs(app));
             Secret::from(output.map_err(|error| failed(&error))?)
         }
     };
