@@ -22,6 +22,7 @@ use super::reader::Invalid;
 use super::reader::Reader;
 use super::reader::is_field_value;
 use super::reader::is_settable_field;
+use crate::encoding;
 use crate::environment::is_set_by_a_run;
 use crate::url::Url;
 
@@ -249,11 +250,10 @@ impl Definition {
         };
         Ok(Provider {
             name: self.name()?,
-            display_name: top
-                .text("display_name")?
-                .unwrap_or(top.needed("name")?)
-                .to_owned(),
-            docs_url: top.text("docs_url")?.map(str::to_owned),
+            display_name: encoding::visible(
+                top.text("display_name")?.unwrap_or(top.needed("name")?),
+            ),
+            docs_url: top.text("docs_url")?.map(encoding::visible),
             rules: rules_of_it,
             missing_base_url: missing,
             exports: self.exports()?,
@@ -291,7 +291,7 @@ impl Definition {
     pub(crate) fn display_name(&self) -> String {
         let given = self.top().text("display_name").ok().flatten();
         let name = given.or_else(|| self.top().text("name").ok().flatten());
-        name.unwrap_or_default().to_owned()
+        encoding::visible(name.unwrap_or_default())
     }
 
     /// How the provider's keys look, where that is known.
@@ -303,7 +303,7 @@ impl Definition {
         let Some(pattern) = fields.text("key_pattern")? else {
             return Ok(None);
         };
-        let hint = fields.text("key_pattern_hint")?.map(str::to_owned);
+        let hint = fields.text("key_pattern_hint")?.map(encoding::visible);
         let shape = KeyShape::new(pattern, hint);
         shape.map(Some).map_err(|why| {
             let remedy = "give a regular expression, or leave it out";
