@@ -348,6 +348,26 @@ struct Imported {
     changed: Vec<String>,
 }
 
+/// `import --kept`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// Of this shape.
+    version: u8,
+    /// The files.
+    kept: Vec<KeptFile>,
+}
+
+/// A file in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptFile {
+    /// Its path.
+    path: String,
+    /// When it was kept.
+    created: String,
+}
+
 /// A key in it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -761,6 +781,9 @@ fn what_is_imported_has_its_shape() {
     let replaced = import(&["--replace"]);
     assert_eq!(actions(&replaced), ["known", "skipped"]);
     assert_eq!(replaced.changed, [&*file]);
+    let kept: Kept = answer(home.authsome(["import", "--kept"]));
+    assert_eq!((kept.kept.len(), kept.kept[0].created.len()), (1, 20));
+    assert!(kept.kept[0].path.ends_with("/env"));
     let restored = import(&["--restore"]);
     assert_eq!(
         (restored.found.len(), restored.changed),

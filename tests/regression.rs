@@ -1,5 +1,15 @@
 //! One test a fault that was found and mended: each failed before.
 
+use std::fs;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use std::time::SystemTime;
+
 use crate::support::Cmd;
 use crate::support::Home;
 use crate::support::Output;
@@ -96,7 +106,7 @@ fn a_source_command_does_not_get_the_other_credentials() {
     let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     assert_eq!(run.proxy.exchange(HOST, &request).status(), 200);
     run.stop();
-    let seen = std::fs::read_to_string(seen).expect("the command's environment");
+    let seen = fs::read_to_string(seen).expect("the command's environment");
     assert!(seen.contains("HARMLESS=kept"), "{seen}");
     assert!(!seen.contains("canary"), "{seen}");
     assert_eq!(
@@ -272,7 +282,7 @@ fn a_place_without_temporary_files_is_no_obstacle() {
         "{output}"
     );
     assert_eq!(
-        std::fs::read_dir(&fresh).expect("the home").count(),
+        fs::read_dir(&fresh).expect("the home").count(),
         0,
         "{output}"
     );
@@ -392,8 +402,8 @@ fn another_environment_does_not_lead_a_stored_credential_elsewhere() {
 }
 
 /// Names that must not be in the environment of a program that is started beside a run.
-fn assert_nothing_secret_in(seen: &std::path::Path) {
-    let environment = std::fs::read_to_string(seen).unwrap();
+fn assert_nothing_secret_in(seen: &Path) {
+    let environment = fs::read_to_string(seen).expect("what the program has seen");
     assert!(environment.contains("HARMLESS=kept"), "{environment}");
     for secret in [SECRET, "MASTER_KEY", "PASSPHRASE"] {
         assert!(!environment.contains(secret), "{secret}\n{environment}");
@@ -416,8 +426,8 @@ fn the_program_that_opens_a_page_gets_no_credentials() {
         "browser",
         "#!/bin/sh\nenv > \"$SEEN.new\"; mv \"$SEEN.new\" \"$SEEN\"\n",
     );
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(&script, mode).unwrap();
+    let mode = PermissionsExt::from_mode(0o700);
+    fs::set_permissions(&script, mode).unwrap();
     let login = home.authsome(["login", "acme"]).env("BROWSER", &script);
     let login = login
         .env("SEEN", &seen)
@@ -453,7 +463,7 @@ fn a_command_that_a_login_brings_while_a_run_goes_on_gets_no_credentials_either(
     let line = format!("command:sh -c 'env > {}; echo of-it-0123'", seen.display());
     let login = with_key(&["login", "acme", "--force", "--from", &line]);
     login.run().assert_code(0);
-    std::fs::remove_file(&seen).unwrap();
+    fs::remove_file(&seen).unwrap();
     let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     assert_eq!(run.proxy.exchange(HOST, &request).text(), "ok");
     run.stop();
@@ -515,11 +525,7 @@ fn another_user_of_the_machine_is_not_heard_by_the_page() {
         );
         let python = Cmd::new(&home, "python3").args(["-c", &script]);
         let python = python.folder("/".into()).env("HOME", "/");
-        if std::process::Command::new("python3")
-            .arg("--version")
-            .output()
-            .is_ok()
-        {
+        if Command::new("python3").arg("--version").output().is_ok() {
             python.user(65534).run();
         }
         assert!(!home.own("vault").exists());
@@ -532,6 +538,227 @@ fn another_user_of_the_machine_is_not_heard_by_the_page() {
 
 /// Whether this is root, who can be anybody.
 fn is_root() -> bool {
-    std::fs::metadata("/proc/self")
-        .is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0)
+    fs::metadata("/proc/self").is_ok_and(|found| MetadataExt::uid(&found) == 0)
+}
+
+#[test]
+fn what_an_import_stored_twice_is_exported_once() {
+    let home = Home::new();
+    let token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+    let import = home
+        .authsome(["import", "--yes"])
+        .env("GITHUB_TOKEN", token);
+    import.run().assert_code(0);
+    let listed: serde_json::Value = home.authsome(["list", "--json"]).run().json();
+    assert!(listed["connections"].as_array().unwrap().len() > 1);
+    let output = home.authsome(["export"]).run();
+    output.assert_code(0).assert_quiet();
+    assert!(
+        output.stdout().contains(&format!("GITHUB_TOKEN={token}\n")),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_connection_that_cannot_be_exported_does_not_keep_the_others_back() {
+    let home = Home::connected("");
+    for (name, source) in [("beta", "env:NO_SUCH"), ("gone", "env:THERE")] {
+        home.like_acme(name, "");
+        home.authsome(["login", name, "--force", "--from", source])
+            .env("THERE", "of-gone-0123")
+            .run()
+            .assert_code(0);
+    }
+    fs::remove_file(home.own("providers/gone.json")).unwrap();
+    for format in ["env", "shell", "json"] {
+        let output = home.authsome(["export", "--format", format]).run();
+        output.assert_code(1).assert_stderr(&[
+            "warning: beta is left out: ",
+            "NO_SUCH is not set",
+            "warning: gone is left out: there is no provider",
+        ]);
+        assert!(output.stdout().contains(SECRET), "{output}");
+    }
+    let named = home.authsome(["export", "beta"]).run();
+    named
+        .assert_code(1)
+        .assert_stderr(&["authsome: no credential for beta"]);
+}
+
+#[test]
+fn a_key_that_is_cut_short_is_not_taken_for_another_provider_s() {
+    let home = Home::new();
+    let output = home.login(&["openai"], "sk-wrong").run();
+    output.assert_code(1).assert_without("DeepSeek");
+    output.assert_stderr(&[
+        "authsome: this does not look like a key of OpenAI, which starts with sk-; it may be cut short\n",
+    ]);
+    for (key, provider) in [
+        ("sk-ant-api03-abcdefghijklmnop", "Anthropic (`anthropic`)"),
+        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "GitHub"),
+    ] {
+        let words = format!("this looks like a key of {provider}");
+        let output = home.login(&["openai"], key).run();
+        output.assert_code(1).assert_stderr(&[&words]);
+    }
+}
+
+/// A home whose `.env` in a folder of its own had a key that was replaced, and the folder.
+fn imported() -> (Home, PathBuf) {
+    let home = Home::new();
+    home.acme("");
+    let folder = home.path("project");
+    let text = format!("ACME_API_KEY={SECRET}\n");
+    let made = fs::create_dir(&folder).and_then(|()| fs::write(folder.join(".env"), text));
+    made.expect("a folder with a file");
+    let output = import(&home, &folder, &["--yes", "--replace"]).run();
+    output.assert_code(0);
+    (home, folder)
+}
+
+/// `authsome import` in a folder.
+fn import(home: &Home, folder: &Path, words: &[&str]) -> Cmd {
+    let cmd = home.authsome(["import"]).args(words);
+    cmd.folder(folder.to_owned())
+}
+
+/// What a file has in it, and its mode.
+fn content(path: &Path) -> (String, u32) {
+    let mode = MetadataExt::mode(&fs::metadata(path).expect("a file"));
+    (fs::read_to_string(path).expect("a file"), mode & 0o777)
+}
+
+#[test]
+fn a_kept_file_can_be_had_back_once_it_is_gone() {
+    let (home, folder) = imported();
+    let original = format!("ACME_API_KEY={SECRET}\n");
+    fs::remove_file(folder.join(".env")).unwrap();
+    let output = import(&home, &folder, &["--restore", ".env"]).run();
+    output.assert_code(0).assert_stderr(&[".env is as it was"]);
+    assert_eq!(content(&folder.join(".env")), (original, 0o600));
+    let again = import(&home, &folder, &["--restore", ".env"]).run();
+    again
+        .assert_code(1)
+        .assert_stderr(&["nothing is kept of .env", "import --kept"]);
+}
+
+#[test]
+fn a_kept_file_can_be_had_back_once_its_folder_is_gone() {
+    let (home, folder) = imported();
+    let moved = home.path("moved");
+    fs::rename(&folder, &moved).unwrap();
+    let listed = home.authsome(["import", "--kept"]).run();
+    listed.assert_code(0).assert_without(SECRET);
+    let path = listed.stdout();
+    let path = path.lines().nth(1).unwrap().split("  ").next().unwrap();
+    assert!(path.ends_with("/project/.env"), "{listed}");
+    let restore = |words: &[&str]| import(&home, &moved, words).args(["--restore", path]);
+    restore(&[])
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["cannot find", "--to FILE"]);
+    fs::write(moved.join("other"), "precious").unwrap();
+    restore(&["--to", "other"])
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["other is there already", "--force"]);
+    assert_eq!(content(&moved.join("other")).0, "precious");
+    // What the import has left there is no loss.
+    let output = restore(&["--to", ".env"]).run();
+    output.assert_code(0).assert_stderr(&[".env is as it was"]);
+    let original = format!("ACME_API_KEY={SECRET}\n");
+    assert_eq!(content(&moved.join(".env")).0, original);
+    let stray = import(&home, &moved, &["--to", "x"]).run();
+    stray
+        .assert_code(2)
+        .assert_stderr(&["--to goes with --restore"]);
+}
+
+#[test]
+fn another_name_of_a_file_still_has_its_keys_and_is_told_of() {
+    let home = Home::new();
+    home.acme("");
+    let folder = home.path("project");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join(".env"), format!("ACME_API_KEY={SECRET}\n")).unwrap();
+    fs::hard_link(folder.join(".env"), home.path("link")).unwrap();
+    let output = import(&home, &folder, &["--yes", "--replace"]).run();
+    output
+        .assert_code(0)
+        .assert_stderr(&["warning: .env had another name (a hard link)"]);
+}
+
+#[test]
+fn what_a_killed_import_left_behind_is_swept_and_never_read() {
+    let (home, folder) = imported();
+    let token = "0123456789abcdef".repeat(2);
+    let hour = Duration::from_secs(2 * 60 * 60);
+    let leave = |name: &str, is_old: bool| {
+        let path = folder.join(name);
+        let text = format!("ACME_API_KEY={SECRET}-of-{}\n", name.len());
+        fs::write(&path, text).unwrap();
+        if is_old {
+            let file = File::options().write(true).open(&path).unwrap();
+            let time = SystemTime::now() - hour;
+            file.set_modified(time).unwrap();
+        }
+        path
+    };
+    let old = leave(&format!(".env.authsome-{token}"), true);
+    let of_other = leave(&format!(".env.local.authsome-{token}"), true);
+    let new = leave(
+        &format!(".env.authsome-f{}", token.get(1..).unwrap()),
+        false,
+    );
+    let foreign = leave("notes.authsome-mine", true);
+    let output = import(&home, &folder, &["--restore", ".env"]).run();
+    output.assert_code(0);
+    assert!(!old.exists() && of_other.exists() && new.exists() && foreign.exists());
+    let output = import(&home, &folder, &["--json"]).run();
+    assert!(!of_other.exists() && new.exists() && foreign.exists());
+    output.assert_without("authsome-");
+}
+
+#[test]
+fn a_name_or_a_definition_commands_no_terminal() {
+    let (home, folder) = imported();
+    let name = ".env.\u{1b}[2J\u{9b}1m\n";
+    fs::write(folder.join(name), format!("ACME_API_KEY={SECRET}-too\n")).unwrap();
+    home.acme(r#""display_name": "\u001b]0;Acme\u0007", "docs_url": "https://x.test/\u001b[31m""#);
+    home.like_acme(
+        "other",
+        r#""api_key": {"key_pattern": "^x", "key_pattern_hint": "\u001b[5m"}"#,
+    );
+    let assert_tame = |output: &Output| {
+        let all = [output.stdout(), output.stderr()].concat();
+        assert!(!all.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{all:?}");
+    };
+    let output = import(&home, &folder, &["--yes", "--replace"]).run();
+    output.assert_code(0);
+    assert_tame(&output);
+    assert!(
+        output.stdout().contains(".env.\\x1b[2J\\x9b1m\\x0a"),
+        "{output}"
+    );
+    let json = import(&home, &folder, &["--json", "--quiet"]).run();
+    assert_tame(&json);
+    let found: serde_json::Value = json.json();
+    assert!(found["found"].is_array());
+    for words in [
+        &["import", "--kept"][..],
+        &["inspect", "acme"],
+        &["inspect", "acme", "--json"],
+        &["inspect", "other"],
+        &["list", "--all"],
+        &["list", "--all", "--json"],
+        &["explain", HOST],
+        &["revoke", "acme"],
+        &["login", "\u{1b}[2J"],
+        &["doctor"],
+        &["register", "/\u{1b}[2J"],
+        &["run", "true"],
+    ] {
+        assert_tame(&home.authsome(words).run());
+    }
+    assert_tame(&home.login(&["other"], "wrong").run());
 }

@@ -26,6 +26,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(40);
 /// How often a lock is tried meanwhile. flock(2) has no deadline.
 const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 
+/// What stands between a file's name and a token in the name that is used while the file is replaced.
+const BESIDE: &str = ".authsome-";
+
 /// Why a file of ours can't be used.
 #[derive(Debug)]
 pub(crate) enum Error {
@@ -221,8 +224,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error>
 /// Those of writing; the old content is then still there.
 pub(crate) fn replace_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let token = random::token().map_err(Error::io("write", path))?;
-    let new = with_ending(path, &format!(".authsome-{token}"));
+    let new = with_ending(path, &format!("{BESIDE}{token}"));
     replace_by(path, &new, bytes, mode)
+}
+
+/// The name of the file that this name was used for meanwhile, if it is one of those that `replace_beside` uses.
+pub(crate) fn is_beside(name: &str) -> Option<&str> {
+    let (file, token) = name.rsplit_once(BESIDE)?;
+    let is_token = token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_token.then_some(file)
 }
 
 /// The path with more behind its last name.
@@ -249,11 +259,11 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(mode)
+        .mode(0o600)
         .open(path)?;
-    // Whatever the umask took away.
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
+    // Last: what a killed process leaves behind is nobody else's to read.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.sync_all()
 }
 
