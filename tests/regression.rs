@@ -363,19 +363,6 @@ fn a_stored_credential_does_not_follow_its_definition_to_other_hosts() {
 }
 
 #[test]
-fn a_base_url_of_the_command_line_is_the_person_s_word() {
-    let home = Home::new();
-    let login = home.login(&["jira-token", "--base-url", "https://a.acme.test"], SECRET);
-    login.run().assert_code(0);
-    let explained = home.explain(&[
-        "--base-url",
-        &format!("jira-token=https://{HOST}"),
-        &format!("https://{HOST}/"),
-    ]);
-    assert_eq!(explained["decision"], "inject");
-}
-
-#[test]
 fn another_environment_does_not_lead_a_stored_credential_elsewhere() {
     let home = Home::new();
     let url = format!("https://{HOST}");

@@ -182,12 +182,18 @@ fn moves(app: &App, name: &Name, to: &Definition) -> Vec<String> {
         );
         let (old, new) = (connect::sorted_rules(&old), connect::sorted_rules(&new));
         (old != new).then(|| {
+            let then = match record.routes {
+                Some(_) => format!(
+                    "hosts that it wasn't stored for get it after {}",
+                    connect::login_again(record)
+                ),
+                None => "it goes there from the next run on".to_owned(),
+            };
             format!(
-                "the credential of {} was for {}; this definition claims {}. Hosts that it wasn't stored for get it after {}",
+                "the credential of {} was for {}; this definition claims {}: {then}",
                 record.label(),
                 listed(&old),
-                listed(&new),
-                connect::login_again(record)
+                listed(&new)
             )
         })
     };

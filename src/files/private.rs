@@ -397,6 +397,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_yet_whole_is_nobody_else_s_to_read() {
+        const SIZE: u64 = 8 * 1024 * 1024;
+
+        let (_run, path) = folder(0o644);
+        let bytes = vec![b'k'; usize::try_from(SIZE).unwrap()];
+        let is_over = AtomicU32::new(0);
+        let open = AtomicU32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while is_over.load(Ordering::SeqCst) == 0 {
+                    for entry in fs::read_dir(path.parent().unwrap()).unwrap().flatten() {
+                        let name = entry.file_name();
+                        let is_new = name.to_str().and_then(is_beside) == Some("f");
+                        if let (true, Ok(found)) = (is_new, entry.metadata())
+                            && found.len() < SIZE
+                            && found.permissions().mode() & 0o077 != 0
+                        {
+                            open.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                }
+            });
+            for _ in 0..4 {
+                replace_beside(&path, &bytes, 0o644).unwrap();
+            }
+            is_over.store(1, Ordering::SeqCst);
+        });
+        assert_eq!(open.load(Ordering::SeqCst), 0);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
+    }
+
+    #[test]
     fn a_lock_is_held_by_one_at_a_time() {
         let (_run, path) = folder(0o600);
         let (inside, most) = (AtomicU32::new(0), AtomicU32::new(0));

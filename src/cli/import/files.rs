@@ -83,10 +83,12 @@ fn content_of(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 /// Removes what killed processes have left beside these files, or beside those that are usually looked into: copies that were never
 /// moved into a file's place, an hour old and this user's.
 pub(super) fn sweep(words: &[OsString]) {
-    let of_words = words.iter().map(Path::new);
+    let given = words.iter().map(Path::new);
+    let paths: Vec<PathBuf> = given.filter_map(|path| whole_path(path).ok()).collect();
     let named: Vec<(&Path, Option<&OsStr>)> = match words {
         [] => vec![(Path::new("."), None)],
-        _ => of_words
+        _ => paths
+            .iter()
             .map(|path| (folder_of(path), path.file_name()))
             .collect(),
     };
