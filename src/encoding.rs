@@ -155,6 +155,22 @@ pub(crate) fn printable(bytes: &[u8], limit: usize) -> String {
     out
 }
 
+/// Text from outside, made safe to show: what a terminal takes for a command, and what turns the direction of text around, as `\xNN` or
+/// `\u{NNNN}`.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match u32::from(letter) {
+            code if letter.is_control() => out.push_str(&format!("\\x{code:02x}")),
+            0x200e | 0x200f | 0x202a..=0x202e | 0x2066..=0x2069 => {
+                out.extend(letter.escape_unicode());
+            }
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
 /// Text that means itself in HTML, within elements and quoted attributes.
 pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -216,6 +232,13 @@ mod tests {
     fn what_is_printed_has_no_control_bytes() {
         assert_eq!(printable(b"a\x1b[31m\r\nb", 64), "a\\x1b[31m\\r\\nb");
         assert_eq!(printable(b"abcdef", 3), "abc...");
+    }
+
+    #[test]
+    fn what_is_shown_commands_no_terminal() {
+        assert_eq!(visible("a\x1b[2J\r\n\x7f"), "a\\x1b[2J\\x0d\\x0a\\x7f");
+        assert_eq!(visible("\u{9b}2Jx\u{202e}y"), "\\x9b2Jx\\u{202e}y");
+        assert_eq!(visible("Größe \\ 日本 🙂"), "Größe \\ 日本 🙂");
     }
 
     #[test]

@@ -1,8 +1,53 @@
-//! A set of environment variables: read from the process once, changed for the child, never written back.
+//! A set of environment variables: read from the process once, changed for the child, never written back; and the names of those that
+//! a run sets.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::ffi::OsString;
+
+/// What names a proxy.
+pub(crate) const PROXY: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+
+/// What would lead past it: a SOCKS proxy there is preferred by some programs.
+pub(crate) const OTHER_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+
+/// What names a bundle of trusted certificates that replaces a program's own.
+pub(crate) const BUNDLE: [&str; 14] = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "CARGO_HTTP_CAINFO",
+    "NIX_SSL_CERT_FILE",
+    "HTTPLIB2_CA_CERTS",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "BUNDLE_SSL_CA_CERT",
+    "COMPOSER_CAFILE",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "HEX_CACERTS_PATH",
+];
+
+/// What names certificates that are trusted beside a program's own, and the file of ours that it gets.
+pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+
+/// What names hosts that are reached without a proxy.
+pub(crate) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// What tells a program, and authsome itself, that it is in a run.
+pub(crate) const FLAGS: [(&str, &str); 3] = [
+    ("NODE_USE_ENV_PROXY", "1"),
+    ("AUTHSOME_RUN", "1"),
+    ("AUTHSOME_PROXY_MODE", "true"),
+];
+
+/// Whether a run sets the variable by itself.
+pub(crate) fn is_set_by_a_run(name: &str) -> bool {
+    let flags = FLAGS.map(|(name, _)| name);
+    let all: [&[&str]; 6] = [&PROXY, &OTHER_PROXY, &NO_PROXY, &BUNDLE, &EXTRA, &flags];
+    all.iter().any(|names| names.contains(&name))
+}
 
 /// Environment variables by name.
 #[derive(Clone, Default)]

@@ -35,6 +35,7 @@
 //!
 //! - A credential leaves by no other way than `proxy::inject::Armed::send`, which takes a connection that was verified for the
 //!   very authority that the route was met for.
+//! - A stored credential goes to no host that its login didn't name (`broker::record`), whatever becomes of the definition.
 //! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
 //! - What was cut short never looks complete to the client.
 //! - No thread blocks on one side of a connection while the other has something to say.

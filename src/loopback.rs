@@ -1,9 +1,11 @@
 //! A page for the person's own browser: a listener on loopback that is there for one answer, and ends with it.
 //!
-//! Whoever is on this machine can connect to it, and any website can have the browser do so. So nothing is answered but to the right
-//! Host (a name that was made to lead here, DNS rebinding, is another), nothing is accepted that another site's page sent (Origin,
+//! Whoever is on this machine can connect to it, and any website can have the browser do so. So on Linux other users are not heard at
+//! all (`owner`), nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is accepted that another site's page sent (Origin,
 //! Sec-Fetch-Site), and the pages themselves lie below a path that nobody can guess. What stray connections do holds nobody up: each
 //! has a thread, a deadline and a limit.
+
+mod owner;
 
 use std::io;
 use std::io::PipeReader;
@@ -168,8 +170,9 @@ impl Listener {
     /// Listens on this port, or a free one where it is 0.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// When the port is taken, or it can't be found out who connects.
     pub(crate) fn bind(port: u16) -> io::Result<Self> {
+        owner::check()?;
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         socket.set_nonblocking(true)?;
         let port = socket.local_addr()?.port();
@@ -263,6 +266,9 @@ fn start<T: Send + 'static>(socket: TcpStream, shared: &Arc<Shared<T>>) {
 
 /// One request and its answer.
 fn converse<T>(socket: TcpStream, shared: &Shared<T>) -> io::Result<()> {
+    if !owner::is_ours(&socket)? {
+        return Ok(());
+    }
     let mut wire = Wire::plain(socket)?;
     let deadline = Instant::now() + PATIENCE;
     let verdict = match receive(&mut wire, shared.port, deadline)? {

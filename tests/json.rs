@@ -202,6 +202,9 @@ struct Registered {
     /// Its rules.
     #[serde(default)]
     routes: Vec<String>,
+    /// Its variables.
+    #[serde(default)]
+    exports: Vec<String>,
     /// What is doubtful.
     #[serde(default)]
     warnings: Vec<String>,
@@ -343,6 +346,26 @@ struct Imported {
     found: Vec<Found>,
     /// The files that were changed.
     changed: Vec<String>,
+}
+
+/// `import --kept`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// Of this shape.
+    version: u8,
+    /// The files.
+    kept: Vec<KeptFile>,
+}
+
+/// A file in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptFile {
+    /// Its path.
+    path: String,
+    /// When it was kept.
+    created: String,
 }
 
 /// A key in it.
@@ -627,12 +650,14 @@ fn definitions_have_their_shape() {
     let file = home.file(
         "acme.json",
         &format!(
-            r#"{{"name": "acme", "auth_type": "api_key", "host_url": "{HOST}", "colour": "blue"}}"#
+            r#"{{"name": "acme", "auth_type": "api_key", "host_url": "{HOST}", "colour": "blue",
+            "export": {{"ACME_KEY": "API_TOKEN"}}}}"#
         ),
     );
     let added: Registered = answer(home.authsome(["register", &file]));
     assert_eq!((&*added.provider, added.bundled), ("acme", false));
     assert_eq!(added.routes, [format!("https://{HOST}")]);
+    assert_eq!(added.exports, ["ACME_KEY"]);
     assert_eq!(added.warnings.len(), 1);
     assert_eq!(
         added.file,
@@ -756,6 +781,9 @@ fn what_is_imported_has_its_shape() {
     let replaced = import(&["--replace"]);
     assert_eq!(actions(&replaced), ["known", "skipped"]);
     assert_eq!(replaced.changed, [&*file]);
+    let kept: Kept = answer(home.authsome(["import", "--kept"]));
+    assert_eq!((kept.kept.len(), kept.kept[0].created.len()), (1, 20));
+    assert!(kept.kept[0].path.ends_with("/env"));
     let restored = import(&["--restore"]);
     assert_eq!(
         (restored.found.len(), restored.changed),

@@ -195,6 +195,7 @@ const STEPS: &[(&[&str], Input)] = &[
     (&["import", "--yes", "DOTENV"], Input::Nothing),
     (&["import", "--replace", "DOTENV"], Input::Nothing),
     (&["import", "--replace", "DOTENV"], Input::Nothing),
+    (&["import", "--kept"], Input::Nothing),
     (&["import", "--restore", "DOTENV"], Input::Nothing),
     (&["import", "--restore", "DOTENV"], Input::Nothing),
     (&["import", "BROKEN"], Input::Nothing),

@@ -455,6 +455,19 @@ fn a_base_url_and_a_user_name_are_stored_and_used() {
 }
 
 #[test]
+fn a_base_url_of_the_command_line_is_the_person_s_word() {
+    let home = Home::new();
+    let login = home.login(&["jira-token", "--base-url", "https://a.acme.test"], SECRET);
+    login.run().assert_code(0);
+    let explained = home.explain(&[
+        "--base-url",
+        &format!("jira-token=https://{HOST}"),
+        &format!("https://{HOST}/"),
+    ]);
+    assert_eq!(explained["decision"], "inject");
+}
+
+#[test]
 fn the_option_counts_more_than_the_vault_and_the_vault_more_than_the_environment() {
     let home = Home::connected("");
     let variables = [

@@ -1,19 +1,28 @@
 //! One test a fault that was found and mended: each failed before.
 
 use std::fs;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
+use std::time::SystemTime;
 
 use crate::support::BINARY;
 use crate::support::Cmd;
 use crate::support::Home;
+use crate::support::Output;
 use crate::support::PLACEHOLDER;
 use crate::support::SECRET;
 use crate::support::Scene;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
+use crate::support::page::Page;
+use crate::support::wait_until;
 use crate::support::wire::End;
 
 #[test]
@@ -287,6 +296,460 @@ fn a_place_without_temporary_files_is_no_obstacle() {
     output
         .assert_code(125)
         .assert_stderr(&["certificate files", "TMPDIR"]);
+}
+
+/// Registers a definition that claims this host and exports this variable.
+fn register(home: &Home, name: &str, host: &str, variable: &str) -> Output {
+    let text = format!(
+        r#"{{"name": "{name}", "auth_type": "api_key", "api_url": "{host}", "export": {{"{variable}": "API_TOKEN"}}}}"#
+    );
+    let file = home.file("definition.json", &text);
+    home.authsome(["register", "--force", &file]).run()
+}
+
+#[test]
+fn a_definition_puts_no_code_into_what_a_shell_evaluates() {
+    let home = Home::new();
+    for variable in ["A;touch pwned;B", "PATH", "LD_PRELOAD", "HTTPS_PROXY"] {
+        let output = register(&home, "acme", HOST, variable);
+        output.assert_code(1).assert_stderr(&["export", "hint: "]);
+        assert!(!home.own("providers/acme.json").exists());
+    }
+    let output = register(&home, "acme", HOST, "ACME_KEY");
+    output.assert_code(0).assert_stderr(&[
+        &format!("its credential goes to https://{HOST}"),
+        "programs find it as ACME_KEY",
+    ]);
+    // One that got there by another way isn't used, and its other variables are masked all the same.
+    home.like_acme(
+        "bad",
+        r#""export": {"A;B": "API_TOKEN", "BAD_KEY": "API_TOKEN"}"#,
+    );
+    let run = home.authsome(["run", "env"]).env("BAD_KEY", SECRET).run();
+    run.assert_code(125).assert_without(SECRET);
+    run.assert_stderr(&["not a variable's name"]);
+}
+
+#[test]
+fn a_stored_credential_does_not_follow_its_definition_to_other_hosts() {
+    let home = Home::new();
+    let key = "sk-abcdefghijklmnopqrstuvwxyz";
+    home.login(&["openai"], key).run().assert_code(0);
+    let output = register(&home, "openai", HOST, "OPENAI_API_KEY");
+    output.assert_code(0).assert_stderr(&[
+        "the credential of openai was for https://api.openai.com",
+        &format!("this definition claims https://{HOST}"),
+    ]);
+    let output = home.authsome(["run", "true"]).run();
+    output.assert_code(0).assert_stderr(&[
+        &format!("claims other hosts than when you logged in (new: https://{HOST})"),
+        "`authsome login openai --force`",
+    ]);
+    let explained = home.explain(&[HOST]);
+    assert_eq!(explained["decision"], "forward");
+    let state = home.authsome(["get", "openai", "--field", "state"]).run();
+    assert!(state.stdout().contains("other hosts"), "{state}");
+    // Whoever logs in again has been told where it goes.
+    home.login(&["openai", "--force"], "of-the-gateway")
+        .run()
+        .assert_code(0);
+    let explained = home.explain(&[HOST]);
+    assert_eq!(explained["decision"], "inject");
+    // And the gateway's key doesn't go to the service itself, where the definition is removed.
+    let output = home.authsome(["remove", "openai"]).run();
+    output
+        .assert_code(0)
+        .assert_stderr(&["the credential of openai was for", "api.openai.com"]);
+    let explained = home.explain(&["https://api.openai.com/v1/models"]);
+    assert_eq!(explained["decision"], "forward");
+}
+
+#[test]
+fn another_environment_does_not_lead_a_stored_credential_elsewhere() {
+    let home = Home::new();
+    let url = format!("https://{HOST}");
+    let login = home
+        .login(&["jira-token"], SECRET)
+        .env("JIRA_URL", &url)
+        .env("JIRA_USERNAME", "me@acme.test");
+    login
+        .run()
+        .assert_code(0)
+        .assert_stderr(&[&format!("goes to {url}")]);
+    let listed: serde_json::Value = home.authsome(["list", "--json"]).run().json();
+    assert_eq!(listed["connections"][0]["base_url"], url);
+    assert_eq!(listed["connections"][0]["username"], "me@acme.test");
+    for (url, decision) in [
+        ("https://evil.test/", "forward"),
+        (&format!("{url}/"), "inject"),
+    ] {
+        let explain = home.authsome(["explain", "--json", url]);
+        let output = explain.env("JIRA_URL", "https://evil.test").run();
+        let explained: serde_json::Value = output.json();
+        assert_eq!(explained["decision"], decision, "{output}");
+    }
+}
+
+/// Names that must not be in the environment of a program that is started beside a run.
+fn assert_nothing_secret_in(seen: &Path) {
+    let environment = fs::read_to_string(seen).expect("what the program has seen");
+    assert!(environment.contains("HARMLESS=kept"), "{environment}");
+    for secret in [SECRET, "MASTER_KEY", "PASSPHRASE"] {
+        assert!(!environment.contains(secret), "{secret}\n{environment}");
+    }
+}
+
+#[test]
+fn the_program_that_opens_a_page_gets_no_credentials() {
+    let home = Home::new();
+    home.acme("");
+    home.like_acme("other", "");
+    let key = "00".repeat(32);
+    home.authsome(["login", "other", "--from", "env:MINE"])
+        .env("MINE", SECRET)
+        .env("AUTHSOME_MASTER_KEY", &key)
+        .run()
+        .assert_code(0);
+    let seen = home.path("seen");
+    let script = home.file(
+        "browser",
+        "#!/bin/sh\nenv > \"$SEEN.new\"; mv \"$SEEN.new\" \"$SEEN\"\n",
+    );
+    let mode = PermissionsExt::from_mode(0o700);
+    fs::set_permissions(&script, mode).unwrap();
+    let login = home.authsome(["login", "acme"]).env("BROWSER", &script);
+    let login = login
+        .env("SEEN", &seen)
+        .env("HARMLESS", "kept")
+        .env("MINE", SECRET)
+        .env("OTHER_API_KEY", SECRET)
+        .env("OPENAI_API_KEY", SECRET)
+        .env("AUTHSOME_MASTER_KEY", &key)
+        .env("AUTHSOME_PASSPHRASE_FILE", "/nowhere");
+    let page = Page::of(login.background());
+    wait_until("the browser is started", || seen.exists());
+    assert_nothing_secret_in(&seen);
+    page.enter("of-acme-0123");
+    page.program.end().assert_code(0);
+}
+
+#[test]
+fn a_command_that_a_login_brings_while_a_run_goes_on_gets_no_credentials_either() {
+    let home = Home::new();
+    home.acme("");
+    home.like_acme("other", r#""api_url": "other.test""#);
+    let key = "00".repeat(32);
+    let with_key = |words: &[&str]| home.authsome(words).env("AUTHSOME_MASTER_KEY", &key);
+    let login = with_key(&["login", "acme", "--stdin"]).stdin(b"of-acme-0123");
+    login.run().assert_code(0);
+    let origin = Origin::start(always_ok);
+    let run = with_key(&["run"])
+        .args(origin.args())
+        .env("HARMLESS", "kept")
+        .env("OTHER_API_KEY", SECRET)
+        .start();
+    let seen = home.path("seen");
+    let line = format!("command:sh -c 'env > {}; echo of-it-0123'", seen.display());
+    let login = with_key(&["login", "acme", "--force", "--from", &line]);
+    login.run().assert_code(0);
+    fs::remove_file(&seen).unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    assert_eq!(run.proxy.exchange(HOST, &request).text(), "ok");
+    run.stop();
+    let arrived = origin.finish();
+    assert_eq!(arrived.only().one("Authorization"), "Bearer of-it-0123");
+    assert_nothing_secret_in(&seen);
+}
+
+#[test]
+fn a_command_for_the_vault_s_new_key_gets_no_credentials() {
+    let home = Home::connected("");
+    let seen = home.path("seen");
+    let line = format!(
+        "command:sh -c 'env > {}; echo {}'",
+        seen.display(),
+        "11".repeat(32)
+    );
+    let output = home
+        .authsome(["vault", "rekey", "--key", &line])
+        .env("HARMLESS", "kept")
+        .env("ACME_API_KEY", SECRET)
+        .env("AUTHSOME_MASTER_KEY_FILE", home.own("master.key"))
+        .run();
+    output.assert_code(0);
+    assert_nothing_secret_in(&seen);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn another_user_of_the_machine_is_not_heard_by_the_page() {
+    let home = Home::new();
+    home.acme("");
+    let page = Page::of(home.authsome(["login", "acme"]).background());
+    let url = format!("http://127.0.0.1:{}{}", page.port, page.path);
+    let curl = || {
+        let cmd = Cmd::new(&home, "curl").args(["-sS", "--max-time", "30", &url]);
+        cmd.folder("/".into())
+    };
+    let answer = curl().run();
+    answer.assert_code(0);
+    assert!(answer.stdout().contains("name=\"token\""), "{answer}");
+    // Only root can be somebody else.
+    if is_root() {
+        for words in [&[][..], &["--data", "key=of-a-stranger"]] {
+            let answer = curl().args(words).user(65534).run();
+            assert!(!answer.status.success(), "{answer}");
+            assert!(answer.stdout.is_empty(), "{answer}");
+        }
+        // Nor where the stranger has gone before anybody looks whose it was.
+        let token = page.token();
+        let body = format!("token={token}&key=of-a-stranger&action=store");
+        let script = format!(
+            "import socket\nfor i in range(200):\n s=socket.create_connection(('127.0.0.1',{}))\n \
+             s.sendall(b'POST {} HTTP/1.1\\r\\nHost: 127.0.0.1:{}\\r\\nContent-Length: {}\\r\\n\\r\\n{body}')\n s.close()\n",
+            page.port,
+            page.path,
+            page.port,
+            body.len()
+        );
+        let python = Cmd::new(&home, "python3").args(["-c", &script]);
+        let python = python.folder("/".into()).env("HOME", "/");
+        if Command::new("python3").arg("--version").output().is_ok() {
+            python.user(65534).run();
+        }
+        assert!(!home.own("vault").exists());
+    }
+    page.enter(SECRET);
+    page.program.end().assert_code(0);
+    let stored = home.authsome(["get", "acme", "--field", "credential", "--show-secret"]);
+    assert_eq!(stored.run().stdout(), format!("{SECRET}\n"));
+}
+
+/// Whether this is root, who can be anybody.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|found| MetadataExt::uid(&found) == 0)
+}
+
+#[test]
+fn what_an_import_stored_twice_is_exported_once() {
+    let home = Home::new();
+    let token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+    let import = home
+        .authsome(["import", "--yes"])
+        .env("GITHUB_TOKEN", token);
+    import.run().assert_code(0);
+    let listed: serde_json::Value = home.authsome(["list", "--json"]).run().json();
+    assert!(listed["connections"].as_array().unwrap().len() > 1);
+    let output = home.authsome(["export"]).run();
+    output.assert_code(0).assert_quiet();
+    assert!(
+        output.stdout().contains(&format!("GITHUB_TOKEN={token}\n")),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_connection_that_cannot_be_exported_does_not_keep_the_others_back() {
+    let home = Home::connected("");
+    for (name, source) in [("beta", "env:NO_SUCH"), ("gone", "env:THERE")] {
+        home.like_acme(name, "");
+        home.authsome(["login", name, "--force", "--from", source])
+            .env("THERE", "of-gone-0123")
+            .run()
+            .assert_code(0);
+    }
+    fs::remove_file(home.own("providers/gone.json")).unwrap();
+    for format in ["env", "shell", "json"] {
+        let output = home.authsome(["export", "--format", format]).run();
+        output.assert_code(1).assert_stderr(&[
+            "warning: beta is left out: ",
+            "NO_SUCH is not set",
+            "warning: gone is left out: there is no provider",
+        ]);
+        assert!(output.stdout().contains(SECRET), "{output}");
+    }
+    let named = home.authsome(["export", "beta"]).run();
+    named
+        .assert_code(1)
+        .assert_stderr(&["authsome: no credential for beta"]);
+}
+
+#[test]
+fn a_key_that_is_cut_short_is_not_taken_for_another_provider_s() {
+    let home = Home::new();
+    let output = home.login(&["openai"], "sk-wrong").run();
+    output.assert_code(1).assert_without("DeepSeek");
+    output.assert_stderr(&[
+        "authsome: this does not look like a key of OpenAI, which starts with sk-; it may be cut short\n",
+    ]);
+    for (key, provider) in [
+        ("sk-ant-api03-abcdefghijklmnop", "Anthropic (`anthropic`)"),
+        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "GitHub"),
+    ] {
+        let words = format!("this looks like a key of {provider}");
+        let output = home.login(&["openai"], key).run();
+        output.assert_code(1).assert_stderr(&[&words]);
+    }
+}
+
+/// A home whose `.env` in a folder of its own had a key that was replaced, and the folder.
+fn imported() -> (Home, PathBuf) {
+    let home = Home::new();
+    home.acme("");
+    let folder = home.path("project");
+    let text = format!("ACME_API_KEY={SECRET}\n");
+    let made = fs::create_dir(&folder).and_then(|()| fs::write(folder.join(".env"), text));
+    made.expect("a folder with a file");
+    let output = import(&home, &folder, &["--yes", "--replace"]).run();
+    output.assert_code(0);
+    (home, folder)
+}
+
+/// `authsome import` in a folder.
+fn import(home: &Home, folder: &Path, words: &[&str]) -> Cmd {
+    let cmd = home.authsome(["import"]).args(words);
+    cmd.folder(folder.to_owned())
+}
+
+/// What a file has in it, and its mode.
+fn content(path: &Path) -> (String, u32) {
+    let mode = MetadataExt::mode(&fs::metadata(path).expect("a file"));
+    (fs::read_to_string(path).expect("a file"), mode & 0o777)
+}
+
+#[test]
+fn a_kept_file_can_be_had_back_once_it_is_gone() {
+    let (home, folder) = imported();
+    let original = format!("ACME_API_KEY={SECRET}\n");
+    fs::remove_file(folder.join(".env")).unwrap();
+    let output = import(&home, &folder, &["--restore", ".env"]).run();
+    output.assert_code(0).assert_stderr(&[".env is as it was"]);
+    assert_eq!(content(&folder.join(".env")), (original, 0o600));
+    let again = import(&home, &folder, &["--restore", ".env"]).run();
+    again
+        .assert_code(1)
+        .assert_stderr(&["nothing is kept of .env", "import --kept"]);
+}
+
+#[test]
+fn a_kept_file_can_be_had_back_once_its_folder_is_gone() {
+    let (home, folder) = imported();
+    let moved = home.path("moved");
+    fs::rename(&folder, &moved).unwrap();
+    let listed = home.authsome(["import", "--kept"]).run();
+    listed.assert_code(0).assert_without(SECRET);
+    let path = listed.stdout();
+    let path = path.lines().nth(1).unwrap().split("  ").next().unwrap();
+    assert!(path.ends_with("/project/.env"), "{listed}");
+    let restore = |words: &[&str]| import(&home, &moved, words).args(["--restore", path]);
+    restore(&[])
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["cannot find", "--to FILE"]);
+    fs::write(moved.join("other"), "precious").unwrap();
+    restore(&["--to", "other"])
+        .run()
+        .assert_code(1)
+        .assert_stderr(&["other is there already", "--force"]);
+    assert_eq!(content(&moved.join("other")).0, "precious");
+    // What the import has left there is no loss.
+    let output = restore(&["--to", ".env"]).run();
+    output.assert_code(0).assert_stderr(&[".env is as it was"]);
+    let original = format!("ACME_API_KEY={SECRET}\n");
+    assert_eq!(content(&moved.join(".env")).0, original);
+    let stray = import(&home, &moved, &["--to", "x"]).run();
+    stray
+        .assert_code(2)
+        .assert_stderr(&["--to goes with --restore"]);
+}
+
+#[test]
+fn another_name_of_a_file_still_has_its_keys_and_is_told_of() {
+    let home = Home::new();
+    home.acme("");
+    let folder = home.path("project");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join(".env"), format!("ACME_API_KEY={SECRET}\n")).unwrap();
+    fs::hard_link(folder.join(".env"), home.path("link")).unwrap();
+    let output = import(&home, &folder, &["--yes", "--replace"]).run();
+    output
+        .assert_code(0)
+        .assert_stderr(&["warning: .env had another name (a hard link)"]);
+}
+
+#[test]
+fn what_a_killed_import_left_behind_is_swept_and_never_read() {
+    let (home, folder) = imported();
+    let token = "0123456789abcdef".repeat(2);
+    let hour = Duration::from_secs(2 * 60 * 60);
+    let leave = |name: &str, is_old: bool| {
+        let path = folder.join(name);
+        let text = format!("ACME_API_KEY={SECRET}-of-{}\n", name.len());
+        fs::write(&path, text).unwrap();
+        if is_old {
+            let file = File::options().write(true).open(&path).unwrap();
+            let time = SystemTime::now() - hour;
+            file.set_modified(time).unwrap();
+        }
+        path
+    };
+    let old = leave(&format!(".env.authsome-{token}"), true);
+    let of_other = leave(&format!(".env.local.authsome-{token}"), true);
+    let new = leave(
+        &format!(".env.authsome-f{}", token.get(1..).unwrap()),
+        false,
+    );
+    let foreign = leave("notes.authsome-mine", true);
+    let output = import(&home, &folder, &["--restore", ".env"]).run();
+    output.assert_code(0);
+    assert!(!old.exists() && of_other.exists() && new.exists() && foreign.exists());
+    let output = import(&home, &folder, &["--json"]).run();
+    assert!(!of_other.exists() && new.exists() && foreign.exists());
+    output.assert_without("authsome-");
+}
+
+#[test]
+fn a_name_or_a_definition_commands_no_terminal() {
+    let (home, folder) = imported();
+    let name = ".env.\u{1b}[2J\u{9b}1m\n";
+    fs::write(folder.join(name), format!("ACME_API_KEY={SECRET}-too\n")).unwrap();
+    home.acme(r#""display_name": "\u001b]0;Acme\u0007", "docs_url": "https://x.test/\u001b[31m""#);
+    home.like_acme(
+        "other",
+        r#""api_key": {"key_pattern": "^x", "key_pattern_hint": "\u001b[5m"}"#,
+    );
+    let assert_tame = |output: &Output| {
+        let all = [output.stdout(), output.stderr()].concat();
+        assert!(!all.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{all:?}");
+    };
+    let output = import(&home, &folder, &["--yes", "--replace"]).run();
+    output.assert_code(0);
+    assert_tame(&output);
+    assert!(
+        output.stdout().contains(".env.\\x1b[2J\\x9b1m\\x0a"),
+        "{output}"
+    );
+    let json = import(&home, &folder, &["--json", "--quiet"]).run();
+    assert_tame(&json);
+    let found: serde_json::Value = json.json();
+    assert!(found["found"].is_array());
+    for words in [
+        &["import", "--kept"][..],
+        &["inspect", "acme"],
+        &["inspect", "acme", "--json"],
+        &["inspect", "other"],
+        &["list", "--all"],
+        &["list", "--all", "--json"],
+        &["explain", HOST],
+        &["revoke", "acme"],
+        &["login", "\u{1b}[2J"],
+        &["doctor"],
+        &["register", "/\u{1b}[2J"],
+        &["run", "true"],
+    ] {
+        assert_tame(&home.authsome(words).run());
+    }
+    assert_tame(&home.login(&["other"], "wrong").run());
 }
 
 /// Makes a named pipe that nobody writes to, and gives its path.

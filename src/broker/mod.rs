@@ -154,7 +154,7 @@ enum Supply {
     /// A source that was given for this run.
     Given(Source),
     /// A record.
-    Stored(Stored),
+    Stored(Box<Stored>),
 }
 
 /// A login to a provider.
@@ -182,7 +182,7 @@ impl Connection {
         Self {
             provider,
             name: stored.name().clone(),
-            supply: Supply::Stored(stored),
+            supply: Supply::Stored(Box::new(stored)),
         }
     }
 

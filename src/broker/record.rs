@@ -31,6 +31,8 @@ pub(crate) struct Record {
     pub(crate) base_url: Option<String>,
     /// The user in basic authentication, where the definition takes it from outside.
     pub(crate) username: Option<String>,
+    /// The rules of the routes that its credential was stored for, sorted; `None` where that isn't known.
+    pub(crate) routes: Option<Vec<String>>,
     /// When it was first stored, in seconds since 1970.
     pub(crate) created: u64,
     /// When its credential was last stored.
@@ -64,6 +66,23 @@ impl Record {
         label(&self.provider, &self.connection)
     }
 
+    /// Where its credential is read from, if it isn't in the vault.
+    pub(crate) fn source(&self) -> Option<&Spec> {
+        match &self.held {
+            Held::Source { spec, .. } => Some(spec),
+            Held::Sealed | Held::Oauth(_) => None,
+        }
+    }
+
+    /// Those of the rules that its credential was not stored for.
+    pub(crate) fn new_routes<'a>(&self, rules: &'a [String]) -> Vec<&'a str> {
+        let Some(known) = &self.routes else {
+            return Vec::new();
+        };
+        let new = rules.iter().filter(|rule| !known.contains(rule));
+        new.map(String::as_str).collect()
+    }
+
     /// What the vault is told of it.
     pub(super) fn to_json(&self) -> Value {
         let mut fields = Map::new();
@@ -79,6 +98,9 @@ impl Record {
             if let Some(value) = value {
                 set(name, value.clone().into());
             }
+        }
+        if let Some(routes) = &self.routes {
+            set("routes", routes.clone().into());
         }
         if let Held::Oauth(about) = &self.held {
             about.write(&mut fields);
@@ -106,10 +128,25 @@ impl Record {
             held,
             base_url: text("base_url"),
             username: text("username"),
+            routes: routes(about)?,
             created: number("created")?,
             updated: number("updated")?,
         })
     }
+}
+
+/// The rules in an entry; `None` where they are there but can't be read: then nothing is known of where the credential may go.
+#[expect(
+    clippy::option_option,
+    reason = "not there, and not readable, are two things"
+)]
+fn routes(about: &Value) -> Option<Option<Vec<String>>> {
+    let Some(value) = about.get("routes") else {
+        return Some(None);
+    };
+    let rules = value.as_array()?.iter();
+    let rules: Option<Vec<String>> = rules.map(|rule| rule.as_str().map(str::to_owned)).collect();
+    rules.map(Some)
 }
 
 /// How a connection is called in messages.
@@ -152,6 +189,7 @@ mod tests {
             held: Held::Sealed,
             base_url: Some("https://acme.example".into()),
             username: None,
+            routes: Some(vec!["https://a.example".into(), "https://b.example".into()]),
             created: 1,
             updated: 2,
         };
@@ -166,6 +204,13 @@ mod tests {
             let read = Record::from_json(&record.key(), &record.to_json());
             assert_eq!(read.as_ref(), Some(&record));
         }
+        let rules = ["https://b.example", "https://c.example"].map(str::to_owned);
+        assert_eq!(record.new_routes(&rules), ["https://c.example"]);
+        // One of an older version says nothing of routes, and goes where it went.
+        record.routes = None;
+        let read = Record::from_json(&record.key(), &record.to_json());
+        assert_eq!(read.as_ref(), Some(&record));
+        assert!(record.new_routes(&rules).is_empty());
         assert_eq!(record.key(), "connection/acme/work");
         assert_eq!(record.label(), "acme/work");
         for key in ["", "backup/x", "connection/acme", "connection/../x"] {

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::environment::BUNDLE;
 use crate::environment::Environment;
+use crate::environment::FLAGS;
+use crate::environment::NO_PROXY;
+use crate::environment::OTHER_PROXY;
+use crate::environment::PROXY;
 use crate::provider::Export;
 use crate::provider::ExportKind;
 use crate::provider::Provider;
@@ -12,35 +17,8 @@ use crate::provider::host_rule::HostRule;
 use crate::upstream::via::no_proxy_entries;
 use crate::vault::is_own_secret;
 
-/// What names a proxy.
-const PROXY: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
-
-/// What would lead past it: a SOCKS proxy there is preferred by some programs.
-const OTHER_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
-
 /// Hosts that are always reached directly.
 const LOCAL: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
-
-/// What names a bundle of trusted certificates that replaces a program's own.
-const BUNDLE: [&str; 14] = [
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "AWS_CA_BUNDLE",
-    "PIP_CERT",
-    "CARGO_HTTP_CAINFO",
-    "NIX_SSL_CERT_FILE",
-    "HTTPLIB2_CA_CERTS",
-    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
-    "BUNDLE_SSL_CA_CERT",
-    "COMPOSER_CAFILE",
-    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
-    "HEX_CACERTS_PATH",
-];
-
-/// What names certificates that are trusted beside a program's own, and the file of ours that it gets.
-pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
 /// What the child's environment is made of.
 pub(crate) struct Plan<'a> {
@@ -48,7 +26,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) proxy: SocketAddr,
     /// The bundle with our root.
     pub(crate) bundle: &'a Path,
-    /// The file for each name of [`EXTRA`].
+    /// The file for each name of [`crate::environment::EXTRA`].
     pub(crate) extra: &'a BTreeMap<&'static str, std::path::PathBuf>,
     /// Providers that have a connection.
     pub(crate) connected: &'a [&'a Provider],
@@ -72,7 +50,7 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
         child.remove(name);
     }
     let no_proxy = no_proxy(parent, plan.rules, &mut warnings);
-    for name in ["NO_PROXY", "no_proxy"] {
+    for name in NO_PROXY {
         child.set(name, &no_proxy);
     }
     for name in BUNDLE {
@@ -81,9 +59,9 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
     for (name, path) in plan.extra {
         child.set(*name, path);
     }
-    child.set("NODE_USE_ENV_PROXY", "1");
-    child.set("AUTHSOME_RUN", "1");
-    child.set("AUTHSOME_PROXY_MODE", "true");
+    for (name, value) in FLAGS {
+        child.set(name, value);
+    }
     mask(parent, plan, &mut child);
     (child, warnings)
 }
@@ -161,6 +139,7 @@ fn exempts(entry: &str, rule: &HostRule) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::EXTRA;
 
     /// The child's environment for one connected provider, `x`, with a route to api.x.com.
     fn child(parent: &[(&str, &str)]) -> (Environment, Vec<String>) {

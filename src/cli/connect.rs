@@ -9,12 +9,13 @@ use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::flag;
 use super::syntax::valued;
+use super::view;
 use crate::broker;
 use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::Stored;
 use crate::broker::Surroundings;
-use crate::broker::record::Held;
+use crate::broker::record::DEFAULT;
 use crate::broker::record::Record;
 use crate::broker::store::Snapshot;
 use crate::environment::Environment;
@@ -162,10 +163,7 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
     let snapshot = app.store.snapshot().map_err(Error::from)?;
     let records = snapshot.records();
     let named = args.credentials.iter().map(|(_, spec)| spec);
-    let stored = records.iter().filter_map(|record| match &record.held {
-        Held::Source { spec, .. } => Some(spec),
-        Held::Sealed | Held::Oauth(_) => None,
-    });
+    let stored = records.iter().filter_map(Record::source);
     let specs: Vec<&Spec> = named.chain(stored).collect();
     let sources = variables(&specs).map(str::to_owned).collect();
     let mut finder = Finder {
@@ -230,6 +228,77 @@ pub(super) fn none(app: &App) -> Connected {
     }
 }
 
+/// What programs that are no part of a run get, such as one that opens a page: the parent's environment without the variables that
+/// hold, or may hold, credentials, or lead to the vault's key.
+pub(super) fn for_programs(app: &App) -> Environment {
+    // Without the vault nothing is known of the variables that are sources.
+    let records = app.store.snapshot().map(|snapshot| snapshot.records());
+    let records = records.unwrap_or_default();
+    let specs: Vec<&Spec> = records.iter().filter_map(Record::source).collect();
+    surroundings(&app.parent, &app.registry, &specs).commands
+}
+
+/// What a new connection is stored with.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// The URL of the provider's own installation, wherever it came from.
+    pub(super) base_url: Option<String>,
+    /// The user name, wherever it came from.
+    pub(super) username: Option<String>,
+    /// The rules that the credential is for, sorted; `None` while there is no URL to have some.
+    pub(super) routes: Option<Vec<String>>,
+}
+
+/// What a new connection is stored with: what the person says, else what the environment has now. It is the connection's own from then
+/// on, so that no other environment leads its credential elsewhere.
+///
+/// # Errors
+/// When the definition can't be used with it.
+pub(super) fn settle(
+    app: &App,
+    definition: &Definition,
+    base_url: Option<&str>,
+    username: Option<&str>,
+) -> Result<Settled, Error> {
+    let outside = Outside {
+        base_url,
+        username,
+        variable: &|variable| app.parent.text(variable).map(str::to_owned),
+    };
+    let invalid = |invalid| Error::from(&invalid);
+    let provider = definition.provider(&outside).map_err(invalid)?;
+    let username_given = definition.username_given(&outside).map_err(invalid)?;
+    Ok(Settled {
+        base_url: definition.base_url_given(&outside).map_err(invalid)?,
+        username: username_given.or_else(|| username.map(str::to_owned)),
+        routes: match provider.missing_base_url {
+            Some(_) => None,
+            None => Some(sorted_rules(&provider)),
+        },
+    })
+}
+
+/// The rules of a provider, sorted.
+pub(super) fn sorted_rules(provider: &Provider) -> Vec<String> {
+    let mut rules = view::rules(provider);
+    rules.sort();
+    rules.dedup();
+    rules
+}
+
+/// Why a connection gets no requests: the hosts that its definition claims by now, and did not when the credential was stored.
+pub(super) fn moved(record: &Record, provider: &Provider) -> Option<String> {
+    let rules = sorted_rules(provider);
+    let new = record.new_routes(&rules);
+    (!new.is_empty()).then(|| {
+        format!(
+            "the definition of {} claims other hosts than when you logged in (new: {})",
+            record.provider,
+            new.join(", ")
+        )
+    })
+}
+
 /// The variables among sources.
 fn variables<'a>(specs: &[&'a Spec]) -> impl Iterator<Item = &'a str> {
     specs.iter().filter_map(|spec| match spec {
@@ -245,17 +314,21 @@ pub(super) fn surroundings(
     registry: &Registry,
     specs: &[&Spec],
 ) -> Surroundings {
+    // Whether there is a command now or not: a login while a run goes on may bring one.
     let mut commands = parent.clone();
-    if specs.iter().any(|spec| matches!(spec, Spec::Command(_))) {
-        let definitions = registry.iter().filter_map(|(_, entry)| entry.as_ref().ok());
-        for name in definitions.flat_map(Definition::variable_names) {
+    for (_, entry) in registry.iter() {
+        let names = match entry {
+            Ok(definition) => definition.variable_names(),
+            Err(broken) => broken.variables.clone(),
+        };
+        for name in names {
             commands.remove(&name);
         }
-        for name in variables(specs) {
-            commands.remove(name);
-        }
-        commands.remove_where(is_own_secret);
     }
+    for name in variables(specs) {
+        commands.remove(name);
+    }
+    commands.remove_where(is_own_secret);
     Surroundings {
         variables: parent.clone(),
         commands,
@@ -319,6 +392,17 @@ impl Finder<'_> {
                 .as_ref()
                 .map_err(|broken| Error::from(&broken.invalid))?;
             let provider = self.provider(name, definition, Some(&record))?;
+            // A URL on the command line is the person's own word, here and now.
+            if self.args.base_url(name).is_none()
+                && let Some(why) = moved(&record, &provider)
+            {
+                self.app.notices.warn(format!(
+                    "{} gets no requests: {why}; if you trust it, or a newer version of authsome brought it, log in again: {}",
+                    record.label(),
+                    login_again(&record)
+                ));
+                continue;
+            }
             // Worth a warning, not an end: it may never be used in this run.
             if let Err(error) = broker::open(snapshot, &record, &self.surroundings) {
                 self.app
@@ -453,6 +537,15 @@ pub(super) fn loose_rules(provider: &Provider) -> impl Iterator<Item = String> {
 pub(super) fn unknown_field(definition: &Definition, field: &str) -> String {
     let file = &definition.file;
     format!("{file}: the field {field} is not known and has no effect")
+}
+
+/// The command that stores a connection's credential once more.
+pub(super) fn login_again(record: &Record) -> String {
+    let name = match record.connection.as_str() {
+        DEFAULT => String::new(),
+        name => format!(" --connection {name}"),
+    };
+    format!("`authsome login {}{name} --force`", record.provider)
 }
 
 /// The provider of a definition, with the base URL and the user name that options, the record and the environment give, in this

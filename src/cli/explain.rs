@@ -12,6 +12,7 @@ use super::syntax::Syntax;
 use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::ConnectionId;
+use crate::encoding;
 use crate::proxy::route;
 use crate::proxy::route::Decision;
 use crate::proxy::route::Match;
@@ -264,6 +265,7 @@ impl Answer {
             ("hint", &self.hint),
         ] {
             if let Some(value) = value {
+                let value = encoding::visible(value);
                 text.push_str(&format!("  {name:<11} {value}\n"));
             }
         }

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::app::App;
 use super::error::Error;
+use super::error::FAILED;
 use super::origins;
 use super::origins::OriginArgs;
 use super::output;
@@ -104,32 +105,62 @@ fn export(parsed: &Parsed) -> Result<u8, Error> {
         origins: &origins,
         with_refresh_token: parsed.has("with-refresh-token"),
     };
+    let mut code = 0;
     for record in &records {
-        add(&exporter, record, &mut variables)?;
+        let values = match exporter.values(record) {
+            Ok(values) => values,
+            // One that was asked for by name is the whole point; of all, the others are still wanted.
+            Err(error) if words.is_empty() => {
+                let hint = error.hint.map(|hint| format!(" ({hint})"));
+                app.notices.warn(format!(
+                    "{} is left out: {}{}",
+                    record.label(),
+                    error.what,
+                    hint.unwrap_or_default()
+                ));
+                code = FAILED;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for (name, value) in values {
+            add(&record.label(), name, value, &mut variables)?;
+        }
     }
+    write(parsed, format, &app, &variables)?;
+    Ok(code)
+}
+
+/// Writes them as it is wanted.
+fn write(
+    parsed: &Parsed,
+    format: Option<Format>,
+    app: &App,
+    variables: &BTreeMap<String, Variable>,
+) -> Result<(), Error> {
     if variables.is_empty() {
         app.notices.warn("there is nothing to export");
     }
     if parsed.verbosity.json {
-        let found = object(&variables)?;
+        let found = object(variables)?;
         output::json(&serde_json::json!({"version": 1, "variables": found}));
-        return Ok(0);
+        return Ok(());
     }
     match format.unwrap_or(Format::Env) {
-        Format::Json => output::json(&object(&variables)?),
-        Format::Env => print(&variables, |name, value, out| {
+        Format::Json => output::json(&object(variables)?),
+        Format::Env => print(variables, |name, value, out| {
             out.extend_from_slice(name.as_bytes());
             out.push(b'=');
             out.extend_from_slice(&dotenv::quoted(value));
         }),
-        Format::Shell => print(&variables, |name, value, out| {
+        Format::Shell => print(variables, |name, value, out| {
             out.extend_from_slice(b"export ");
             out.extend_from_slice(name.as_bytes());
             out.push(b'=');
             out.extend_from_slice(&shell_quoted(value));
         }),
     }
-    Ok(0)
+    Ok(())
 }
 
 /// What variables are made of.
@@ -143,6 +174,35 @@ struct Exporter<'a> {
 }
 
 impl Exporter<'_> {
+    /// What a connection exports.
+    fn values(&self, record: &Record) -> Result<Vec<(String, Secret)>, Error> {
+        let app = self.app;
+        let definition = app.definition(record.provider.as_str())?;
+        let provider = app.provider(definition, Some(record))?;
+        if provider.exports.is_empty() {
+            app.notices
+                .warn(format!("{} exports no variables", record.provider));
+            return Ok(Vec::new());
+        }
+        let credential = taken::credential(app, self.origins, record)?;
+        let mut values = Vec::new();
+        for export in &provider.exports {
+            let value = match export.kind {
+                ExportKind::Credential => credential.copy(),
+                ExportKind::ApiUrl => match provider.rules.first() {
+                    Some(rule) => Secret::new(rule.host.to_string().into_bytes()),
+                    None => continue,
+                },
+                ExportKind::RefreshToken => match self.refresh_token(record)? {
+                    Some(token) => token,
+                    None => continue,
+                },
+            };
+            values.push((export.name.clone(), value));
+        }
+        Ok(values)
+    }
+
     /// A record's refresh token, if it has one and that is wanted. As the vault has it now: the access token may have been refreshed
     /// a moment ago.
     fn refresh_token(&self, record: &Record) -> Result<Option<Secret>, Error> {
@@ -158,51 +218,27 @@ impl Exporter<'_> {
     }
 }
 
-/// Adds what a connection exports.
+/// Adds a variable of a connection. That two connections have the same one is an error only where its values differ.
 fn add(
-    exporter: &Exporter<'_>,
-    record: &Record,
+    label: &str,
+    name: String,
+    value: Secret,
     variables: &mut BTreeMap<String, Variable>,
 ) -> Result<(), Error> {
-    let Exporter { app, origins, .. } = exporter;
-    let definition = app.definition(record.provider.as_str())?;
-    let provider = app.provider(definition, Some(record))?;
-    if provider.exports.is_empty() {
-        app.notices
-            .warn(format!("{} exports no variables", record.provider));
-        return Ok(());
-    }
-    let credential = taken::credential(app, origins, record)?;
-    for export in &provider.exports {
-        let value = match export.kind {
-            ExportKind::Credential => credential.copy(),
-            ExportKind::ApiUrl => match provider.rules.first() {
-                Some(rule) => Secret::new(rule.host.to_string().into_bytes()),
-                None => continue,
-            },
-            ExportKind::RefreshToken => match exporter.refresh_token(record)? {
-                Some(token) => token,
-                None => continue,
-            },
-        };
-        let variable = Variable {
-            label: record.label(),
-            value,
-        };
-        let before = variables.insert(export.name.clone(), variable);
-        if let Some(other) = before
-            && other.label != record.label()
-        {
-            return Err(Error::plain(format!(
-                "{} and {} both export {}",
-                other.label,
-                record.label(),
-                export.name
+    match variables.get(&name) {
+        Some(other) if other.label != label && !other.value.same_as(&value) => {
+            Err(Error::plain(format!(
+                "{} and {label} both export {name}, and not the same",
+                other.label
             ))
-            .hint("export one of them: `authsome export PROVIDER`"));
+            .hint("export one of them: `authsome export PROVIDER`"))
+        }
+        _ => {
+            let label = label.to_owned();
+            variables.insert(name, Variable { label, value });
+            Ok(())
         }
     }
-    Ok(())
 }
 
 /// The variables as an object.

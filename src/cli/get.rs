@@ -14,6 +14,7 @@ use super::syntax::flag;
 use super::syntax::valued;
 use super::taken;
 use super::view::View;
+use crate::encoding;
 use crate::secret::Secret;
 
 /// What `get` says of itself.
@@ -109,7 +110,7 @@ fn all(parsed: &Parsed, view: &View, secret: Option<&Secret>) -> Result<u8, Erro
     }
     let fields = view.lines().into_iter();
     let lines: String = fields
-        .map(|(name, value)| format!("{name:<12} {value}\n"))
+        .map(|(name, value)| format!("{name:<12} {}\n", encoding::visible(&value)))
         .collect();
     output::text(&lines);
     match secret {

@@ -12,6 +12,7 @@ use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::view;
 use super::view::View;
+use crate::encoding;
 use crate::provider::Placement;
 use crate::provider::Provider;
 
@@ -170,7 +171,7 @@ impl Answer {
         }
         lines
             .into_iter()
-            .map(|(name, value)| format!("{name:<12} {value}\n"))
+            .map(|(name, value)| format!("{name:<12} {}\n", encoding::visible(&value)))
             .collect()
     }
 }

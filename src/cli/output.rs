@@ -1,4 +1,5 @@
-//! The only place that prints. Every line goes out in one write, since the child writes to the same terminal.
+//! The only place that prints. Every line goes out in one write, since the child writes to the same terminal. Names and texts from files
+//! are among what is printed: what would command the terminal is made visible here, but for our own colours.
 
 use std::io::IsTerminal;
 use std::io::Write;
@@ -7,6 +8,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 
 use super::error::Error;
+use crate::encoding;
 use crate::environment::Environment;
 use crate::notice::Notice;
 use crate::notice::Notices;
@@ -47,16 +49,22 @@ pub(crate) fn notices(verbosity: Verbosity) -> Notices {
 /// A notice as a line on stderr, if the person wants to hear it.
 pub(super) fn notice(verbosity: Verbosity, notice: &Notice) {
     match notice {
-        Notice::Warning(text) if !verbosity.quiet => line(&format!("authsome: warning: {text}")),
-        Notice::Told(text) if !verbosity.quiet && !verbosity.json => line(text),
-        Notice::Request(text) if verbosity.verbose => line(&format!("authsome: {text}")),
+        Notice::Warning(text) if !verbosity.quiet => {
+            line(&format!("authsome: warning: {}", encoding::visible(text)));
+        }
+        Notice::Told(text) if !verbosity.quiet && !verbosity.json => {
+            line(&encoding::visible(text));
+        }
+        Notice::Request(text) if verbosity.verbose => {
+            line(&format!("authsome: {}", encoding::visible(text)));
+        }
         Notice::Warning(_) | Notice::Told(_) | Notice::Request(_) | Notice::Step(..) => {}
     }
 }
 
 /// One line on stderr. That it can't be written is no reason to stop.
 fn line(text: &str) {
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("{}\n", tame(text)).as_bytes());
 }
 
 /// A failed command's error, as text or as one JSON object.
@@ -79,15 +87,21 @@ pub(crate) fn error(error: &Error, json: bool) {
             hint: error.hint.as_deref(),
             exit_code: error.code,
         };
-        return line(&serde_json::to_string(&shape).unwrap_or_default());
+        return line(&json_text(&shape));
     }
-    let hint = error.hint.as_ref().map(|hint| format!("\n  hint: {hint}"));
+    let hint = error.hint.as_ref();
+    let hint = hint.map(|hint| format!("\n  hint: {}", encoding::visible(hint)));
     line(&format!(
         "authsome: {}{}",
-        error.what,
+        encoding::visible(&error.what),
         hint.unwrap_or_default()
     ));
 }
+
+/// What may stand in a text beside letters: line ends, tabs, and the colours of [`Paint`].
+const OWN: [&str; 7] = [
+    "\n", "\t", "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m",
+];
 
 /// Colours, where they are wanted: on a terminal, and without NO_COLOR.
 #[derive(Clone, Copy)]
@@ -161,7 +175,9 @@ impl Table {
 
     /// Adds a row.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let cells = cells.into_iter();
+        self.rows
+            .push(cells.map(|cell| encoding::visible(&cell)).collect());
     }
 
     /// All of it, in columns.
@@ -207,15 +223,49 @@ pub(super) fn checked(done: Result<u8, Error>) -> Result<u8, Error> {
 
 /// A command's result on stdout.
 pub(crate) fn text(text: &str) {
-    bytes(text.as_bytes());
+    bytes(tame(text).as_bytes());
+}
+
+/// The text with what would command a terminal made visible; lines, tabs and our own colours stay.
+fn tame(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|letter: char| letter.is_control()) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(&encoding::visible(before));
+        let own = OWN.iter().find(|own| from.starts_with(**own));
+        let length = own.map_or_else(
+            || from.chars().next().map_or(0, char::len_utf8),
+            |own| own.len(),
+        );
+        let (control, behind) = from.split_at(length);
+        match own {
+            Some(own) => out.push_str(own),
+            None => out.push_str(&encoding::visible(control)),
+        }
+        rest = behind;
+    }
+    out.push_str(&encoding::visible(rest));
+    out
 }
 
 /// A command's result on stdout, as one JSON object.
 pub(crate) fn json(value: &impl Serialize) {
-    text(&format!(
-        "{}\n",
-        serde_json::to_string(value).unwrap_or_default()
-    ));
+    text(&format!("{}\n", json_text(value)));
+}
+
+/// A value as JSON in one line. Control letters that JSON lets stand are escaped too: they are in strings only.
+fn json_text(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if encoding::visible(letter.encode_utf8(&mut [0; 4])).len() > letter.len_utf8() {
+            out.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            out.push(letter);
+        }
+    }
+    out
 }
 
 /// A command's result on stdout, in bytes that may be a secret's. A reader that has gone away has seen enough; any other error is kept
@@ -238,4 +288,28 @@ pub(crate) fn quiet_panics() {
             "authsome: internal error at {place}; please report it"
         ));
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_colours_pass_and_other_commands_do_not() {
+        let paint = Paint { is_on: true };
+        for colour in [Colour::Bold, Colour::Green, Colour::Yellow, Colour::Red] {
+            let text = format!("{}\tx\n", paint.paint(colour, "a"));
+            assert_eq!(tame(&text), text);
+        }
+        assert_eq!(tame("\x1b[2J\x1b]0;x\x07\r"), "\\x1b[2J\\x1b]0;x\\x07\\x0d");
+        assert_eq!(tame("é\u{9b}31m\x1b"), "é\\x9b31m\\x1b");
+    }
+
+    #[test]
+    fn json_has_no_control_letters_and_says_the_same() {
+        let text = json_text(&"a\x1b\u{9b}\u{202e}é\x7f");
+        assert_eq!(text, r#""a\u001b\u009b\u202eé\u007f""#);
+        let read: String = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, "a\x1b\u{9b}\u{202e}é\x7f");
+    }
 }

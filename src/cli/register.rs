@@ -15,10 +15,13 @@ use super::syntax::Syntax;
 use super::syntax::flag;
 use super::taken;
 use super::view;
+use crate::broker::record::Record;
 use crate::files;
 use crate::files::private;
+use crate::provider::Name;
 use crate::provider::definition::Definition;
 use crate::provider::registry;
+use crate::provider::registry::Registry;
 
 /// What `register` says of itself.
 pub(super) const REGISTER: Syntax = Syntax {
@@ -66,6 +69,9 @@ struct Answer {
     /// The rules of `api_url`, of a definition that was added.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     routes: Vec<String>,
+    /// The variables that it exports, of a definition that was added.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exports: Vec<String>,
     /// What is doubtful about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
@@ -92,42 +98,110 @@ fn register(parsed: &Parsed) -> Result<u8, Error> {
         return Err(Error::plain(format!("{} is there already", file.display()))
             .hint("--force replaces it"));
     }
-    files::create_private_folder(&app.home.providers())
-        .map_err(private::Error::io("make the folder", &app.home.providers()))
-        .and_then(|()| private::replace(&file, &text, 0o600))
-        .map_err(|error| {
-            let remedy = error.remedy();
-            Error::plain(error.to_string()).hint(remedy)
-        })?;
     let provider = app.provider(&definition, None)?;
     let mut warnings: Vec<String> = connect::loose_rules(&provider).collect();
     let unknown = definition.unknown.iter();
     warnings.extend(unknown.map(|field| connect::unknown_field(&definition, field)));
+    warnings.extend(moves(&app, &name, &definition));
+    keep(&app, &file, &text)?;
+    let exports = provider.exports.iter();
     let answer = Answer {
         version: 1,
         provider: name.to_string(),
         file: file.display().to_string(),
         routes: view::rules(&provider),
+        exports: exports.map(|export| export.name.clone()).collect(),
         warnings,
         bundled: app.registry.is_bundled(name.as_str()),
     };
     if parsed.verbosity.json {
         output::json(&answer);
-        return Ok(0);
-    }
-    for warning in &answer.warnings {
-        app.notices.warn(warning);
-    }
-    let instead = if answer.bundled {
-        ", in place of the built-in definition"
     } else {
-        ""
-    };
-    output::note(
-        parsed.verbosity,
-        &format!("{name} is known now{instead}; `authsome login {name}` connects it"),
-    );
+        answer.tell_added(&app);
+    }
     Ok(0)
+}
+
+/// Writes the definition's copy.
+fn keep(app: &App, file: &Path, text: &[u8]) -> Result<(), Error> {
+    let folder = app.home.providers();
+    files::create_private_folder(&folder)
+        .map_err(private::Error::io("make the folder", &folder))
+        .and_then(|()| private::replace(file, text, 0o600))
+        .map_err(|error| {
+            let remedy = error.remedy();
+            Error::plain(error.to_string()).hint(remedy)
+        })
+}
+
+impl Answer {
+    /// Says what has been added, for people.
+    fn tell_added(&self, app: &App) {
+        for warning in &self.warnings {
+            app.notices.warn(warning);
+        }
+        let name = &self.provider;
+        let instead = if self.bundled {
+            ", in place of the built-in definition"
+        } else {
+            ""
+        };
+        let lines = [
+            format!("{name} is known now{instead}; `authsome login {name}` connects it"),
+            format!("its credential goes to {}", listed(&self.routes)),
+            format!("programs find it as {}", listed(&self.exports)),
+        ];
+        for line in lines {
+            output::note(app.verbosity, &line);
+        }
+    }
+}
+
+/// A list in words.
+fn listed(words: &[String]) -> String {
+    match words {
+        [] => "nothing yet".into(),
+        some => some.join(", "),
+    }
+}
+
+/// Warnings about connections whose credentials would go elsewhere by this definition than by the one that counts now.
+fn moves(app: &App, name: &Name, to: &Definition) -> Vec<String> {
+    let Some(Ok(from)) = app.registry.find(name.as_str()) else {
+        return Vec::new();
+    };
+    let Ok(snapshot) = app.store.snapshot() else {
+        return vec![format!(
+            "whether {name} has connections can't be seen while the vault is shut"
+        )];
+    };
+    let move_of = |record: &Record| {
+        let (old, new) = (
+            app.provider(from, Some(record)).ok()?,
+            app.provider(to, Some(record)).ok()?,
+        );
+        let (old, new) = (connect::sorted_rules(&old), connect::sorted_rules(&new));
+        (old != new).then(|| {
+            let then = match record.routes {
+                Some(_) => format!(
+                    "hosts that it wasn't stored for get it after {}",
+                    connect::login_again(record)
+                ),
+                None => "it goes there from the next run on".to_owned(),
+            };
+            format!(
+                "the credential of {} was for {}; this definition claims {}: {then}",
+                record.label(),
+                listed(&old),
+                listed(&new)
+            )
+        })
+    };
+    snapshot
+        .of_provider(name)
+        .iter()
+        .filter_map(move_of)
+        .collect()
 }
 
 /// Removes one.
@@ -150,6 +224,12 @@ fn remove(parsed: &Parsed) -> Result<u8, Error> {
         return Err(Error::plain(format!("{name} has connections"))
             .hint(format!("remove them first: `authsome logout {name} --all`")));
     }
+    // The definition that is removed is the one that counts now.
+    let built_in = Registry::bundled();
+    let warnings = match built_in.find(name.as_str()) {
+        Some(Ok(definition)) => moves(&app, &name, definition),
+        _ => Vec::new(),
+    };
     let file = app.home.providers().join(format!("{name}.json"));
     private::remove(&file).map_err(|error| {
         let remedy = error.remedy();
@@ -160,12 +240,16 @@ fn remove(parsed: &Parsed) -> Result<u8, Error> {
         provider: name.to_string(),
         file: file.display().to_string(),
         routes: Vec::new(),
-        warnings: Vec::new(),
+        exports: Vec::new(),
+        warnings,
         bundled,
     };
     if parsed.verbosity.json {
         output::json(&answer);
         return Ok(0);
+    }
+    for warning in &answer.warnings {
+        app.notices.warn(warning);
     }
     let instead = if bundled {
         "; the built-in definition counts again"

@@ -20,6 +20,7 @@ use crate::child::init::Role;
 use crate::child::supervise;
 use crate::child::supervise::End;
 use crate::clock;
+use crate::environment::EXTRA;
 use crate::environment::Environment;
 use crate::files::Home;
 use crate::files::RunDirectory;
@@ -222,7 +223,7 @@ impl Files {
         let bundle = directory.write_public("bundle.pem", &bundle::for_child(trusted, root_pem))?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
         let mut extra = BTreeMap::new();
-        for name in environment::EXTRA {
+        for name in EXTRA {
             let of_parent = parent
                 .get(name)
                 .and_then(|path| bundle::read_pem(path.as_ref()).ok());

@@ -124,7 +124,12 @@ fn state(app: &App, snapshot: &Snapshot, record: &Record) -> String {
     match app.registry.find(record.provider.as_str()) {
         None => return "no definition of the provider".into(),
         Some(Err(_)) => return "the provider's definition can't be used".into(),
-        Some(Ok(_)) => {}
+        Some(Ok(definition)) => {
+            let provider = app.provider(definition, Some(record)).ok();
+            if let Some(why) = provider.and_then(|provider| connect::moved(record, &provider)) {
+                return format!("{why}: login needed");
+            }
+        }
     }
     let specs: Vec<&Spec> = match &record.held {
         Held::Oauth(about) => match about.standing(record::milliseconds(clock::now())) {

@@ -29,6 +29,9 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 /// The user that may do everything anyhow.
 const ROOT: u32 = 0;
 
+/// What stands between a file's name and a token in the name that is used while the file is replaced.
+const BESIDE: &str = ".authsome-";
+
 /// Why a file of ours can't be used.
 #[derive(Debug)]
 pub(crate) enum Error {
@@ -265,8 +268,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error>
 /// Those of writing; the old content is then still there, but for `NotOnDisk`: then it is the new.
 pub(crate) fn replace_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let token = random::token().map_err(Error::io("write", path))?;
-    let new = with_ending(path, &format!(".authsome-{token}"));
+    let new = with_ending(path, &format!("{BESIDE}{token}"));
     replace_by(path, &new, bytes, mode)
+}
+
+/// The name of the file that this name was used for meanwhile, if it is one of those that `replace_beside` uses.
+pub(crate) fn is_beside(name: &str) -> Option<&str> {
+    let (file, token) = name.rsplit_once(BESIDE)?;
+    let is_token = token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_token.then_some(file)
 }
 
 /// The path with more behind its last name.
@@ -293,11 +303,11 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(mode)
+        .mode(0o600)
         .open(path)?;
-    // Whatever the umask took away.
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
+    // Last: what a killed process leaves behind is nobody else's to read.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.sync_all()
 }
 
@@ -477,6 +487,39 @@ mod tests {
         replace(&path, b"new", 0o600).unwrap();
         assert_eq!(read(&path, 10).unwrap().unwrap(), b"new");
         assert!(!leftover.exists());
+    }
+
+    #[test]
+    fn what_is_not_yet_whole_is_nobody_else_s_to_read() {
+        const SIZE: u64 = 8 * 1024 * 1024;
+
+        let (_run, path) = folder(0o644);
+        let bytes = vec![b'k'; usize::try_from(SIZE).unwrap()];
+        let is_over = AtomicU32::new(0);
+        let open = AtomicU32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while is_over.load(Ordering::SeqCst) == 0 {
+                    for entry in fs::read_dir(path.parent().unwrap()).unwrap().flatten() {
+                        let name = entry.file_name();
+                        let is_new = name.to_str().and_then(is_beside) == Some("f");
+                        if let (true, Ok(found)) = (is_new, entry.metadata())
+                            && found.len() < SIZE
+                            && found.permissions().mode() & 0o077 != 0
+                        {
+                            open.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                }
+            });
+            for _ in 0..4 {
+                replace_beside(&path, &bytes, 0o644).unwrap();
+            }
+            is_over.store(1, Ordering::SeqCst);
+        });
+        assert_eq!(open.load(Ordering::SeqCst), 0);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
     }
 
     #[test]

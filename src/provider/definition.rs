@@ -22,6 +22,8 @@ use super::reader::Invalid;
 use super::reader::Reader;
 use super::reader::is_field_value;
 use super::reader::is_settable_field;
+use crate::encoding;
+use crate::environment::is_set_by_a_run;
 use crate::url::Url;
 
 /// Fields at the top. Those from `header_name` on belong to `api_key` and may stand here too, as older files have them.
@@ -106,6 +108,31 @@ const ENDPOINTS: [&str; 5] = [
     "device_authorization_url",
     "registration_endpoint",
 ];
+
+/// Variables that change what programs run or where they look: none that a definition may set.
+const SPECIAL: [&str; 18] = [
+    "PATH",
+    "HOME",
+    "SHELL",
+    "TMPDIR",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "PROMPT_COMMAND",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONHOME",
+    "NODE_OPTIONS",
+    "PERL5OPT",
+    "RUBYOPT",
+    "JAVA_TOOL_OPTIONS",
+];
+
+/// How more of them begin.
+const SPECIAL_STARTS: [&str; 3] = ["LD_", "DYLD_", "AUTHSOME_"];
 
 /// A definition's text made into fields: what can be said of it without knowing the environment.
 pub(crate) struct Definition {
@@ -223,11 +250,10 @@ impl Definition {
         };
         Ok(Provider {
             name: self.name()?,
-            display_name: top
-                .text("display_name")?
-                .unwrap_or(top.needed("name")?)
-                .to_owned(),
-            docs_url: top.text("docs_url")?.map(str::to_owned),
+            display_name: encoding::visible(
+                top.text("display_name")?.unwrap_or(top.needed("name")?),
+            ),
+            docs_url: top.text("docs_url")?.map(encoding::visible),
             rules: rules_of_it,
             missing_base_url: missing,
             exports: self.exports()?,
@@ -239,11 +265,33 @@ impl Definition {
         })
     }
 
+    /// The base URL that comes from outside, as it was given: the person's choice, else the environment's.
+    ///
+    /// # Errors
+    /// When the field is of another type.
+    pub(crate) fn base_url_given(&self, outside: &Outside<'_>) -> Result<Option<String>, Invalid> {
+        let chosen = outside.base_url.map(str::to_owned);
+        let variable = self.top().text("base_url_env")?;
+        Ok(chosen.or_else(|| variable.and_then(|name| (outside.variable)(name))))
+    }
+
+    /// The user name that comes from outside, where the definition takes one from there.
+    ///
+    /// # Errors
+    /// When the field is of another type.
+    pub(crate) fn username_given(&self, outside: &Outside<'_>) -> Result<Option<String>, Invalid> {
+        let Some(variable) = self.username_variable()? else {
+            return Ok(None);
+        };
+        let chosen = outside.username.map(str::to_owned);
+        Ok(chosen.or_else(|| (outside.variable)(variable)))
+    }
+
     /// How people call the provider.
     pub(crate) fn display_name(&self) -> String {
         let given = self.top().text("display_name").ok().flatten();
         let name = given.or_else(|| self.top().text("name").ok().flatten());
-        name.unwrap_or_default().to_owned()
+        encoding::visible(name.unwrap_or_default())
     }
 
     /// How the provider's keys look, where that is known.
@@ -255,7 +303,7 @@ impl Definition {
         let Some(pattern) = fields.text("key_pattern")? else {
             return Ok(None);
         };
-        let hint = fields.text("key_pattern_hint")?.map(str::to_owned);
+        let hint = fields.text("key_pattern_hint")?.map(encoding::visible);
         let shape = KeyShape::new(pattern, hint);
         shape.map(Some).map_err(|why| {
             let remedy = "give a regular expression, or leave it out";
@@ -335,10 +383,7 @@ impl Definition {
         outside: &Outside<'_>,
     ) -> Result<Option<String>, Invalid> {
         let top = self.top();
-        let from_environment = top
-            .text("base_url_env")?
-            .and_then(|name| (outside.variable)(name));
-        let chosen = outside.base_url.map(str::to_owned).or(from_environment);
+        let chosen = self.base_url_given(outside)?;
         let own = top.text("base_url")?.or(oauth.text("base_url")?);
         let Some(base) = chosen.or_else(|| own.map(str::to_owned)) else {
             return Ok(None);
@@ -365,14 +410,7 @@ impl Definition {
             });
         }
         let api_key = self.api_key()?;
-        let user = match api_key.text("username_env")? {
-            Some(variable) => {
-                let chosen = outside.username.map(str::to_owned);
-                chosen.or_else(|| (outside.variable)(variable))
-            }
-            None => None,
-        };
-        placement(&api_key, user)
+        placement(&api_key, self.username_given(outside)?)
     }
 
     /// The entries of `api_url`; `None` when one needs a base URL and there is none.
@@ -426,60 +464,36 @@ impl Definition {
     /// # Errors
     /// When one is no variable, or stands for nothing known.
     pub(crate) fn exports(&self) -> Result<Vec<Export>, Invalid> {
+        self.export_entries()?.into_iter().collect()
+    }
+
+    /// The same, each for itself: of a definition with a mistake the others are still known.
+    fn export_entries(&self) -> Result<Vec<Result<Export, Invalid>>, Invalid> {
         let export = self.top().object("export")?;
         let nested = export.object("env")?;
+        let is_nested = nested.fields.is_some();
+        let reader = if is_nested { &nested } else { &export };
         let mut found = Vec::new();
-        let mut add = |name: &str, kind: ExportKind| {
-            let is_variable = !name.is_empty() && !name.contains(['=', '\0']);
-            if !is_variable {
-                return Err(export.invalid(name, "not a variable's name", "use letters and _"));
-            }
-            found.push(Export {
-                name: name.to_owned(),
-                kind,
-            });
-            Ok(())
-        };
-        let pairs: Vec<(&String, &Value)> = nested
-            .fields
-            .or(export.fields)
-            .map(|fields| fields.iter().collect())
-            .unwrap_or_default();
-        for (key, value) in pairs {
-            let reader = if nested.fields.is_some() {
-                &nested
-            } else {
-                &export
+        for (key, value) in reader.fields.into_iter().flatten() {
+            let entry = match value.as_str() {
+                None => Err(reader.invalid(key, "not a string", "write it in quotes")),
+                Some(text) if is_nested => one_export(reader, key, (text, key)),
+                Some(text) => one_export(reader, key, (key, text)),
             };
-            let Some(text) = value.as_str() else {
-                return Err(reader.invalid(key, "not a string", "write it in quotes"));
-            };
-            let (name, kind) = if nested.fields.is_some() {
-                (text, &**key)
-            } else {
-                (&**key, text)
-            };
-            add(
-                name,
-                export_kind(kind).ok_or_else(|| {
-                    reader.invalid(
-                        key,
-                        "stands for nothing known here",
-                        "use ACCESS_TOKEN or API_TOKEN",
-                    )
-                })?,
-            )?;
+            found.push(entry);
         }
-        if let Some(name) = self.api_key()?.text("env_var")? {
-            add(name, ExportKind::Credential)?;
+        let api_key = self.api_key()?;
+        if let Some(name) = api_key.text("env_var")? {
+            found.push(one_export(&api_key, "env_var", (name, "API_KEY")));
         }
         Ok(found)
     }
 
     /// The variables' names, as far as they can be read.
     pub(crate) fn variable_names(&self) -> Vec<String> {
-        let exports = self.exports().unwrap_or_default();
-        exports.into_iter().map(|export| export.name).collect()
+        let entries = self.export_entries().unwrap_or_default();
+        let exports = entries.into_iter().flatten();
+        exports.map(|export| export.name).collect()
     }
 
     /// The placeholder: long enough not to be found in other text by chance, and good in a field's value.
@@ -561,6 +575,46 @@ pub(super) fn filled(text: &str, base_url: Option<&str>) -> Option<String> {
     } else {
         Some(text.to_owned())
     }
+}
+
+/// One variable, of this name and kind.
+fn one_export(
+    reader: &Reader<'_>,
+    field: &str,
+    (name, kind): (&str, &str),
+) -> Result<Export, Invalid> {
+    if let Err(why) = check_variable(name) {
+        let remedy = "use the name under which the provider's programs look for the credential";
+        return Err(reader.invalid(field, why, remedy));
+    }
+    let kind = export_kind(kind).ok_or_else(|| {
+        let remedy = "use ACCESS_TOKEN or API_TOKEN";
+        reader.invalid(field, "stands for nothing known here", remedy)
+    })?;
+    Ok(Export {
+        name: name.to_owned(),
+        kind,
+    })
+}
+
+/// Whether a definition may export a variable of this name. It becomes part of a shell's command line, so it has no other letters than
+/// variables have; and it is none that leads a program to other code, or past the proxy.
+fn check_variable(name: &str) -> Result<(), &'static str> {
+    let is_start = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    let is_name = name.bytes().next().is_some_and(is_start)
+        && name
+            .bytes()
+            .all(|byte| is_start(byte) || byte.is_ascii_digit());
+    if !is_name {
+        return Err("not a variable's name, which has letters, digits and _ only");
+    }
+    let is_special = SPECIAL.contains(&name)
+        || SPECIAL_STARTS.iter().any(|start| name.starts_with(start))
+        || is_set_by_a_run(name);
+    if is_special {
+        return Err("a variable that means something else to programs");
+    }
+    Ok(())
 }
 
 /// What an export's kind stands for, in either form's words.
@@ -675,6 +729,69 @@ mod tests {
         assert_eq!(provider.rules[0].placement, expected);
         assert_eq!(provider.placeholder, PLACEHOLDER);
         assert_eq!(provider.inject, Inject::Always);
+    }
+
+    #[test]
+    fn only_plain_variables_are_exported() {
+        for name in [
+            "",
+            "A;touch x;B",
+            "A B",
+            "1A",
+            "A-B",
+            "Ä",
+            "A\\nB",
+            "A=B",
+            "$(id)",
+            "PATH",
+            "HOME",
+            "IFS",
+            "ENV",
+            "BASH_ENV",
+            "SHELLOPTS",
+            "LD_PRELOAD",
+            "DYLD_INSERT_LIBRARIES",
+            "PYTHONPATH",
+            "NODE_OPTIONS",
+            "AUTHSOME_HOME",
+            "https_proxy",
+            "ALL_PROXY",
+            "NO_PROXY",
+            "SSL_CERT_FILE",
+            "NODE_EXTRA_CA_CERTS",
+            "NODE_USE_ENV_PROXY",
+        ] {
+            for (field, export) in [
+                (
+                    format!("export.{name}"),
+                    format!(r#""export": {{"{name}": "API_TOKEN"}}"#),
+                ),
+                (
+                    "export.env.api_key".to_owned(),
+                    format!(r#""export": {{"env": {{"api_key": "{name}"}}}}"#),
+                ),
+                (
+                    "api_key.env_var".to_owned(),
+                    format!(r#""api_key": {{"env_var": "{name}"}}"#),
+                ),
+            ] {
+                let (found, why) =
+                    error(&format!(r#"{{"name": "x", "api_url": "a.b", {export}}}"#));
+                assert_eq!(found.replace('\n', "\\n"), field);
+                assert!(why.contains("variable"), "{name}: {why}");
+            }
+        }
+        for name in ["A", "_a1", "OPENAI_API_KEY", "MY_PATH"] {
+            assert!(check_variable(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_one_export_hides_no_other() {
+        let text = r#"{"name": "x", "api_url": "a.b", "export": {"PATH": "API_TOKEN", "X_KEY": "API_TOKEN"}}"#;
+        let definition = Definition::parse("x.json", text.as_bytes()).unwrap();
+        assert!(definition.exports().is_err());
+        assert_eq!(definition.variable_names(), ["X_KEY"]);
     }
 
     #[test]

@@ -38,6 +38,19 @@ impl KeyShape {
         }
     }
 
+    /// Whether the key begins as all of these do, where that is known.
+    pub(crate) fn begins(&self, key: &str) -> bool {
+        let Some(rest) = self
+            .pattern
+            .strip_prefix('^')
+            .filter(|_| self.distinctness() > 0)
+        else {
+            return false;
+        };
+        let fixed = rest.strip_suffix(fixed_letters(rest).2).unwrap_or(rest);
+        Regex::new(&format!("^(?:{fixed})")).is_ok_and(|start| start.is_match(key))
+    }
+
     /// How many letters at the beginning of a key are fixed, or one of a few: how well this shape tells keys from others'.
     pub(crate) fn distinctness(&self) -> usize {
         match self.pattern.strip_prefix('^') {
@@ -65,8 +78,8 @@ fn has_outer_bar(pattern: &str) -> bool {
     false
 }
 
-/// How many letters at the pattern's beginning are fixed, and whether all of it is.
-fn fixed_letters(pattern: &str) -> (usize, bool) {
+/// How many letters at the pattern's beginning are fixed, whether all of it is, and what is behind them.
+fn fixed_letters(pattern: &str) -> (usize, bool, &str) {
     let mut count = 0;
     let mut rest = pattern;
     while let Some(first) = rest.chars().next() {
@@ -86,8 +99,8 @@ fn fixed_letters(pattern: &str) -> (usize, bool) {
                 };
                 let alternatives = group.trim_start_matches('(').split('|');
                 let each: Vec<_> = alternatives.map(fixed_letters).collect();
-                let least = each.iter().map(|(count, _)| *count).min();
-                let is_whole = each.iter().all(|(_, is_whole)| *is_whole);
+                let least = each.iter().map(|(count, ..)| *count).min();
+                let is_whole = each.iter().all(|(_, is_whole, _)| *is_whole);
                 (least.unwrap_or(0), is_whole, behind)
             }
             letter if letter.is_ascii_alphanumeric() || "-_".contains(letter) => {
@@ -104,7 +117,7 @@ fn fixed_letters(pattern: &str) -> (usize, bool) {
             break;
         }
     }
-    (count, rest.is_empty())
+    (count, rest.is_empty(), rest)
 }
 
 #[cfg(test)]
@@ -133,6 +146,23 @@ mod tests {
             ("^[a-z]{40}$", 0),
         ] {
             assert_eq!(distinctness(pattern), count, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_cut_short_still_begins_as_it_should() {
+        for (pattern, key, begins) in [
+            ("^sk-[A-Za-z0-9_-]{20,}$", "sk-wrong", true),
+            ("^sk-[A-Za-z0-9_-]{20,}$", "sk-", true),
+            ("^sk-[A-Za-z0-9_-]{20,}$", "pk-wrong", false),
+            ("^(gh[opus]_|github_pat_)[a-z]+$", "github_pat_", true),
+            ("^(gh[opus]_|github_pat_)[a-z]+$", "ghx_", false),
+            ("^abc?d", "abd", true),
+            ("^abc|^d", "abc", false),
+            ("^[a-z]{40}$", "abc", false),
+        ] {
+            let shape = KeyShape::new(pattern, None).unwrap();
+            assert_eq!(shape.begins(key), begins, "{pattern} {key}");
         }
     }
 

@@ -4,6 +4,7 @@ mod files;
 mod plan;
 
 use std::ops::Range;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -17,6 +18,9 @@ use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::syntax::flag;
+use super::syntax::valued;
+use crate::clock;
+use crate::encoding;
 use files::EnvFile;
 use plan::Action;
 use plan::Candidate;
@@ -40,7 +44,9 @@ they were are kept in the vault, sealed.",
             flag("replace", "replace the values in the files too, without asking"),
             flag("no-environment", "look into files only"),
             flag("restore", "bring FILE... back as they were before their values were replaced"),
+            valued("to", "FILE", "restore the one file into this one, for example where its own folder is gone"),
             flag("force", "restore a file that has changed meanwhile: the changes are lost"),
+            flag("kept", "list the files that are kept as they were"),
         ],
     }],
     notes: "Without a terminal nothing is changed but for what --yes and --replace say. .env.example, .env.sample, .env.template and \
@@ -58,6 +64,24 @@ struct Answer {
     found: Vec<Row>,
     /// The files whose values were replaced, or that were brought back.
     changed: Vec<String>,
+}
+
+/// What `--kept` answers: version 1 of the shape.
+#[derive(Serialize)]
+struct KeptAnswer {
+    /// Version of this shape.
+    version: u8,
+    /// The files, by path; of one path the oldest first.
+    kept: Vec<KeptFile>,
+}
+
+/// A file that is kept as it was.
+#[derive(Serialize)]
+struct KeptFile {
+    /// Its path.
+    path: String,
+    /// When it was kept, RFC 3339.
+    created: String,
 }
 
 /// One key that was found.
@@ -83,7 +107,14 @@ struct Row {
 
 /// Imports.
 fn import(parsed: &Parsed) -> Result<u8, Error> {
+    if parsed.has("to") && !parsed.has("restore") {
+        return Err(parsed.usage("--to goes with --restore"));
+    }
     let app = App::open(parsed.verbosity)?;
+    if parsed.has("kept") {
+        return kept(parsed, &app);
+    }
+    files::sweep(parsed.raw_words());
     if parsed.has("restore") {
         return restore(parsed, &app);
     }
@@ -160,16 +191,16 @@ fn replace(
         let question = format!(
             "Replace {} in {} by placeholders? The file as it is stays in the vault, sealed.",
             keys(distinct(&places)),
-            file.shown()
+            encoding::visible(&file.shown())
         );
         if may(parsed, "replace", &question)? {
             file.replace(app, &places)?;
-            let shown = file.shown();
+            let shown = encoding::visible(&file.shown());
             output::note(
                 parsed.verbosity,
                 &format!("replaced in {shown}; `authsome import --restore {shown}` brings it back"),
             );
-            changed.push(shown);
+            changed.push(file.shown());
         }
     }
     Ok(changed)
@@ -223,17 +254,53 @@ fn show(parsed: &Parsed, app: &App, candidates: &[Candidate]) {
     output::text(&table.to_text(Paint::of(&app.parent)));
 }
 
+/// Lists the files that are kept.
+fn kept(parsed: &Parsed, app: &App) -> Result<u8, Error> {
+    if !parsed.raw_words().is_empty() {
+        return Err(parsed.usage("--kept takes no words"));
+    }
+    let snapshot = app.store.snapshot().map_err(Error::from)?;
+    let backups = snapshot.backups().into_iter();
+    let files: Vec<KeptFile> = backups
+        .map(|backup| KeptFile {
+            path: backup.path,
+            created: clock::rfc3339(backup.created),
+        })
+        .collect();
+    if parsed.verbosity.json {
+        output::json(&KeptAnswer {
+            version: 1,
+            kept: files,
+        });
+    } else if files.is_empty() {
+        output::note(parsed.verbosity, "no files are kept");
+    } else {
+        let mut table = Table::new(&["FILE", "KEPT"]);
+        for file in files {
+            table.row([file.path, file.created]);
+        }
+        output::text(&table.to_text(Paint::of(&app.parent)));
+    }
+    Ok(0)
+}
+
 /// Brings files back as they were.
 fn restore(parsed: &Parsed, app: &App) -> Result<u8, Error> {
     let words = parsed.raw_words();
     if words.is_empty() {
         return Err(parsed.usage("--restore takes the names of files"));
     }
+    let to = parsed.raw_values("to").last();
+    if to.is_some() && words.len() > 1 {
+        return Err(parsed.usage("--to takes one file back"));
+    }
     let mut changed = Vec::new();
     for word in words {
-        let shown = files::restore(app, word.as_ref(), parsed.has("force"))?;
+        let to = to.map(Path::new);
+        let file = files::restore(app, word.as_ref(), to, parsed.has("force"))?;
+        let shown = encoding::visible(&file);
         output::note(parsed.verbosity, &format!("{shown} is as it was"));
-        changed.push(shown);
+        changed.push(file);
     }
     if parsed.verbosity.json {
         output::json(&Answer {

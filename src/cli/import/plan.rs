@@ -10,6 +10,7 @@ use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::broker::store::Snapshot;
 use crate::cli::app::App;
+use crate::cli::connect;
 use crate::cli::error::Error;
 use crate::cli::key_check;
 use crate::cli::key_check::Finding;
@@ -316,13 +317,17 @@ pub(super) fn store(app: &App, candidates: &[Candidate]) -> Result<(), Error> {
         else {
             continue;
         };
+        let definition = app.definition(candidate.provider.as_str())?;
+        // A URL in the environment that is no good is for the person to mend before a run; the key is safer in the vault meanwhile.
+        let settled = connect::settle(app, definition, None, None).unwrap_or_default();
         let record = Record {
             provider: candidate.provider.clone(),
             connection: name.clone(),
             is_default: false,
             held: Held::Sealed,
-            base_url: None,
-            username: None,
+            base_url: settled.base_url,
+            username: settled.username,
+            routes: settled.routes,
             created: now,
             updated: now,
         };

@@ -12,6 +12,7 @@ use crate::cli::key_check::Finding;
 use crate::cli::output;
 use crate::cli::prompt;
 use crate::credential::Credential;
+use crate::encoding;
 use crate::program::MAX_OUTPUT;
 use crate::provider::definition::Outside;
 use crate::secret::Secret;
@@ -69,6 +70,7 @@ impl Login<'_> {
         self.check_url(base_url.as_deref())?;
         let username = match &self.wanted.username {
             Some(variable) => {
+                let variable = encoding::visible(variable);
                 let question =
                     format!("User name ({variable}), or nothing if the key is USER:KEY: ");
                 Some(prompt::line(&question)?).filter(|name| !name.is_empty())

@@ -371,13 +371,22 @@ impl<'a> Login<'a> {
         username: Option<String>,
     ) -> Result<Record, Error> {
         let now = record::seconds(clock::now());
+        let base_url = self.args.base_url.clone().or(base_url);
+        let username = self.args.username.clone().or(username);
+        let settled = connect::settle(
+            self.app,
+            self.definition,
+            base_url.as_deref(),
+            username.as_deref(),
+        )?;
         let record = Record {
             provider: self.provider.name.clone(),
             connection: self.args.connection.clone(),
             is_default: false,
             held,
-            base_url: self.args.base_url.clone().or(base_url),
-            username: self.args.username.clone().or(username),
+            base_url: settled.base_url,
+            username: settled.username,
+            routes: settled.routes,
             created: now,
             updated: now,
         };
@@ -437,7 +446,7 @@ impl<'a> Login<'a> {
 /// Opens a page in the person's browser, where there is one. The address has been said: that it can't be opened is no end.
 fn open_page(app: &App, url: &str) {
     if let Some(opener) = opener(app) {
-        let _ = program::start_detached(&opener, url, &app.parent);
+        let _ = program::start_detached(&opener, url, &connect::for_programs(app));
     }
 }
 
