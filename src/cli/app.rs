@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::connect;
 use super::error::Error;
 use super::error::UNKNOWN;
 use super::output;
@@ -21,6 +22,7 @@ use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::provider::registry::Registry;
 use crate::sys::process;
+use crate::vault::KEY_COMMAND;
 use crate::vault::KeyRing;
 use crate::vault::Vault;
 
@@ -69,7 +71,7 @@ impl App {
                 .hint("check the folder and its permissions")
         })?;
         let notices = Arc::new(output::notices(verbosity));
-        let store = Arc::new(store(&parent, &home, &notices));
+        let store = Arc::new(store(&parent, &home, &registry, &notices));
         Ok(Self {
             parent,
             home,
@@ -92,7 +94,7 @@ impl App {
         // What they would say is found by looking.
         let notices = Arc::new(Notices::new(|_| {}));
         let app = Self {
-            store: Arc::new(store(&parent, &home, &notices)),
+            store: Arc::new(store(&parent, &home, &registry, &notices)),
             parent,
             home,
             verbosity,
@@ -162,9 +164,17 @@ impl App {
 }
 
 /// The vault of a home, with this environment's keys.
-fn store(parent: &Environment, home: &Home, notices: &Arc<Notices>) -> Store {
+fn store(parent: &Environment, home: &Home, registry: &Registry, notices: &Arc<Notices>) -> Store {
     let ask = || prompt::passphrase("Passphrase of the vault: ");
-    let keys = KeyRing::new(parent, home, Box::new(ask));
+    // A command for the key has no business with other credentials.
+    let keys = match parent.has(KEY_COMMAND) {
+        true => KeyRing::new(
+            &connect::without_credentials(parent, registry),
+            home,
+            Box::new(ask),
+        ),
+        false => KeyRing::new(parent, home, Box::new(ask)),
+    };
     Store::new(Vault::new(home.clone(), keys, Arc::clone(notices)))
 }
 

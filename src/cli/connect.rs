@@ -315,16 +315,7 @@ pub(super) fn surroundings(
     specs: &[&Spec],
 ) -> Surroundings {
     // Whether there is a command now or not: a login while a run goes on may bring one.
-    let mut commands = parent.clone();
-    for (_, entry) in registry.iter() {
-        let names = match entry {
-            Ok(definition) => definition.variable_names(),
-            Err(broken) => broken.variables.clone(),
-        };
-        for name in names {
-            commands.remove(&name);
-        }
-    }
+    let mut commands = without_credentials(parent, registry);
     for name in variables(specs) {
         commands.remove(name);
     }
@@ -333,6 +324,21 @@ pub(super) fn surroundings(
         variables: parent.clone(),
         commands,
     }
+}
+
+/// The environment without the variables under which providers' credentials are kept.
+pub(super) fn without_credentials(parent: &Environment, registry: &Registry) -> Environment {
+    let mut environment = parent.clone();
+    for (_, entry) in registry.iter() {
+        let names = match entry {
+            Ok(definition) => definition.variable_names(),
+            Err(broken) => broken.variables.clone(),
+        };
+        for name in names {
+            environment.remove(&name);
+        }
+    }
+    environment
 }
 
 impl Finder<'_> {
