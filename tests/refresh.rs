@@ -259,6 +259,29 @@ fn a_request_with_a_body_is_not_sent_twice() {
     end(&idp, run);
 }
 
+#[test]
+fn a_crowd_that_is_refused_at_once_has_one_new_token() {
+    let idp = Idp::start();
+    let home = logged_in(&idp, 3600);
+    let run = idp.run(&home).start();
+    idp.forget_access_tokens();
+    idp.hold();
+    let mut clients: Vec<_> = (0..20).map(|_| run.proxy.tls(HOST)).collect();
+    for client in &mut clients {
+        client.send(get());
+    }
+    wait_until("all are refused", || idp.seen("/v1").len() == 20);
+    idp.wait_for_token_requests(2);
+    idp.release();
+    for client in &mut clients {
+        let answer = client.response("GET");
+        assert_eq!(answer.text(), "ok", "{answer}");
+    }
+    drop(clients);
+    assert_eq!(idp.refreshes().len(), 1);
+    end(&idp, run);
+}
+
 // How they are replaced.
 
 #[test]

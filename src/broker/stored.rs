@@ -124,23 +124,22 @@ impl Stored {
         if !refused.same_as(&tokens.grant.access) {
             return Ok(Some(Arc::clone(&tokens.access)));
         }
-        if tokens.grant.refresh.is_none() || !self.may_force() {
+        if tokens.grant.refresh.is_none() {
             return Ok(None);
         }
-        self.replaced(tokens, means).map(Some)
-    }
-
-    /// Whether a token may be replaced because an origin has refused it: some refuse every one, for want of a scope.
-    fn may_force(&self) -> bool {
         let mut refreshes = lock(&self.refreshing);
-        if refreshes
-            .forced
-            .is_some_and(|when| when.elapsed() < FORCED_REST)
-        {
-            return false;
+        // Others were refused at the same time: what one of them has got meanwhile is for all.
+        if let Some(access) = self.found_meanwhile(tokens)? {
+            return Ok(Some(access));
+        }
+        // Some origins refuse every token, for want of a scope.
+        let is_recent = |when: Instant| when.elapsed() < FORCED_REST;
+        if refreshes.forced.is_some_and(is_recent) {
+            return Ok(None);
         }
         refreshes.forced = Some(Instant::now());
-        true
+        self.replaced_under_lock(tokens, &mut refreshes, means)
+            .map(Some)
     }
 
     /// The record as the vault has it now.
@@ -212,13 +211,22 @@ impl Stored {
         if old.grant.refresh.is_none() {
             return Err(Error::LoginNeeded);
         }
-        let mut refreshes = lock(&self.refreshing);
+        self.replaced_under_lock(old, &mut lock(&self.refreshing), means)
+    }
+
+    /// The same, for whoever has the lock.
+    fn replaced_under_lock(
+        &self,
+        old: &Tokens,
+        refreshes: &mut Refreshes,
+        means: &Means<'_>,
+    ) -> Result<Arc<Credential>, Error> {
         if let Some((when, why)) = &refreshes.failure
             && when.elapsed() < SHARED_FAILURE
         {
             return Err(Error::Refresh(oauth::Error::Again(why.clone())));
         }
-        self.refresh(old, &mut refreshes, means)
+        self.refresh(old, refreshes, means)
     }
 
     /// Has the server give new tokens, unless somebody else has done so meanwhile.
