@@ -2,6 +2,10 @@
 //! can't be.
 
 use std::fs;
+use std::fs::Permissions;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -11,6 +15,8 @@ use serde_json::json;
 use crate::oauth::credential;
 use crate::oauth::faults;
 use crate::oauth::listed;
+use crate::support::BINARY;
+use crate::support::Cmd;
 use crate::support::Home;
 use crate::support::Output;
 use crate::support::Running;
@@ -169,6 +175,79 @@ fn a_token_that_is_over_without_another_needs_a_login() {
     assert_eq!(listed(&home)["state"], "over: login needed");
     end(&idp, run);
     assert_eq!(idp.seen("/token").len(), 1);
+}
+
+/// The user without rights.
+const NOBODY: u32 = 65534;
+
+/// Gives the whole of a home to that user, where this one can do that.
+fn give_away(home: &Home) -> Option<u32> {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0);
+    let folders = [
+        "",
+        "home",
+        "home/.authsome",
+        "home/.authsome/providers",
+        "tmp",
+    ];
+    let folders = folders.iter().map(|name| home.path(name));
+    for path in home.files().into_iter().chain(folders) {
+        if is_root {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    is_root.then_some(NOBODY)
+}
+
+#[test]
+fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
+    let idp = Idp::start();
+    let home = logged_in(&idp, 2);
+    idp.change(|manner| manner.expires_in = json!(2));
+    let first = idp.newest("refresh");
+    let binary = home.path("authsome");
+    fs::copy(BINARY, &binary).unwrap();
+    let ca = home.file("ca.pem", &idp.origin.ca_pem);
+    let user = give_away(&home);
+    let set_mode = |mode| {
+        let mode = Permissions::from_mode(mode);
+        fs::set_permissions(home.own(""), mode).unwrap();
+    };
+    set_mode(0o500);
+    let leads_here = idp.origin.leads_here(&[HOST, idp::IDP], 443);
+    let cmd = Cmd::new(&home, &binary)
+        .args(["run", "--upstream-ca", &ca])
+        .args(leads_here);
+    let run = match user {
+        Some(user) => cmd.user(user),
+        None => cmd,
+    }
+    .start();
+    // The second and the third time the tokens in memory count, not those in the vault.
+    for round in 1..=3 {
+        idp.wait_for_end_of_tokens();
+        for _ in 0..3 {
+            assert_eq!(ask(&run).text(), "ok", "round {round}");
+        }
+        assert_eq!(idp.refreshes().len(), round);
+    }
+    assert_eq!(idp.refreshes()[0], first);
+    // Where the vault can be written again, the next ones are stored.
+    set_mode(0o700);
+    idp.change(|manner| manner.expires_in = json!(3600));
+    idp.wait_for_end_of_tokens();
+    assert_eq!(ask(&run).text(), "ok");
+    let output = end(&idp, run);
+    let warnings = output.lines_with("the new tokens of acme can't be stored: ");
+    assert_eq!(warnings, 1, "{output}");
+    if user.is_some() {
+        for path in home.files().into_iter().chain([home.own("")]) {
+            chown(path, Some(0), Some(0)).unwrap();
+        }
+    }
+    assert_eq!(refresh_token(&home, &idp), idp.newest("refresh"));
+    assert_eq!(credential(&idp, &home), idp.newest("access"));
+    assert_eq!(idp.refreshes().len(), 4);
 }
 
 // When the API takes a token no more.

@@ -80,6 +80,13 @@ struct Opened {
     instead_of: Option<Arc<Secret>>,
 }
 
+impl Opened {
+    /// The access token that the vault has for these tokens: theirs, or an earlier one where they could not be stored.
+    fn in_vault<'a>(&'a self, tokens: &'a Tokens) -> &'a Secret {
+        self.instead_of.as_deref().unwrap_or(&tokens.grant.access)
+    }
+}
+
 impl Stored {
     /// A record of the store.
     pub(crate) fn new(store: &Arc<Store>, record: &Record, surroundings: &Surroundings) -> Self {
@@ -312,11 +319,11 @@ impl Stored {
         about.renew(&mut grant, found, now());
         means.notices.request(format!("refreshed {}", self.label()));
         let now = record::seconds(clock::now());
-        let old = &old.grant.access;
+        let in_vault = opened.in_vault(old);
         let stored = self
             .store
-            .set_grant(&opened.record, old, (&about, &grant), now);
-        let instead_of = stored.is_err().then(|| Arc::new(old.copy()));
+            .set_grant(&opened.record, in_vault, (&about, &grant), now);
+        let instead_of = stored.is_err().then(|| Arc::new(in_vault.copy()));
         if let Err(error) = stored {
             match error {
                 store::Error::NotConnected { .. } => return Err(Error::LoggedOut),
@@ -347,9 +354,10 @@ impl Stored {
         let mut about = old.about.clone();
         about.needs_login = true;
         let now = record::seconds(clock::now());
+        let in_vault = opened.in_vault(old);
         let _ = self
             .store
-            .set_grant(&opened.record, &old.grant.access, (&about, &old.grant), now);
+            .set_grant(&opened.record, in_vault, (&about, &old.grant), now);
         means.notices.warn(format!(
             "the service takes the tokens of {} no more: log in again with `authsome login {} --force`",
             self.label(),
