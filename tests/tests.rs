@@ -38,6 +38,9 @@ mod login;
 // Logging in by OAuth in the browser: what the person is sent to, what comes back, the client, trouble with the server.
 mod oauth;
 
+// Logging in by OAuth with a code that is typed in elsewhere.
+mod oauth_device;
+
 // Servers that are found by asking, and clients that are registered there.
 mod oauth_discovery;
 

@@ -122,7 +122,8 @@ impl Pending {
     /// Asks whether the person has agreed.
     ///
     /// # Errors
-    /// When they haven't and won't; when the server says something else. A server that can't be reached for once is asked again.
+    /// When they haven't and won't; when the server says something else. A server that can't be reached for once, or is in
+    /// trouble, is asked again.
     pub(crate) fn ask(
         &mut self,
         dialer: &Dialer,
@@ -141,7 +142,7 @@ impl Pending {
                 self.interval = (self.interval + SLOW_DOWN).min(MAX_INTERVAL);
                 Ok(Asked::NotYet)
             }
-            Err(Error::Transport(error)) if error.is_passing() => {
+            Err(error) if error.is_passing() => {
                 // As section 3.5 has it: less often after a time-out.
                 self.interval = (self.interval * 2).min(MAX_INTERVAL);
                 Ok(Asked::NotYet)
