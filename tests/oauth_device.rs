@@ -80,6 +80,20 @@ fn a_server_that_gives_no_code_is_an_error() {
             ),
             "has no device_code",
         ),
+        (
+            json(
+                200,
+                r#"{"verification_uri": "https://idp.test/a", "user_code": "A\u001b[31m", "device_code": "leak"}"#,
+            ),
+            "has a user_code that can't be shown",
+        ),
+        (
+            json(
+                200,
+                r#"{"verification_uri": "https://idp.test/\u009b", "user_code": "A", "device_code": "leak"}"#,
+            ),
+            "has a verification_uri that can't be shown",
+        ),
         (json(400, r#"{"error": "invalid_scope"}"#), "--scopes"),
         (
             json(200, r#"{"error": "device_flow_disabled"}"#),
@@ -101,7 +115,11 @@ fn a_server_that_gives_no_code_is_an_error() {
         "device_code",
         &json!({"device_authorization_url": null}),
     );
-    assert_failed(&home, &login(&idp, &home, &[]), &[" is not known"]);
+    assert_failed(
+        &home,
+        &login(&idp, &home, &[]),
+        &["says nothing about an authorization server"],
+    );
 }
 
 #[test]

@@ -83,23 +83,32 @@ pub(crate) fn start(
     if let Some(error) = fields.refusal() {
         return Err(error);
     }
+    let wrong = |why: String| Error::Answer {
+        host: host.clone(),
+        why,
+    };
     let needed = |name: &str| {
         let text = fields.text(name, host)?;
         text.filter(|text| !text.is_empty())
             .map(str::to_owned)
-            .ok_or_else(|| Error::Answer {
-                host: host.clone(),
-                why: format!("has no {name}"),
-            })
+            .ok_or_else(|| wrong(format!("has no {name}")))
+    };
+    // What a terminal would take for a command is no code and no URL.
+    let shown = |name: &str| {
+        let text = needed(name)?;
+        match text.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
+            true => Ok(text),
+            false => Err(wrong(format!("has a {name} that can't be shown"))),
+        }
     };
     // Google calls it a URL.
-    let uri = match fields.text("verification_url", host)? {
-        Some(url) => url.to_owned(),
-        None => needed("verification_uri")?,
+    let uri = match fields.get("verification_url") {
+        Some(_) => shown("verification_url")?,
+        None => shown("verification_uri")?,
     };
     let lifetime = fields.seconds("expires_in", host)?.unwrap_or(LIFETIME);
     Ok(Pending {
-        user_code: needed("user_code")?,
+        user_code: shown("user_code")?,
         verification_uri: uri,
         complete_uri: fields
             .text("verification_uri_complete", host)?
