@@ -185,7 +185,23 @@ fn tokens_go_where_they_belong_and_are_shown_where_they_are_asked_for() {
     let arrived = idp.last("/v1").authorization;
     assert_eq!(arrived, Some(format!("Bearer {access}")));
 
-    let known = listed(&home);
+    assert_shown(&idp, &home);
+    assert_eq!(credential(&idp, &home), access);
+    let export = |words: &[&str]| {
+        let cmd = idp.authsome(&home, &["export", "acme"]);
+        let output = cmd.args(words).run();
+        output.assert_code(0);
+        output.stdout()
+    };
+    assert_eq!(export(&[]), format!("ACME_TOKEN={access}\n"));
+    let both = format!("ACME_REFRESH_TOKEN={refresh}\nACME_TOKEN={access}\n");
+    assert_eq!(export(&["--with-refresh-token"]), both);
+    assert!(idp.refreshes().is_empty());
+}
+
+/// Checks what is shown of a login that went well, and that it is no secret.
+fn assert_shown(idp: &Idp, home: &Home) {
+    let known = listed(home);
     assert_eq!(known["flow"], "pkce");
     assert_eq!(known["state"], "ok");
     assert_eq!(known["source"], "vault");
@@ -203,18 +219,6 @@ fn tokens_go_where_they_belong_and_are_shown_where_they_are_asked_for() {
         assert_eq!(output.stdout(), format!("{value}\n"));
     }
     idp.assert_discreet(&home.authsome(["get", "acme"]).run());
-    assert_eq!(credential(&idp, &home), access);
-
-    let export = |words: &[&str]| {
-        let cmd = idp.authsome(&home, &["export", "acme"]);
-        let output = cmd.args(words).run();
-        output.assert_code(0);
-        output.stdout()
-    };
-    assert_eq!(export(&[]), format!("ACME_TOKEN={access}\n"));
-    let both = format!("ACME_REFRESH_TOKEN={refresh}\nACME_TOKEN={access}\n");
-    assert_eq!(export(&["--with-refresh-token"]), both);
-    assert!(idp.refreshes().is_empty());
 }
 
 #[test]
@@ -590,9 +594,8 @@ fn without_a_terminal_a_page_asks_for_the_client() {
 
 /// What a token endpoint can do wrong, and what a person is told.
 pub(crate) fn faults() -> Vec<(Fault, &'static str)> {
-    let json = Fault::json;
     let html = |status| Fault::Answer(status, "Content-Type: text/html", "<html>".into());
-    vec![
+    let mut all = vec![
         (
             Fault::Closed,
             "ended the connection before its answer was whole",
@@ -611,6 +614,15 @@ pub(crate) fn faults() -> Vec<(Fault, &'static str)> {
             Fault::Answer(307, "Location: https://other.test/token", String::new()),
             "is status 307 without a reason",
         ),
+    ];
+    all.extend(wrong_bodies());
+    all
+}
+
+/// The same in JSON, or what should be.
+fn wrong_bodies() -> Vec<(Fault, &'static str)> {
+    let json = Fault::json;
+    vec![
         (json(200, "{\"access_token\": \"leak-me"), "is cut short"),
         (
             json(200, &format!("{{\"a\": \"{}\"}}", "x".repeat(10 << 20))),

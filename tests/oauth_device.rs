@@ -54,11 +54,11 @@ fn assert_failed(home: &Home, output: &Output, words: &[&str]) {
     assert!(!home.own("vault").exists(), "{output}");
 }
 
-#[test]
-fn a_server_that_gives_no_code_is_an_error() {
+/// What a server can say instead of a code, and what a person is told.
+fn no_codes() -> Vec<(Fault, &'static str)> {
     let json = Fault::json;
     let html = Fault::Answer(500, "Content-Type: text/html", "<html>".into());
-    for (fault, words) in [
+    vec![
         (
             Fault::Closed,
             "ended the connection before its answer was whole",
@@ -99,7 +99,12 @@ fn a_server_that_gives_no_code_is_an_error() {
             json(200, r#"{"error": "device_flow_disabled"}"#),
             "device_flow_disabled",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn a_server_that_gives_no_code_is_an_error() {
+    for (fault, words) in no_codes() {
         let idp = Idp::start();
         idp.once("/device", fault);
         let home = home();

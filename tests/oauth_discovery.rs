@@ -47,14 +47,14 @@ fn serving<const N: usize>(documents: [(&str, Value); N]) -> Idp {
 }
 
 /// A home whose definition names no endpoints, but these fields.
-fn home(oauth: Value) -> Home {
+fn home(oauth: &Value) -> Home {
     let mut fields = json!({
         "authorization_url": null,
         "token_url": null,
         "device_authorization_url": null,
         "client_id": null,
     });
-    for (name, value) in oauth.as_object().unwrap() {
+    for (name, value) in oauth.as_object().expect("an object") {
         fields[name] = value.clone();
     }
     idp::home("dcr_pkce", &fields)
@@ -110,13 +110,13 @@ fn a_document_that_is_not_the_server_s_own_is_not_believed() {
         ),
     ] {
         let idp = serving([(SERVER, document)]);
-        let home = home(json!({"issuer": ISSUER}));
+        let home = home(&json!({"issuer": ISSUER}));
         assert_failed(&idp, &home, &[words]);
         assert!(idp.seen("/register").is_empty());
     }
     let idp = Idp::start();
     let words = "idp.test:443 says nothing about an authorization server there";
-    assert_failed(&idp, &home(json!({"issuer": ISSUER})), &[words]);
+    assert_failed(&idp, &home(&json!({"issuer": ISSUER})), &[words]);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_resource_that_speaks_for_another_is_not_believed() {
         ),
     ] {
         let idp = serving([(RESOURCE, resource), (SERVER, document())]);
-        assert_failed(&idp, &home(json!({})), &[words]);
+        assert_failed(&idp, &home(&json!({})), &[words]);
     }
 }
 
@@ -161,7 +161,7 @@ fn what_the_resource_names_in_a_challenge_is_believed_of_its_own_host_only() {
         let field = format!("WWW-Authenticate: Bearer resource_metadata=\"{place}\"");
         let challenge = idp::Fault::Answer(401, field.leak(), "no".into());
         idp.always("/", challenge);
-        let home = home(json!({}));
+        let home = home(&json!({}));
         if is_good {
             idp.log_in(&home, &[]);
         } else {
@@ -194,7 +194,7 @@ fn a_server_is_found_by_its_issuer() {
         ),
     ] {
         let idp = serving([(place, with("issuer", issuer.into()))]);
-        let home = home(json!({"issuer": issuer}));
+        let home = home(&json!({"issuer": issuer}));
         let output = idp.login(&home, &[]).complete(&idp);
         output.assert_code(0);
         assert_eq!(listed(&home)["flow"], "dcr_pkce");
@@ -206,7 +206,7 @@ fn a_server_is_found_by_its_issuer() {
 fn what_the_definition_says_counts_more_than_the_document() {
     let wrong = with("token_endpoint", json!("https://idp.test/wrong"));
     let idp = serving([(SERVER, wrong)]);
-    let home = home(json!({"issuer": ISSUER, "token_url": "https://idp.test/token"}));
+    let home = home(&json!({"issuer": ISSUER, "token_url": "https://idp.test/token"}));
     idp.log_in(&home, &[]);
     assert!(idp.seen("/wrong").is_empty());
     // Nobody is asked for what the definition says.
@@ -217,7 +217,7 @@ fn what_the_definition_says_counts_more_than_the_document() {
         "issuer": ISSUER,
     });
     let idp = Idp::start();
-    idp.log_in(&self::home(endpoints), &[]);
+    idp.log_in(&self::home(&endpoints), &[]);
     assert!(
         idp.seen("/.well-known/oauth-authorization-server")
             .is_empty()
@@ -229,7 +229,7 @@ fn a_resource_names_its_server_and_is_named_to_it() {
     let named = json!({"resource": "https://api.acme.test/", "authorization_servers": [ISSUER]});
     let idp = serving([(RESOURCE, named), (SERVER, document())]);
     idp.change(|manner| manner.expires_in = json!(1));
-    let home = home(json!({}));
+    let home = home(&json!({}));
     let login = idp.login(&home, &[]);
     assert_eq!(login.fields()["resource"], "https://api.acme.test/");
     login.complete(&idp).assert_code(0);
@@ -248,7 +248,7 @@ fn a_resource_names_its_server_and_is_named_to_it() {
 fn a_resource_without_a_document_may_be_its_own_server() {
     let own = with("issuer", json!("https://api.acme.test"));
     let idp = serving([("api.acme.test/.well-known/oauth-authorization-server", own)]);
-    let home = home(json!({}));
+    let home = home(&json!({}));
     idp.log_in(&home, &[]);
     assert_eq!(credential(&idp, &home), idp.newest("access"));
 }
@@ -274,7 +274,7 @@ fn a_server_that_registers_nobody_is_an_error() {
     ] {
         let idp = serving([(SERVER, document())]);
         idp.once("/register", fault);
-        assert_failed(&idp, &home(json!({"issuer": ISSUER})), &[words]);
+        assert_failed(&idp, &home(&json!({"issuer": ISSUER})), &[words]);
     }
 }
 
@@ -286,7 +286,7 @@ fn a_client_is_registered_once_and_kept_sealed() {
             manner.registers_secret = with_secret;
             manner.clients.insert("someone else".into(), None);
         });
-        let home = home(json!({"issuer": ISSUER}));
+        let home = home(&json!({"issuer": ISSUER}));
         let login = idp.login(&home, &[]);
         let port = login.port;
         assert_eq!(login.fields()["client_id"], "client-2");
@@ -337,7 +337,7 @@ fn a_client_is_registered_once_and_kept_sealed() {
 #[test]
 fn a_client_that_the_server_has_forgotten_is_registered_again() {
     let idp = serving([(SERVER, document())]);
-    let home = home(json!({"issuer": ISSUER}));
+    let home = home(&json!({"issuer": ISSUER}));
     let login = idp.login(&home, &[]);
     let port = login.port;
     login.complete(&idp).assert_code(0);

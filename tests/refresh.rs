@@ -180,9 +180,13 @@ fn a_token_that_is_over_without_another_needs_a_login() {
 /// The user without rights.
 const NOBODY: u32 = 65534;
 
-/// Gives the whole of a home to that user, where this one can do that.
-fn give_away(home: &Home) -> Option<u32> {
-    let is_root = fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0);
+/// Whether this is root, who can be another user.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
+}
+
+/// Gives the whole of a home to a user.
+fn give(home: &Home, user: u32) {
     let folders = [
         "",
         "home",
@@ -192,11 +196,8 @@ fn give_away(home: &Home) -> Option<u32> {
     ];
     let folders = folders.iter().map(|name| home.path(name));
     for path in home.files().into_iter().chain(folders) {
-        if is_root {
-            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-        }
+        chown(path, Some(user), Some(user)).expect("another owner");
     }
-    is_root.then_some(NOBODY)
 }
 
 #[test]
@@ -208,7 +209,10 @@ fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
     let binary = home.path("authsome");
     fs::copy(BINARY, &binary).unwrap();
     let ca = home.file("ca.pem", &idp.origin.ca_pem);
-    let user = give_away(&home);
+    let user = is_root().then_some(NOBODY);
+    if let Some(user) = user {
+        give(&home, user);
+    }
     let set_mode = |mode| {
         let mode = Permissions::from_mode(mode);
         fs::set_permissions(home.own(""), mode).unwrap();
@@ -241,9 +245,7 @@ fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
     let warnings = output.lines_with("the new tokens of acme can't be stored: ");
     assert_eq!(warnings, 1, "{output}");
     if user.is_some() {
-        for path in home.files().into_iter().chain([home.own("")]) {
-            chown(path, Some(0), Some(0)).unwrap();
-        }
+        give(&home, 0);
     }
     assert_eq!(refresh_token(&home, &idp), idp.newest("refresh"));
     assert_eq!(credential(&idp, &home), idp.newest("access"));

@@ -79,9 +79,8 @@ impl Login {
 
     /// Agrees at the server, and gives what it sends the browser back with: path and query.
     pub(crate) fn agree(&self, idp: &Idp) -> String {
-        let (host, target) = self.url["https://".len()..]
-            .split_once('/')
-            .expect("a path");
+        let url = self.url.strip_prefix("https://").expect("an https URL");
+        let (host, target) = url.split_once('/').expect("a path");
         let channel = Channel::new(Box::new(client::connect(idp.origin.port)));
         let config = client::trusting(idp.origin.ca_pem.as_bytes());
         let mut channel = client::tls_over(channel, host, config).expect("TLS with the server");

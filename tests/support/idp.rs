@@ -160,10 +160,8 @@ impl fmt::Debug for Seen {
 impl Seen {
     /// What there is to know of a request.
     fn of(request: &Message) -> Self {
-        let (path, query) = request
-            .target()
-            .split_once('?')
-            .unwrap_or((request.target(), ""));
+        let target = request.target();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let body = request.text();
         let is_form = request.all("content-type") == ["application/x-www-form-urlencoded"];
         Self {
@@ -234,7 +232,7 @@ impl State {
     }
 
     /// Whether a client is one that is known, and shows what it must.
-    fn is_client(&mut self, seen: &Seen) -> bool {
+    fn is_client(&self, seen: &Seen) -> bool {
         let basic = |id: &str, secret: &str| {
             let pair = format!("{}:{}", escaped(id), escaped(secret));
             format!("Basic {}", base64(pair.as_bytes()))
