@@ -1,9 +1,9 @@
 //! A page for the person's own browser: a listener on loopback that is there for one answer, and ends with it.
 //!
 //! Whoever is on this machine can connect to it, and any website can have the browser do so. So on Linux other users are not heard at
-//! all (`owner`), nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is accepted that another site's page sent (Origin,
-//! Sec-Fetch-Site), and the pages themselves lie below a path that nobody can guess. What stray connections do holds nobody up: each
-//! has a thread, a deadline and a limit.
+//! all (`owner`), nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is
+//! accepted that another site's page sent (Origin, Sec-Fetch-Site), and the pages themselves lie below a path that nobody can guess.
+//! What stray connections do holds nobody up: each has a thread, a deadline and a limit.
 
 mod owner;
 
@@ -32,6 +32,7 @@ use crate::http1::head::HeadScanner;
 use crate::http1::head::RequestHead;
 use crate::sys::poll;
 use crate::wire::Wire;
+use owner::Owners;
 
 /// How long a connection may take for its request, and for taking the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -150,12 +151,16 @@ pub(crate) struct Listener {
     socket: TcpListener,
     /// Its port.
     port: u16,
+    /// Whose connections are.
+    owners: Owners,
 }
 
 /// What the threads of a listener share.
 struct Shared<T> {
     /// The port.
     port: u16,
+    /// Whose connections are.
+    owners: Owners,
     /// Decides.
     handler: Box<Handler<T>>,
     /// What the listener was there for.
@@ -172,11 +177,15 @@ impl Listener {
     /// # Errors
     /// When the port is taken, or it can't be found out who connects.
     pub(crate) fn bind(port: u16) -> io::Result<Self> {
-        owner::check()?;
+        let owners = Owners::open()?;
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         socket.set_nonblocking(true)?;
         let port = socket.local_addr()?.port();
-        Ok(Self { socket, port })
+        Ok(Self {
+            socket,
+            port,
+            owners,
+        })
     }
 
     /// The URL of a path on it.
@@ -196,12 +205,13 @@ impl Listener {
         let (news, told) = io::pipe()?;
         let shared = Arc::new(Shared {
             port: self.port,
+            owners: self.owners,
             handler: Box::new(handler),
             answer: Mutex::new(None),
             told: Mutex::new(told),
             connections: AtomicUsize::new(0),
         });
-        while self.wait(&news, deadline)? {
+        while wait(&self.socket, &news, deadline)? {
             match self.socket.accept() {
                 Ok((socket, _)) => start(socket, &shared),
                 Err(error) if is_passing(&error) => {}
@@ -216,18 +226,18 @@ impl Listener {
             .take();
         Ok(answer.map_or(Outcome::TimedOut, Outcome::Answer))
     }
+}
 
-    /// Waits for a connection; false when there is an answer, or no time left.
-    fn wait(&self, news: &PipeReader, deadline: Instant) -> io::Result<bool> {
-        let watch = |fd| poll::Watch {
-            fd,
-            read: true,
-            write: false,
-        };
-        let watches = [watch(self.socket.as_fd()), watch(news.as_fd())];
-        let [connected, answered] = poll::wait(watches, Some(deadline))?;
-        Ok(!answered && (connected || Instant::now() < deadline))
-    }
+/// Waits for a connection; false when there is an answer, or no time left.
+fn wait(socket: &TcpListener, news: &PipeReader, deadline: Instant) -> io::Result<bool> {
+    let watch = |fd| poll::Watch {
+        fd,
+        read: true,
+        write: false,
+    };
+    let watches = [watch(socket.as_fd()), watch(news.as_fd())];
+    let [connected, answered] = poll::wait(watches, Some(deadline))?;
+    Ok(!answered && (connected || Instant::now() < deadline))
 }
 
 /// Whether an error of accept(2) is one of a connection that has gone, or has yet to come.
@@ -266,12 +276,14 @@ fn start<T: Send + 'static>(socket: TcpStream, shared: &Arc<Shared<T>>) {
 
 /// One request and its answer.
 fn converse<T>(socket: TcpStream, shared: &Shared<T>) -> io::Result<()> {
-    if !owner::is_ours(&socket)? {
-        return Ok(());
-    }
+    let (peer, own) = (socket.peer_addr()?, socket.local_addr()?);
     let mut wire = Wire::plain(socket)?;
     let deadline = Instant::now() + PATIENCE;
-    let verdict = match receive(&mut wire, shared.port, deadline)? {
+    let received = receive(&mut wire, shared.port, deadline)?;
+    if !shared.owners.are_we(peer, own) {
+        return Ok(());
+    }
+    let verdict = match received {
         Ok(request) => (shared.handler)(&request),
         Err(reply) => Verdict::Go(reply),
     };

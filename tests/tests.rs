@@ -35,8 +35,20 @@ mod leaks;
 // Connections: how they come into the vault, which of them is used, how they are let go.
 mod login;
 
+// Logging in by OAuth in the browser: what the person is sent to, what comes back, the client, trouble with the server.
+mod oauth;
+
+// Logging in by OAuth with a code that is typed in elsewhere.
+mod oauth_device;
+
+// Servers that are found by asking, and clients that are registered there.
+mod oauth_discovery;
+
 // The bundled definitions.
 mod providers;
+
+// Tokens that end: how they are replaced in a run, and what happens when they can't be.
+mod refresh;
 
 // One test a fault that was found and mended.
 mod regression;

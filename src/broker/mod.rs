@@ -64,7 +64,7 @@ impl Error {
     /// The same without a word of anyone else's: what the child may read.
     pub(crate) fn brief(&self) -> String {
         match self {
-            Self::Refresh(_) => "its token is over, and a new one can't be had now".into(),
+            Self::Refresh(_) => "its token is over, and there is no new one now".into(),
             other => other.to_string(),
         }
     }

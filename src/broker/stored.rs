@@ -67,6 +67,15 @@ struct Refreshes {
     forced: Option<Instant>,
 }
 
+/// Whether the access token is good no more.
+#[derive(Clone, Copy)]
+enum IsOver {
+    /// It is over, or the origin has refused it.
+    Yes,
+    /// It is good for a while.
+    NotYet,
+}
+
 /// A record, opened.
 #[derive(Clone)]
 struct Opened {
@@ -78,6 +87,13 @@ struct Opened {
     material: Arc<Material>,
     /// The access token in the vault, where the credential is a newer one that could not be stored.
     instead_of: Option<Arc<Secret>>,
+}
+
+impl Opened {
+    /// The access token that the vault has for these tokens: theirs, or an earlier one where they could not be stored.
+    fn in_vault<'a>(&'a self, tokens: &'a Tokens) -> &'a Secret {
+        self.instead_of.as_deref().unwrap_or(&tokens.grant.access)
+    }
 }
 
 impl Stored {
@@ -124,23 +140,22 @@ impl Stored {
         if !refused.same_as(&tokens.grant.access) {
             return Ok(Some(Arc::clone(&tokens.access)));
         }
-        if tokens.grant.refresh.is_none() || !self.may_force() {
+        if tokens.grant.refresh.is_none() {
             return Ok(None);
         }
-        self.replaced(tokens, means).map(Some)
-    }
-
-    /// Whether a token may be replaced because an origin has refused it: some refuse every one, for want of a scope.
-    fn may_force(&self) -> bool {
         let mut refreshes = lock(&self.refreshing);
-        if refreshes
-            .forced
-            .is_some_and(|when| when.elapsed() < FORCED_REST)
-        {
-            return false;
+        // Others were refused at the same time: what one of them has got meanwhile is for all.
+        if let Some(access) = self.found_meanwhile(tokens)? {
+            return Ok(Some(access));
+        }
+        // Some origins refuse every token, for want of a scope.
+        let is_recent = |when: Instant| when.elapsed() < FORCED_REST;
+        if refreshes.forced.is_some_and(is_recent) {
+            return Ok(None);
         }
         refreshes.forced = Some(Instant::now());
-        true
+        self.replaced_under_lock(tokens, &mut refreshes, means)
+            .map(Some)
     }
 
     /// The record as the vault has it now.
@@ -195,7 +210,7 @@ impl Stored {
         if refreshes.failure.as_ref().is_some_and(is_at_rest) {
             return keep();
         }
-        match self.refresh(old, &mut refreshes, means) {
+        match self.refresh(old, &mut refreshes, means, IsOver::NotYet) {
             Ok(access) => access,
             Err(error) => {
                 means.notices.warn(format!(
@@ -212,13 +227,22 @@ impl Stored {
         if old.grant.refresh.is_none() {
             return Err(Error::LoginNeeded);
         }
-        let mut refreshes = lock(&self.refreshing);
+        self.replaced_under_lock(old, &mut lock(&self.refreshing), means)
+    }
+
+    /// The same, for whoever has the lock.
+    fn replaced_under_lock(
+        &self,
+        old: &Tokens,
+        refreshes: &mut Refreshes,
+        means: &Means<'_>,
+    ) -> Result<Arc<Credential>, Error> {
         if let Some((when, why)) = &refreshes.failure
             && when.elapsed() < SHARED_FAILURE
         {
             return Err(Error::Refresh(oauth::Error::Again(why.clone())));
         }
-        self.refresh(old, &mut refreshes, means)
+        self.refresh(old, refreshes, means, IsOver::Yes)
     }
 
     /// Has the server give new tokens, unless somebody else has done so meanwhile.
@@ -227,6 +251,7 @@ impl Stored {
         old: &Tokens,
         refreshes: &mut Refreshes,
         means: &Means<'_>,
+        is_over: IsOver,
     ) -> Result<Arc<Credential>, Error> {
         if let Some(access) = self.found_meanwhile(old)? {
             return Ok(access);
@@ -258,7 +283,12 @@ impl Stored {
                 self.keep(&opened, tokens, found, means)
             }
             Err(error) if error.code() == Some("invalid_grant") => {
-                self.mark(&opened, tokens, means);
+                match is_over {
+                    IsOver::Yes => self.mark(&opened, tokens, means),
+                    IsOver::NotYet => {
+                        refreshes.failure = Some((Instant::now(), error.terse().to_string()));
+                    }
+                }
                 Err(Error::LoginNeeded)
             }
             Err(error) => {
@@ -305,11 +335,11 @@ impl Stored {
         about.renew(&mut grant, found, now());
         means.notices.request(format!("refreshed {}", self.label()));
         let now = record::seconds(clock::now());
-        let old = &old.grant.access;
+        let in_vault = opened.in_vault(old);
         let stored = self
             .store
-            .set_grant(&opened.record, old, (&about, &grant), now);
-        let instead_of = stored.is_err().then(|| Arc::new(old.copy()));
+            .set_grant(&opened.record, in_vault, (&about, &grant), now);
+        let instead_of = stored.is_err().then(|| Arc::new(in_vault.copy()));
         if let Err(error) = stored {
             match error {
                 store::Error::NotConnected { .. } => return Err(Error::LoggedOut),
@@ -340,9 +370,10 @@ impl Stored {
         let mut about = old.about.clone();
         about.needs_login = true;
         let now = record::seconds(clock::now());
+        let in_vault = opened.in_vault(old);
         let _ = self
             .store
-            .set_grant(&opened.record, &old.grant.access, (&about, &old.grant), now);
+            .set_grant(&opened.record, in_vault, (&about, &old.grant), now);
         means.notices.warn(format!(
             "the service takes the tokens of {} no more: log in again with `authsome login {} --force`",
             self.label(),

@@ -2,12 +2,20 @@
 //! seen by all (in the arguments of the program that opens it); so on Linux the system is asked whose socket it is.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::SocketAddr;
 
 #[cfg(target_os = "linux")]
-use std::fs;
+use std::fs::File;
+#[cfg(target_os = "linux")]
+use std::io::Read;
+#[cfg(target_os = "linux")]
+use std::io::Seek;
 #[cfg(target_os = "linux")]
 use std::net::SocketAddrV4;
+#[cfg(target_os = "linux")]
+use std::sync::Mutex;
+#[cfg(target_os = "linux")]
+use std::sync::PoisonError;
 
 #[cfg(target_os = "linux")]
 use crate::sys::process;
@@ -16,44 +24,51 @@ use crate::sys::process;
 #[cfg(target_os = "linux")]
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// Checks that it can be found out at all.
-///
-/// # Errors
-/// When the system's table can't be read: nobody would be heard.
+/// The tables, open: when no further file can be opened, it must still be told whose a connection is.
 #[cfg(target_os = "linux")]
-pub(super) fn check() -> io::Result<()> {
-    let [table, _] = TABLES;
-    fs::read(table).map(drop).map_err(|error| {
-        let text = format!("{table}, which tells whose connections are, can't be read: {error}");
-        io::Error::new(error.kind(), text)
-    })
-}
+pub(super) struct Owners(Vec<Mutex<File>>);
 
-/// Whether the other side is a process of this user, or of root: a port that is forwarded to this machine comes from a server of
-/// root's. What can't be found is somebody else's.
-///
-/// # Errors
-/// When the connection has no addresses any more.
 #[cfg(target_os = "linux")]
-pub(super) fn is_ours(socket: &TcpStream) -> io::Result<bool> {
-    use std::net::SocketAddr::V4;
+impl Owners {
+    /// Opens the tables.
+    ///
+    /// # Errors
+    /// When that of IPv4 can't be read: nobody would be heard. A system without IPv6 has none for that.
+    pub(super) fn open() -> io::Result<Self> {
+        let [first, second] = TABLES;
+        let table = File::open(first).map_err(|error| {
+            let text =
+                format!("{first}, which tells whose connections are, can't be read: {error}");
+            io::Error::new(error.kind(), text)
+        })?;
+        let tables = [Some(table), File::open(second).ok()];
+        Ok(Self(tables.into_iter().flatten().map(Mutex::new).collect()))
+    }
 
-    let (V4(peer), V4(own)) = (socket.peer_addr()?, socket.local_addr()?) else {
-        return Ok(false);
-    };
-    // A second time, since the table is no picture of one moment.
-    let found = user_of(peer, own).or_else(|| user_of(peer, own));
-    Ok(found.is_some_and(|user| user == 0 || user == process::user()))
-}
+    /// Whether the other side is a process of this user, or of root: a port that is forwarded to this machine comes from a server of
+    /// root's. What can't be found is somebody else's.
+    pub(super) fn are_we(&self, peer: SocketAddr, own: SocketAddr) -> bool {
+        let (SocketAddr::V4(peer), SocketAddr::V4(own)) = (peer, own) else {
+            return false;
+        };
+        // A second time, since the table is no picture of one moment.
+        let found = self.user_of(peer, own).or_else(|| self.user_of(peer, own));
+        found.is_some_and(|user| user == 0 || user == process::user())
+    }
 
-/// The user whose socket has these addresses as its own and its peer's.
-#[cfg(target_os = "linux")]
-fn user_of(own: SocketAddrV4, peer: SocketAddrV4) -> Option<u32> {
-    TABLES.iter().zip(["", MAPPED]).find_map(|(path, mapped)| {
-        let table = fs::read_to_string(path).ok()?;
-        let (own, peer) = (shown(mapped, own), shown(mapped, peer));
-        table.lines().find_map(|line| user_in(line, &own, &peer))
-    })
+    /// The user whose socket has these addresses as its own and its peer's.
+    fn user_of(&self, own: SocketAddrV4, peer: SocketAddrV4) -> Option<u32> {
+        self.0.iter().zip(["", MAPPED]).find_map(|(table, mapped)| {
+            let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut text = String::new();
+            // From its beginning: the system writes it anew.
+            table.rewind().ok()?;
+            table.read_to_string(&mut text).ok()?;
+            drop(table);
+            let (own, peer) = (shown(mapped, own), shown(mapped, peer));
+            text.lines().find_map(|line| user_in(line, &own, &peer))
+        })
+    }
 }
 
 /// What stands before an IPv4 address in the table for IPv6 (RFC 4291 section 2.5.5.2), as four-byte numbers of this machine.
@@ -82,21 +97,23 @@ fn user_in(line: &str, own: &str, peer: &str) -> Option<u32> {
 }
 
 /// Elsewhere there is no such table.
-///
-/// # Errors
-/// None.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn check() -> io::Result<()> {
-    Ok(())
-}
+pub(super) struct Owners;
 
-/// Elsewhere nothing is known of it, and the unguessable path is what a stranger would have to know.
-///
-/// # Errors
-/// None.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn is_ours(_: &TcpStream) -> io::Result<bool> {
-    Ok(true)
+impl Owners {
+    /// Nothing to open.
+    ///
+    /// # Errors
+    /// None.
+    pub(super) fn open() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Nothing is known of it, and the unguessable path is what a stranger would have to know.
+    pub(super) fn are_we(&self, _: SocketAddr, _: SocketAddr) -> bool {
+        true
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

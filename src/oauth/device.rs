@@ -73,23 +73,32 @@ pub(crate) fn start(
     if let Some(error) = fields.refusal() {
         return Err(error);
     }
+    let wrong = |why: String| Error::Answer {
+        host: host.clone(),
+        why,
+    };
     let needed = |name: &str| {
         let text = fields.text(name, host)?;
         text.filter(|text| !text.is_empty())
             .map(str::to_owned)
-            .ok_or_else(|| Error::Answer {
-                host: host.clone(),
-                why: format!("has no {name}"),
-            })
+            .ok_or_else(|| wrong(format!("has no {name}")))
+    };
+    // What a terminal would take for a command is no code and no URL.
+    let shown = |name: &str| {
+        let text = needed(name)?;
+        match text.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
+            true => Ok(text),
+            false => Err(wrong(format!("has a {name} that can't be shown"))),
+        }
     };
     // Google calls it a URL.
-    let uri = match fields.text("verification_url", host)? {
-        Some(url) => url.to_owned(),
-        None => needed("verification_uri")?,
+    let uri = match fields.get("verification_url") {
+        Some(_) => shown("verification_url")?,
+        None => shown("verification_uri")?,
     };
     let lifetime = fields.seconds("expires_in", host)?.unwrap_or(LIFETIME);
     Ok(Pending {
-        user_code: needed("user_code")?,
+        user_code: shown("user_code")?,
         verification_uri: uri,
         complete_uri: fields
             .text("verification_uri_complete", host)?
@@ -112,7 +121,8 @@ impl Pending {
     /// Asks whether the person has agreed.
     ///
     /// # Errors
-    /// When they haven't and won't; when the server says something else. A server that can't be reached for once is asked again.
+    /// When they haven't and won't; when the server says something else. A server that can't be reached for once, or is in
+    /// trouble, is asked again.
     pub(crate) fn ask(
         &mut self,
         dialer: &Dialer,
@@ -131,7 +141,7 @@ impl Pending {
                 self.interval = (self.interval + SLOW_DOWN).min(MAX_INTERVAL);
                 Ok(Asked::NotYet)
             }
-            Err(Error::Transport(error)) if error.is_passing() => {
+            Err(error) if error.is_passing() => {
                 // As section 3.5 has it: less often after a time-out.
                 self.interval = (self.interval * 2).min(MAX_INTERVAL);
                 Ok(Asked::NotYet)

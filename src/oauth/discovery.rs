@@ -154,7 +154,7 @@ fn read(answer: &Answer, host: &Authority, issuer: &str) -> Result<Metadata, Err
             Ok(url) if url.scheme == Scheme::Https => Ok(Some(url)),
             _ => Err(Error::Answer {
                 host: host.clone(),
-                why: format!("has a {name} that is no https URL"),
+                why: format!("has no https URL as its {name}"),
             }),
         },
     };

@@ -38,6 +38,13 @@ pub(crate) enum Error {
         /// What is wrong with it, as the rest of a sentence.
         why: String,
     },
+    /// The server is in trouble, and says no more than that.
+    Unavailable {
+        /// Whose.
+        host: Authority,
+        /// The status of its answer.
+        status: u16,
+    },
     /// The server was not reached, or did not answer.
     Transport(fetch::Error),
     /// The answer to the authorization request comes from another server than it was sent to (RFC 9207).
@@ -66,6 +73,12 @@ impl fmt::Display for Error {
                 }
             }
             Self::Answer { host, why } => write!(f, "the answer of {host} {why}"),
+            Self::Unavailable { host, status } => {
+                write!(
+                    f,
+                    "the answer of {host} is status {status} without a reason"
+                )
+            }
             Self::Transport(error) => error.fmt(f),
             Self::Issuer => f.write_str("the answer comes from another server than was asked"),
             Self::Missing(what) => write!(f, "{what} is not known"),
@@ -95,6 +108,18 @@ impl Error {
         }
     }
 
+    /// Whether another try may do better.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport(error) => error.is_passing(),
+            Self::Unavailable { .. } => true,
+            _ => matches!(
+                self.code(),
+                Some("server_error" | "temporarily_unavailable")
+            ),
+        }
+    }
+
     /// What a person can do about it.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
@@ -106,9 +131,11 @@ impl Error {
                 }
                 "invalid_scope" => "ask for other scopes with --scopes",
                 "invalid_grant" => "log in again",
+                "server_error" | "temporarily_unavailable" => "try again later",
                 _ => "see what the service says about it, and log in again",
             },
             Self::Answer { .. } => "try again; if it stays so, the definition's URLs may be wrong",
+            Self::Unavailable { .. } => "the service is in trouble: try again later",
             Self::Transport(_) | Self::Again(_) => "check the network, and try again",
             Self::Issuer => "log in again; if it stays so, someone is in between",
             Self::Missing(_) => "see `authsome inspect`, and the provider's documentation",

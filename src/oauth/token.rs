@@ -233,9 +233,15 @@ pub(super) fn refusal(answer: &Answer, host: &Authority) -> Error {
     let said = Fields::of(answer, host)
         .ok()
         .and_then(|fields| fields.refusal());
-    said.unwrap_or_else(|| Error::Answer {
-        host: host.clone(),
-        why: format!("is status {} without a reason", answer.status),
+    said.unwrap_or_else(|| match answer.status {
+        status @ (429 | 500..) => Error::Unavailable {
+            host: host.clone(),
+            status,
+        },
+        status => Error::Answer {
+            host: host.clone(),
+            why: format!("is status {status} without a reason"),
+        },
     })
 }
 

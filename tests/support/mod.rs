@@ -1,6 +1,8 @@
 //! What the tests share: a home, the real binary in it, a run in the background, origins and a client.
 
+pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod idp;
 pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod wire;

@@ -33,9 +33,10 @@ use super::wire::pem;
 pub(crate) const HOST: &str = "api.acme.test";
 
 /// The hosts that an origin's certificate is for.
-const HOSTS: [&str; 9] = [
+const HOSTS: [&str; 10] = [
     HOST,
     "auth.acme.test",
+    "idp.test",
     "api7.acme.test",
     "other.test",
     "github.com",

@@ -83,7 +83,7 @@ fn client(grantor: &Grantor<'_>, id: String, secret: Option<Secret>) -> Client {
 fn of_command_line(grantor: &Grantor<'_>, id: &str) -> Result<Client, Error> {
     let login = grantor.login;
     let secret = match &login.args.oauth.client_secret {
-        None => None,
+        None => kept_secret(grantor, id)?,
         Some(spec) => {
             let surroundings =
                 connect::surroundings(&login.app.parent, &login.app.registry, &[spec]);
@@ -98,6 +98,17 @@ fn of_command_line(grantor: &Grantor<'_>, id: &str) -> Result<Client, Error> {
         }
     };
     Ok(client(grantor, id.to_owned(), secret))
+}
+
+/// The secret that is kept for this id, if there is one.
+fn kept_secret(grantor: &Grantor<'_>, id: &str) -> Result<Option<Secret>, Error> {
+    let login = grantor.login;
+    let snapshot = login.app.store.snapshot().map_err(Error::from)?;
+    let kept = snapshot
+        .client(&login.provider.name, grantor.oauth.base_url.as_deref())
+        .map_err(Error::from)?;
+    let same = kept.filter(|kept| kept.client.id == id);
+    Ok(same.and_then(|kept| kept.client.secret))
 }
 
 /// Asks at the terminal.
