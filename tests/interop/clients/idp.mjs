@@ -16,9 +16,11 @@ import { pathToFileURL } from "node:url";
 
 const [certificate, key, ca, record] = process.argv.slice(2);
 const path = createRequire(`${process.env.MODULES}/`).resolve("oidc-provider");
-const { Provider } = await import(pathToFileURL(path));
+const { Provider, errors } = await import(pathToFileURL(path));
 
 const issuer = "https://idp.test";
+// A part of the API that says itself whose tokens it takes (RFC 9728), as MCP servers do, and takes no others (RFC 8707).
+const resource = "https://api.test/mcp";
 // How long tokens live that are to be replaced while something runs. Only those of one client: the other checks have time.
 const tokenSeconds = Number(process.env.TOKEN_SECONDS ?? 3);
 
@@ -55,8 +57,17 @@ const configuration = {
     introspection: { enabled: true },
     registration: { enabled: true },
     registrationManagement: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_, named) => {
+        if (named !== resource) throw new errors.InvalidTarget();
+        return { scope: "mcp:use", audience: resource, accessTokenFormat: "opaque" };
+      },
+    },
     revocation: { enabled: true },
   },
+  // What may be asked for at all; "mcp:use" counts for `resource` only.
+  scopes: ["openid", "offline_access", "mcp:use"],
   pkce: { required: () => true },
   rotateRefreshToken: true,
   // As large services have it for programs: what the person was asked is what counts, not the kind of client.
@@ -132,14 +143,20 @@ function introspect(token) {
 }
 
 const api = await listening(async (request, response) => {
+  const fields = { "Content-Type": "application/json" };
+  if (request.url === "/.well-known/oauth-protected-resource/mcp") {
+    response.writeHead(200, fields);
+    response.end(JSON.stringify({ resource, authorization_servers: [issuer] }));
+    return;
+  }
   const [, token] = (request.headers.authorization ?? "").match(/^Bearer (\S+)$/) ?? [];
   const about = token ? await introspect(token) : { active: false };
-  const status = about.active ? 200 : 401;
+  const isRight = about.active && (!request.url.startsWith("/mcp") || about.aud === resource);
+  const status = isRight ? 200 : 401;
   // A way to spoil a token as only its server could.
-  if (about.active && request.url === "/spoil") await (await provider.AccessToken.find(token)).destroy();
+  if (about.active && request.url.endsWith("/spoil")) await (await provider.AccessToken.find(token)).destroy();
   note("request", { url: request.url, status, client: about.client_id, at: Date.now() });
-  const fields = { "Content-Type": "application/json" };
-  if (!about.active) fields["WWW-Authenticate"] = 'Bearer error="invalid_token"';
+  if (!isRight) fields["WWW-Authenticate"] = 'Bearer error="invalid_token"';
   response.writeHead(status, fields);
   response.end(`${JSON.stringify(about)}\n`);
 });
