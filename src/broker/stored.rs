@@ -117,30 +117,32 @@ impl Stored {
         refused: &Credential,
         means: &Means<'_>,
     ) -> Result<Option<Arc<Credential>>, Error> {
+        let is_other = |tokens: &Tokens| !refused.same_as(&tokens.grant.access);
+        let opened = self.opened()?;
+        match &*opened.material {
+            Material::Tokens(tokens) if is_other(tokens) => {
+                return Ok(Some(Arc::clone(&tokens.access)));
+            }
+            Material::Tokens(tokens) if tokens.grant.refresh.is_some() => {}
+            _ => return Ok(None),
+        }
+        // Of a crowd whose token is refused, one has it replaced: the others wait here, and find the new one.
+        let mut refreshes = lock(&self.refreshing);
         let opened = self.opened()?;
         let Material::Tokens(tokens) = &*opened.material else {
             return Ok(None);
         };
-        if !refused.same_as(&tokens.grant.access) {
+        if is_other(tokens) {
             return Ok(Some(Arc::clone(&tokens.access)));
         }
-        if tokens.grant.refresh.is_none() || !self.may_force() {
+        // Some origins refuse every token, for want of a scope.
+        let is_at_rest = |when: Instant| when.elapsed() < FORCED_REST;
+        if refreshes.forced.is_some_and(is_at_rest) {
             return Ok(None);
         }
-        self.replaced(tokens, means).map(Some)
-    }
-
-    /// Whether a token may be replaced because an origin has refused it: some refuse every one, for want of a scope.
-    fn may_force(&self) -> bool {
-        let mut refreshes = lock(&self.refreshing);
-        if refreshes
-            .forced
-            .is_some_and(|when| when.elapsed() < FORCED_REST)
-        {
-            return false;
-        }
         refreshes.forced = Some(Instant::now());
-        true
+        self.refresh_unless_failed(tokens, &mut refreshes, means)
+            .map(Some)
     }
 
     /// The record as the vault has it now.
@@ -212,13 +214,22 @@ impl Stored {
         if old.grant.refresh.is_none() {
             return Err(Error::LoginNeeded);
         }
-        let mut refreshes = lock(&self.refreshing);
+        self.refresh_unless_failed(old, &mut lock(&self.refreshing), means)
+    }
+
+    /// Has the server give new tokens, unless it has just failed to.
+    fn refresh_unless_failed(
+        &self,
+        old: &Tokens,
+        refreshes: &mut Refreshes,
+        means: &Means<'_>,
+    ) -> Result<Arc<Credential>, Error> {
         if let Some((when, why)) = &refreshes.failure
             && when.elapsed() < SHARED_FAILURE
         {
             return Err(Error::Refresh(oauth::Error::Again(why.clone())));
         }
-        self.refresh(old, &mut refreshes, means)
+        self.refresh(old, refreshes, means)
     }
 
     /// Has the server give new tokens, unless somebody else has done so meanwhile.
