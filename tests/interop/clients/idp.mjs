@@ -85,9 +85,16 @@ const configuration = {
   cookies: { keys: ["interop"] },
 };
 
+/** What the way to a service takes that is not on this machine: long enough for others to come in between. */
+const distance = () => new Promise((resolve) => setTimeout(resolve, 300));
+
 /** A server that knows its clients and nothing else. */
 function fresh() {
   const provider = new Provider(issuer, configuration);
+  provider.use(async ({ path }, next) => {
+    if (path === "/token") await distance();
+    await next();
+  });
   provider.on("grant.success", ({ oidc, body }) => {
     const { access_token: access, refresh_token: refresh } = body;
     note("tokens", { grant: oidc.params.grant_type, client: oidc.client.clientId, access, refresh });
@@ -153,6 +160,8 @@ const api = await listening(async (request, response) => {
   const about = token ? await introspect(token) : { active: false };
   const isRight = about.active && (!request.url.startsWith("/mcp") || about.aud === resource);
   const status = isRight ? 200 : 401;
+  // As from an API that is further away: others are under way with the same token before the first refusal is there.
+  if (!isRight) await distance();
   // A way to spoil a token as only its server could.
   if (about.active && request.url.endsWith("/spoil")) await (await provider.AccessToken.find(token)).destroy();
   note("request", { url: request.url, status, client: about.client_id, at: Date.now() });

@@ -454,6 +454,20 @@ await check("a token that the API refuses is replaced, and the request sent agai
   assert.equal(running.out().match(/^200$/gm).length, 3);
 });
 
+await check("a token that the API refuses to 20 requests at once: one refresh, and all are sent again", async () => {
+  const home = newHome();
+  await agreed(home.login("acme", ...back), "nina");
+  const before = { requests: happened("request").length, tokens: happened("tokens").length };
+  const atOnce = 'curl -sS -o /dev/null -w "%{http_code}\\n" --parallel --parallel-immediate --parallel-max 20 "https://api.test/burst?[1-20]"';
+  const running = home.run("sh", "-c", `curl -sS https://api.test/spoil >/dev/null; ${atOnce}`);
+  assert.equal(await running.ended, 0, running.said());
+  assert.deepEqual(running.out().trim().split("\n"), Array(20).fill("200"));
+  const refused = happened("request").slice(before.requests).filter(({ status }) => status === 401).length;
+  assert.ok(refused > 1, `${refused} were refused`);
+  assert.deepEqual(happened("tokens").slice(before.tokens).map(({ grant }) => grant), ["refresh_token"]);
+  return `${refused} were refused`;
+});
+
 await check("a server that has forgotten the tokens: the request fails with what to do, and a login mends it", async () => {
   const home = newHome();
   await agreed(home.login("acme-short", ...back), "jane");
