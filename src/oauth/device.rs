@@ -34,6 +34,8 @@ pub(crate) struct Pending {
     pub(crate) complete_uri: Option<String>,
     /// How long the code is good for.
     pub(crate) lifetime: Duration,
+    /// The resource that tokens are for (RFC 8707).
+    resource: Option<String>,
     /// What we ask with.
     device_code: Secret,
     /// Seconds between two questions.
@@ -48,7 +50,8 @@ pub(crate) enum Asked {
     NotYet,
 }
 
-/// Asks for a code.
+/// Asks for a code, for tokens that are for a resource, where one is named (RFC 8707): whoever refreshes them for it must have asked for
+/// it here.
 ///
 /// # Errors
 /// Why the server gives none.
@@ -57,12 +60,16 @@ pub(crate) fn start(
     oauth: &Oauth,
     client: &Client,
     scopes: &[String],
+    resource: Option<&str>,
 ) -> Result<Pending, Error> {
     let endpoint = oauth.endpoints.device.as_ref();
     let endpoint = endpoint.ok_or(Error::Missing("the device authorization endpoint"))?;
     let mut form = Form::default();
     if !scopes.is_empty() {
         form.add("scope", scopes.join(" "));
+    }
+    if let Some(resource) = resource {
+        form.add("resource", resource);
     }
     let answer = token::send(dialer, endpoint, client, form)?;
     let host = &endpoint.authority;
@@ -104,6 +111,7 @@ pub(crate) fn start(
             .text("verification_uri_complete", host)?
             .map(str::to_owned),
         lifetime: Duration::from_secs(lifetime.min(LIFETIME)),
+        resource: resource.map(str::to_owned),
         device_code: Secret::new(needed("device_code")?.into_bytes()),
         interval: fields
             .seconds("interval", host)?
@@ -134,6 +142,9 @@ impl Pending {
         let mut form = Form::default();
         form.add("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
         form.add_secret("device_code", &self.device_code);
+        if let Some(resource) = &self.resource {
+            form.add("resource", resource);
+        }
         match token::request(dialer, endpoint, client, form) {
             Ok(tokens) => Ok(Asked::Tokens(tokens)),
             Err(error) if error.code() == Some("authorization_pending") => Ok(Asked::NotYet),

@@ -243,7 +243,8 @@ impl Grantor<'_> {
 
     /// The person types a code in elsewhere.
     fn by_device(&self, client: &Client) -> Result<Record, Trouble> {
-        let mut pending = device::start(&self.dialer, &self.oauth, client, &self.scopes)?;
+        let resource = self.resource.as_deref();
+        let mut pending = device::start(&self.dialer, &self.oauth, client, &self.scopes, resource)?;
         self.show_code(&pending);
         let deadline = Instant::now() + pending.lifetime;
         loop {
