@@ -53,6 +53,9 @@ mod refresh;
 // One test a fault that was found and mended.
 mod regression;
 
+// Tokens that the service takes back.
+mod revocation;
+
 // Which requests get a credential: hosts, ports, paths, spellings.
 mod route;
 

@@ -251,6 +251,16 @@ impl State {
             })
     }
 
+    /// Takes a token back (RFC 7009 section 2.2: one that isn't known is no error).
+    fn revoke(&mut self, seen: &Seen) -> Fault {
+        if !self.is_client(seen) {
+            return Fault::error("invalid_client");
+        }
+        self.refresh.remove(seen.field("token"));
+        self.access.remove(seen.field("token"));
+        Fault::json(200, "{}")
+    }
+
     /// New tokens, as an answer.
     fn tokens(&mut self, agreed: Agreed, with_refresh: bool) -> Fault {
         let access = self.fresh("access");
@@ -433,6 +443,7 @@ impl State {
             ("POST", _, "/token") => self.token(seen),
             ("POST", _, "/device") => self.device(seen),
             ("POST", _, "/register") => self.register(seen),
+            ("POST", _, "/revoke") => self.revoke(seen),
             ("GET", _, path) if path.starts_with("/register/") => {
                 self.registered(path.trim_start_matches("/register/"))
             }

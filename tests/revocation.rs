@@ -1,0 +1,150 @@
+//! Logging out of what was logged in to by OAuth: the service takes the tokens back (RFC 7009), and whatever it says, they are gone here.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::support::Home;
+use crate::support::idp;
+use crate::support::idp::Fault;
+use crate::support::idp::Idp;
+
+/// A definition's way to take tokens back.
+const REVOCATION: &str = "https://idp.test/revoke";
+
+/// A home that is logged in, to a server with that way or without.
+fn logged_in(idp: &Idp, revocation: Option<&str>) -> Home {
+    let home = idp::home("pkce", &json!({"revocation_url": revocation}));
+    idp.log_in(&home, &[]);
+    home
+}
+
+/// Tokens that the server was asked to take back, each with what it is.
+fn taken_back(idp: &Idp) -> Vec<(String, String)> {
+    let seen = idp.seen("/revoke").into_iter();
+    let field = |seen: &idp::Seen, name: &str| seen.field(name).to_owned();
+    seen.map(|seen| (field(&seen, "token_type_hint"), field(&seen, "token")))
+        .collect()
+}
+
+/// Checks that nothing is stored any more.
+fn assert_nothing_left(home: &Home) {
+    let output = home.authsome(["list", "--json"]).run();
+    output.assert_code(0);
+    assert_eq!(output.json::<Value>()["connections"], json!([]));
+}
+
+#[test]
+fn a_server_in_trouble_does_not_keep_tokens_here() {
+    let idp = Idp::start();
+    for (fault, why) in [
+        (Fault::Closed, "ended the connection"),
+        (Fault::json(500, "leak-me"), "status 500"),
+        (Fault::json(302, ""), "status 302"),
+        (
+            Fault::error("invalid_client"),
+            "the server says invalid_client",
+        ),
+        (
+            Fault::error("leak-me-0123"),
+            "the server says that something is wrong",
+        ),
+    ] {
+        for command in ["logout", "revoke"] {
+            let home = logged_in(&idp, Some(REVOCATION));
+            idp.once("/revoke", fault.clone());
+            let output = idp.authsome(&home, &[command, "acme"]).run();
+            output.assert_code(0).assert_without("leak-me");
+            output.assert_stderr(&[
+                "the tokens of acme/default are gone from here, but the service has not taken them back: ",
+                why,
+            ]);
+            idp.assert_discreet(&output);
+            assert_nothing_left(&home);
+        }
+    }
+    // A server that can't be reached at all.
+    let home = logged_in(&idp, Some(REVOCATION));
+    let output = home
+        .authsome(["logout", "acme", "--connect-to", "idp.test:443:127.0.0.1:1"])
+        .run();
+    output
+        .assert_code(0)
+        .assert_stderr(&["refused the connection"]);
+    assert_nothing_left(&home);
+}
+
+#[test]
+fn a_server_without_a_way_to_take_tokens_back_is_told_of() {
+    let idp = Idp::start();
+    let home = logged_in(&idp, None);
+    let output = idp.authsome(&home, &["revoke", "acme", "--json"]).run();
+    output.assert_code(0);
+    let answer: Value = output.json();
+    let revocation = &answer["revocations"][0];
+    assert_eq!(revocation["connection"], "default");
+    assert_eq!(revocation["revoked"], false);
+    let reason = revocation["reason"].as_str().expect("a reason");
+    assert!(reason.contains("no way to take tokens back"), "{reason}");
+    assert_eq!(taken_back(&idp), []);
+    assert_nothing_left(&home);
+}
+
+#[test]
+fn the_refresh_token_is_taken_back_first_and_then_the_access_token() {
+    let idp = Idp::start();
+    for command in ["logout", "revoke"] {
+        let home = logged_in(&idp, Some(REVOCATION));
+        let (refresh, access) = (idp.newest("refresh"), idp.newest("access"));
+        let before = taken_back(&idp).len();
+        let output = idp.authsome(&home, &[command, "acme"]).run();
+        output
+            .assert_code(0)
+            .assert_stderr(&["the service has taken its tokens back"]);
+        idp.assert_discreet(&output);
+        let expected = [
+            ("refresh_token".to_owned(), refresh),
+            ("access_token".to_owned(), access),
+        ];
+        assert_eq!(taken_back(&idp).split_off(before), expected);
+        assert_nothing_left(&home);
+    }
+    for seen in idp.seen("/revoke") {
+        assert_eq!(seen.field("client_id"), idp::PUBLIC);
+    }
+}
+
+#[test]
+fn all_connections_of_a_provider_have_their_tokens_taken_back() {
+    let idp = Idp::start();
+    let home = logged_in(&idp, Some(REVOCATION));
+    idp.log_in(&home, &["--connection", "work"]);
+    let output = idp.authsome(&home, &["revoke", "acme", "--json"]).run();
+    output.assert_code(0);
+    let answer: Value = output.json();
+    assert_eq!(answer["removed"], json!(["default", "work"]));
+    let revoked = |revocation: &Value| revocation["revoked"] == true;
+    assert!(
+        answer["revocations"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(revoked)
+    );
+    // Everything was taken back, so there is nothing for the person to do.
+    assert_eq!(answer["revoke_at"], Value::Null);
+    assert_eq!(taken_back(&idp).len(), 4);
+}
+
+#[test]
+fn a_token_of_one_s_own_is_not_sent_anywhere_to_be_taken_back() {
+    let idp = Idp::start();
+    let home = idp::home("pkce", &json!({"revocation_url": REVOCATION}));
+    home.login(&["acme"], "a-token-of-my-own-0123")
+        .run()
+        .assert_code(0);
+    idp.authsome(&home, &["logout", "acme"])
+        .run()
+        .assert_code(0);
+    assert_eq!(taken_back(&idp), []);
+    assert_nothing_left(&home);
+}
