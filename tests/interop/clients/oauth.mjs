@@ -165,6 +165,7 @@ function newHome() {
   }
 
   return {
+    ask: (...words) => ask(words[0], ...reach, ...words.slice(1)),
     login: (...words) => start(["login", ...reach, ...words]),
     loginWith: (more, ...words) => start(["login", ...reach, ...words], more),
     run: (...words) => start(["run", ...reach, "--", ...words]),
@@ -296,6 +297,19 @@ for (const name of ["basic", "post"]) {
     assert.equal(home.connections().length, 2);
   });
 }
+
+await check("logging out: the server takes the tokens back", async () => {
+  const home = newHome();
+  await agreed(home.login("acme", ...back));
+  assert.equal((await home.whoami()).active, true);
+  const token = home.ask("get", "acme", "--field", "credential", "--show-secret").trim();
+  const answer = JSON.parse(home.ask("logout", "acme", "--json"));
+  assert.deepEqual(answer.revocations, [{ connection: "default", revoked: true }]);
+  assert.deepEqual(home.connections(), []);
+  const words = ["-sS", "--cacert", ca, ...at("api.test", ports.api), "-H", `Authorization: Bearer ${token}`];
+  const about = JSON.parse(execFileSync("curl", [...words, "https://api.test/whoami"], { encoding: "utf8" }));
+  assert.equal(about.active, false);
+});
 
 await check("a wrong client secret: the page and the terminal say so, with what to do", async () => {
   const home = newHome();
