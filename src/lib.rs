@@ -27,8 +27,9 @@
 //! proxy::mod ── accept ──▶ client.rs ── CONNECT host:port
 //!                             ├─ no route can match ─▶ tunnel: bytes both ways, unread
 //!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop:
-//! exchange.rs   Framing::of_request ─▶ Destination::of ─▶ Router::decide ─▶ Broker::current ─▶ Outgoing::arm
-//!               ─▶ Pool::take or Dialer::secure ─▶ Armed::send ─▶ Relay::run ─▶ Pool::put
+//! exchange.rs   Framing::of_request ─▶ Destination::of ─▶ Router::decide
+//! sending.rs    ─▶ Broker::current ─▶ Outgoing::arm ─▶ Pool::take or Dialer::secure ─▶ Armed::send ─▶ Relay::run ─▶ Pool::put
+//!               (a token that the origin refuses: Connection::other_than, and once more)
 //! ```
 //!
 //! # What never happens

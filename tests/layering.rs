@@ -176,7 +176,7 @@ const LAID_OPEN: [(&str, usize, &str); 17] = [
         usize::MAX,
         "the one place that writes a credential to the wire",
     ),
-    ("proxy/exchange.rs", 1, "the password of an upstream proxy"),
+    ("proxy/sending.rs", 1, "the password of an upstream proxy"),
     ("upstream/dial.rs", 1, "the password of an upstream proxy"),
     ("vault/format.rs", usize::MAX, "seals and opens them"),
     ("broker/store.rs", 3, "into the vault"),

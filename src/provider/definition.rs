@@ -20,6 +20,7 @@ use super::oauth;
 use super::oauth::Oauth;
 use super::reader::Invalid;
 use super::reader::Reader;
+use super::reader::filled;
 use super::reader::is_field_value;
 use super::reader::is_settable_field;
 use crate::encoding;
@@ -565,15 +566,6 @@ impl Definition {
             found.push(url);
         }
         Ok(found)
-    }
-}
-
-/// The text with `{base_url}` filled in; `None` when it needs one and there is none.
-pub(super) fn filled(text: &str, base_url: Option<&str>) -> Option<String> {
-    if text.contains("{base_url}") {
-        base_url.map(|base| text.replace("{base_url}", base))
-    } else {
-        Some(text.to_owned())
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a definition says of logging in by OAuth 2.0 (RFC 6749).
 
-use super::definition::filled;
 use super::reader::Invalid;
 use super::reader::Reader;
+use super::reader::filled;
 use crate::url::Scheme;
 use crate::url::Url;
 

@@ -138,6 +138,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The text with `{base_url}` filled in; `None` when it needs one and there is none.
+pub(super) fn filled(text: &str, base_url: Option<&str>) -> Option<String> {
+    if text.contains("{base_url}") {
+        base_url.map(|base| text.replace("{base_url}", base))
+    } else {
+        Some(text.to_owned())
+    }
+}
+
 /// Whether the text is a token (RFC 9110 section 5.6.2): what a field's name is made of.
 fn is_token(text: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

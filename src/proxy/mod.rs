@@ -8,6 +8,7 @@ mod lane;
 mod refusal;
 mod relay;
 pub(crate) mod route;
+mod sending;
 mod target;
 
 use std::io;

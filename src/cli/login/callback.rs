@@ -6,8 +6,9 @@ use std::time::Instant;
 use super::desk;
 use super::desk::Window;
 use super::frame;
-use super::oauth::Grantor;
-use super::oauth::Trouble;
+use super::grantor::Grantor;
+use super::grantor::PATH;
+use super::grantor::Trouble;
 use super::open_page;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
@@ -21,9 +22,6 @@ use crate::oauth::client::Client;
 use crate::oauth::code::Attempt;
 use crate::oauth::code::Wanted;
 use crate::secret::Secret;
-
-/// The path that providers have been told.
-const PATH: &str = "/callback";
 
 /// How long the person has.
 const TIME: Duration = Duration::from_secs(5 * 60);
@@ -62,11 +60,6 @@ struct Page {
     provider: String,
     /// Where what was brought goes.
     window: Window<Brought, Told>,
-}
-
-/// Where browsers come back to.
-pub(super) fn redirect_uri(port: u16) -> String {
-    format!("http://127.0.0.1:{port}{PATH}")
 }
 
 /// Sends the person to the server, waits for what they bring back, redeems it, and gives what was stored.

@@ -4,6 +4,7 @@ mod callback;
 mod client;
 mod desk;
 mod frame;
+mod grantor;
 mod key;
 mod oauth;
 mod page;

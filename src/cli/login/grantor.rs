@@ -1,0 +1,137 @@
+//! A login by OAuth under way: what every way to log in needs of it.
+
+use super::Login;
+use crate::broker::grant::About;
+use crate::broker::grant::Grant;
+use crate::broker::record;
+use crate::broker::record::Held;
+use crate::broker::record::Record;
+use crate::cli::error::Error;
+use crate::clock;
+use crate::oauth;
+use crate::oauth::client::Client;
+use crate::oauth::discovery;
+use crate::oauth::token::Tokens;
+use crate::provider::oauth::Flow;
+use crate::provider::oauth::Oauth;
+use crate::secret::Secret;
+use crate::upstream::dial::Dialer;
+
+/// The path that providers have been told.
+pub(super) const PATH: &str = "/callback";
+
+/// A login by OAuth under way.
+pub(super) struct Grantor<'a> {
+    /// The login.
+    pub(super) login: &'a Login<'a>,
+    /// The way to the authorization server.
+    pub(super) dialer: Dialer,
+    /// What the definition, and the server, say.
+    pub(super) oauth: Oauth,
+    /// How the person agrees.
+    pub(super) flow: Flow,
+    /// What is asked for.
+    pub(super) scopes: Vec<String>,
+    /// The resource that tokens are for.
+    pub(super) resource: Option<String>,
+    /// Whether the server promised to say who it is.
+    pub(super) says_issuer: bool,
+}
+
+/// Why an attempt failed.
+pub(super) enum Trouble {
+    /// What the authorization server says, or that it can't be asked.
+    Server(oauth::Error),
+    /// Anything else.
+    Own(Error),
+}
+
+impl From<oauth::Error> for Trouble {
+    fn from(error: oauth::Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
+    }
+}
+
+impl Grantor<'_> {
+    /// The trouble, for the person.
+    pub(super) fn told(&self, trouble: Trouble) -> Error {
+        match trouble {
+            Trouble::Own(error) => error,
+            Trouble::Server(error) => {
+                let remedy = error.remedy();
+                let what = format!("cannot log in to {}", self.login.provider.name);
+                Error::new(&what, error).hint(remedy)
+            }
+        }
+    }
+
+    /// Where browsers come back to.
+    pub(super) fn redirect_uri(&self) -> String {
+        format!("http://127.0.0.1:{}{PATH}", self.login.args.oauth.port)
+    }
+
+    /// Asks the server, or the resource, for endpoints that the definition doesn't name.
+    pub(super) fn discover(&mut self) -> Result<(), Error> {
+        let known = &self.oauth.endpoints;
+        let is_known = known.token.is_some()
+            && match self.flow {
+                Flow::DeviceCode => known.device.is_some(),
+                Flow::Pkce => known.authorization.is_some(),
+                Flow::DcrPkce => known.authorization.is_some() && known.registration.is_some(),
+            };
+        if is_known {
+            return Ok(());
+        }
+        let found = discovery::find(&self.dialer, &self.oauth);
+        let metadata = found.map_err(|error| self.told(Trouble::Server(error)))?;
+        self.oauth = discovery::merged(&self.oauth, &metadata);
+        self.resource.clone_from(&metadata.resource);
+        self.says_issuer = metadata.says_issuer;
+        Ok(())
+    }
+
+    /// Stores what the server gave.
+    ///
+    /// # Errors
+    /// When it can't be stored.
+    pub(super) fn store(&self, client: &Client, tokens: Tokens) -> Result<Record, Error> {
+        let endpoints = &self.oauth.endpoints;
+        let token_url = endpoints.token.clone();
+        let token_url = token_url
+            .ok_or_else(|| self.told(oauth::Error::Missing("the token endpoint").into()))?;
+        let mut about = About {
+            flow: self.flow,
+            expires_ms: None,
+            lifetime_ms: None,
+            scopes: self.scopes.clone(),
+            is_refreshable: false,
+            needs_login: false,
+            token_url,
+            revocation_url: endpoints.revocation.clone(),
+            resource: self.resource.clone(),
+            client_id: client.id.clone(),
+            client_auth: client.auth,
+        };
+        let mut grant = Grant {
+            access: Secret::new(Vec::new()),
+            refresh: None,
+            client_secret: client.secret.as_ref().map(Secret::copy),
+        };
+        about.renew(&mut grant, tokens, record::milliseconds(clock::now()));
+        if !about.is_refreshable && about.expires_ms.is_some() {
+            self.login.app.notices.warn(format!(
+                "{} gave no refresh token: you will have to log in again when this one ends",
+                self.login.provider.display_name
+            ));
+        }
+        let secret = grant.to_secret();
+        self.login
+            .put(Held::Oauth(Box::new(about)), Some(&secret), None, None)
+    }
+}
