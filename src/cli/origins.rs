@@ -39,11 +39,6 @@ pub(super) const OPTIONS: Group = Group {
             "H:P:A:Q",
             "connect to address A, port Q for host H, port P",
         ),
-        valued(
-            "upstream-timeout",
-            "SEC",
-            "how long an origin may take to answer (300)",
-        ),
     ],
 };
 
@@ -55,7 +50,7 @@ pub(super) struct OriginArgs {
     upstream_ca: Vec<PathBuf>,
     /// `--roots mozilla`
     mozilla_only: bool,
-    /// `--upstream-timeout SECONDS`
+    /// `--upstream-timeout SECONDS`, of a command that has it.
     pub(super) timeout: Duration,
 }
 

@@ -49,6 +49,11 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
         Group {
             title: "Limits",
             options: &[
+                valued(
+                    "upstream-timeout",
+                    "SEC",
+                    "how long an origin may take to answer (300)",
+                ),
                 valued("max-connections", "N", "connections at once (1024)"),
                 valued(
                     "ca-lifetime",

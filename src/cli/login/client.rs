@@ -118,9 +118,11 @@ fn at_terminal(grantor: &Grantor<'_>) -> Result<Client, Error> {
     output::note(
         grantor.login.app.verbosity,
         &format!(
-            "{} needs a client of your own. Register one at {place}, for the redirect URI\n\n  {}\n",
+            "{} needs a client of your own. Register one at {place}, for the redirect URI\n\n  {}\n\n\
+             A token that you have will do, too: `authsome login {} --flow api_key`.",
             provider.display_name,
-            grantor.redirect_uri()
+            grantor.redirect_uri(),
+            provider.name
         ),
     );
     let id = prompt::line("Client id: ")?;
@@ -212,7 +214,7 @@ fn announce(grantor: &Grantor<'_>, url: &str) {
     } else {
         output::always(&format!(
             "{} needs a client of your own. Enter it on this page, in a browser on this machine:\n\n  {url}\n\n\
-             Without a browser: --client-id, --client-secret-from.",
+             Without a browser: --client-id, --client-secret-from; or a token that you have, by --stdin or --from SOURCE.",
             grantor.login.provider.display_name
         ));
     }
