@@ -27,6 +27,7 @@ use super::store::Snapshot;
 use super::store::Store;
 use crate::clock;
 use crate::credential::Credential;
+use crate::files::private;
 use crate::files::private::Lock;
 use crate::oauth;
 use crate::oauth::token;
@@ -256,9 +257,8 @@ impl Stored {
         if let Some(access) = self.found_meanwhile(old)? {
             return Ok(access);
         }
-        // Where no file can be made (a vault that is mounted read-only), this process is on its own.
         let path = self.store.refresh_lock(&self.provider, &self.connection);
-        let _lock = Lock::acquire(&path).ok();
+        let _lock = turn(Lock::acquire(&path))?;
         if let Some(access) = self.found_meanwhile(old)? {
             return Ok(access);
         }
@@ -387,6 +387,19 @@ impl Stored {
     }
 }
 
+/// Whether it is this process's turn to refresh. Where no file can be locked (a home that is mounted read-only) it is on its own; but
+/// beside another that is still at it, the same refresh token would be used twice, and some servers then take all of them back
+/// (RFC 9700 section 4.14.2).
+fn turn(lock: Result<Lock, private::Error>) -> Result<Option<Lock>, Error> {
+    match lock {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ private::Error::Busy(_)) => {
+            Err(Error::Refresh(oauth::Error::Again(error.to_string())))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
 /// Milliseconds since 1970, now.
 fn now() -> u64 {
     record::milliseconds(clock::now())
@@ -395,4 +408,21 @@ fn now() -> u64 {
 /// Locks, even where another thread has panicked: what these locks guard is whole at every moment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn nobody_refreshes_beside_another_that_is_still_at_it() {
+        let path = Path::new("/home/refresh.x.lock");
+        let busy = private::Error::Busy(path.to_owned());
+        assert!(matches!(turn(Err(busy)), Err(Error::Refresh(_))));
+        let read_only = private::Error::io("lock", path)(io::ErrorKind::ReadOnlyFilesystem.into());
+        assert!(matches!(turn(Err(read_only)), Ok(None)));
+    }
 }
