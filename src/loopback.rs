@@ -98,6 +98,7 @@ impl Reply {
             403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
+            409 => "Conflict",
             422 => "Unprocessable Content",
             _ => "Bad Request",
         };

@@ -570,7 +570,7 @@ fn without_a_terminal_a_page_asks_for_the_client() {
         assert!(!answer.text().contains("s3cret"), "{answer}");
     }
     let answer = enter(&token, "own-client", CLIENT_SECRET);
-    assert!(answer.text().contains("The client is stored"), "{answer}");
+    assert!(answer.text().contains("The client is taken"), "{answer}");
     page.program.wait_for_stderr("It comes back here within");
     let login = browser::Login::behind(page.program, port);
     assert_eq!(login.fields()["client_id"], "own-client");

@@ -103,7 +103,10 @@ fn a_document_that_is_not_the_server_s_own_is_not_believed() {
             with("token_endpoint", json!(["x"])),
             "a field token_endpoint that is no text",
         ),
-        (json!([]), "is no JSON object"),
+        (
+            json!([]),
+            "says nothing about an authorization server there",
+        ),
         (
             with("registration_endpoint", json!(null)),
             "the registration endpoint is not known",

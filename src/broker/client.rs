@@ -19,6 +19,8 @@ const PREFIX: &str = "client/";
 pub(crate) struct StoredClient {
     /// The client.
     pub(crate) client: Client,
+    /// The host of the token endpoint that it is for: its secret goes nowhere else.
+    pub(crate) token_host: String,
     /// Of one that was registered: for which redirect URI.
     pub(crate) redirect_uri: Option<String>,
     /// Where the server can be asked whether it still knows it, and with what.
@@ -44,9 +46,28 @@ impl Drop for Sealed {
     }
 }
 
-/// What a client is called in the vault: one for each installation of a provider.
-pub(super) fn key(provider: &Name, base_url: Option<&str>) -> String {
-    format!("{PREFIX}{provider}/{}", base_url.unwrap_or("-"))
+/// Which client of a provider's installation.
+#[derive(Clone, Copy)]
+pub(crate) struct Which<'a> {
+    /// The provider.
+    pub(crate) provider: &'a Name,
+    /// The URL of the installation.
+    pub(crate) base_url: Option<&'a str>,
+    /// Whether it was registered for a login, and not entered by the person.
+    pub(crate) registered: bool,
+}
+
+impl Which<'_> {
+    /// What it is called in the vault.
+    pub(super) fn key(self) -> String {
+        let kind = if self.registered {
+            "registered"
+        } else {
+            "entered"
+        };
+        let base_url = self.base_url.unwrap_or("-");
+        format!("{PREFIX}{kind}/{}/{base_url}", self.provider)
+    }
 }
 
 impl StoredClient {
@@ -55,6 +76,7 @@ impl StoredClient {
         json!({
             "client_id": self.client.id,
             "client_auth": self.client.auth.as_str(),
+            "token_host": self.token_host,
             "redirect_uri": self.redirect_uri,
             "management_url": self.management.as_ref().map(|(url, _)| url.to_string()),
         })
@@ -87,6 +109,7 @@ impl StoredClient {
                 secret: taken(sealed.client_secret.take()),
                 auth: ClientAuth::parse(text("client_auth")?)?,
             },
+            token_host: text("token_host")?.to_owned(),
             redirect_uri: text("redirect_uri").map(str::to_owned),
             management: place.zip(taken(sealed.registration_token.take())),
         })
@@ -106,6 +129,7 @@ mod tests {
                 secret: Some(secret("s")),
                 auth: ClientAuth::Basic,
             },
+            token_host: "idp.test:443".into(),
             redirect_uri: Some("http://127.0.0.1:7999/callback".into()),
             management: Some((Url::parse(b"https://idp.test/reg/id").unwrap(), secret("t"))),
         };
@@ -123,10 +147,20 @@ mod tests {
     #[test]
     fn each_installation_has_a_client_of_its_own() {
         let name = Name::parse("gitlab").unwrap();
-        assert_eq!(key(&name, None), "client/gitlab/-");
+        let key = |base_url, registered| {
+            let provider = &name;
+            let which = Which {
+                provider,
+                base_url,
+                registered,
+            };
+            which.key()
+        };
+        assert_eq!(key(None, false), "client/entered/gitlab/-");
+        let url = Some("https://git.example");
         assert_eq!(
-            key(&name, Some("https://git.example")),
-            "client/gitlab/https://git.example"
+            key(url, true),
+            "client/registered/gitlab/https://git.example"
         );
     }
 }

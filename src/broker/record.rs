@@ -157,6 +157,14 @@ pub(super) fn label(provider: &Name, connection: &Name) -> String {
     }
 }
 
+/// The command that logs a connection in again.
+pub(crate) fn login_again(provider: &Name, connection: &Name) -> String {
+    match connection.as_str() {
+        DEFAULT => format!("authsome login {provider} --force"),
+        name => format!("authsome login {provider} --connection {name} --force"),
+    }
+}
+
 /// What a connection is called in the vault.
 pub(super) fn key(provider: &Name, connection: &Name) -> String {
     format!("{PREFIX}{provider}/{connection}")

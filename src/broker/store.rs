@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 use serde_json::Value;
 use serde_json::json;
 
-use super::client;
 use super::client::StoredClient;
+use super::client::Which;
 use super::grant::About;
 use super::grant::Grant;
 use super::record::Held;
@@ -111,15 +111,11 @@ impl Snapshot {
     ///
     /// # Errors
     /// When its secrets can't be opened.
-    pub(crate) fn client(
-        &self,
-        provider: &Name,
-        base_url: Option<&str>,
-    ) -> Result<Option<StoredClient>, vault::Error> {
+    pub(crate) fn client(&self, which: Which<'_>) -> Result<Option<StoredClient>, vault::Error> {
         let Some(contents) = &self.contents else {
             return Ok(None);
         };
-        let key = client::key(provider, base_url);
+        let key = which.key();
         let found = contents.iter().find(|(known, _)| *known == key);
         let Some((_, entry)) = found else {
             return Ok(None);
@@ -364,16 +360,10 @@ impl Store {
     ///
     /// # Errors
     /// When the vault can't be changed.
-    pub(crate) fn set_client(
-        &self,
-        provider: &Name,
-        base_url: Option<&str>,
-        client: &StoredClient,
-    ) -> Result<(), Error> {
+    pub(crate) fn set_client(&self, which: Which<'_>, client: &StoredClient) -> Result<(), Error> {
         self.vault.update(|contents| {
             let secret = client.to_secret();
-            let key = client::key(provider, base_url);
-            contents.put(&key, client.to_json(), Some(secret.expose()))?;
+            contents.put(&which.key(), client.to_json(), Some(secret.expose()))?;
             Ok(())
         })
     }

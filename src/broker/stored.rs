@@ -4,6 +4,7 @@
 //! finds the winner's tokens there. New tokens are in the vault before one of them is used, since the server may have made the old
 //! ones void (RFC 6749 section 6).
 
+use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -155,7 +156,15 @@ impl Stored {
             return Ok(None);
         }
         refreshes.forced = Some(Instant::now());
-        self.replaced_under_lock(tokens, &mut refreshes, means)
+        // One that is good by its time may be refused for want of a scope alone: it is not given up for that.
+        let is_over = match tokens.about.standing(now()) {
+            Standing::Over => IsOver::Yes,
+            Standing::Good | Standing::Ending if tokens.about.expires_ms.is_some() => {
+                IsOver::NotYet
+            }
+            Standing::Good | Standing::Ending => IsOver::Yes,
+        };
+        self.replaced_under_lock(tokens, &mut refreshes, means, is_over)
             .map(Some)
     }
 
@@ -228,7 +237,7 @@ impl Stored {
         if old.grant.refresh.is_none() {
             return Err(Error::LoginNeeded);
         }
-        self.replaced_under_lock(old, &mut lock(&self.refreshing), means)
+        self.replaced_under_lock(old, &mut lock(&self.refreshing), means, IsOver::Yes)
     }
 
     /// The same, for whoever has the lock.
@@ -237,13 +246,14 @@ impl Stored {
         old: &Tokens,
         refreshes: &mut Refreshes,
         means: &Means<'_>,
+        is_over: IsOver,
     ) -> Result<Arc<Credential>, Error> {
         if let Some((when, why)) = &refreshes.failure
             && when.elapsed() < SHARED_FAILURE
         {
             return Err(Error::Refresh(oauth::Error::Again(why.clone())));
         }
-        self.refresh(old, refreshes, means, IsOver::Yes)
+        self.refresh(old, refreshes, means, is_over)
     }
 
     /// Has the server give new tokens, unless somebody else has done so meanwhile.
@@ -258,7 +268,16 @@ impl Stored {
             return Ok(access);
         }
         let path = self.store.refresh_lock(&self.provider, &self.connection);
-        let _lock = turn(Lock::acquire(&path))?;
+        let patience = match is_over {
+            IsOver::Yes => private::LOCK_PATIENCE,
+            // There is still a good token: nobody waits.
+            IsOver::NotYet => Duration::ZERO,
+        };
+        let turn = turn(Lock::within(&path, patience));
+        if let Err(error) = &turn {
+            refreshes.failure = Some((Instant::now(), error.to_string()));
+        }
+        let _lock = turn?;
         if let Some(access) = self.found_meanwhile(old)? {
             return Ok(access);
         }
@@ -282,7 +301,7 @@ impl Stored {
                 refreshes.failure = None;
                 self.keep(&opened, tokens, found, means)
             }
-            Err(error) if error.code() == Some("invalid_grant") => {
+            Err(error) if error.is_final() => {
                 match is_over {
                     IsOver::Yes => self.mark(&opened, tokens, means),
                     IsOver::NotYet => {
@@ -375,9 +394,9 @@ impl Stored {
             .store
             .set_grant(&opened.record, in_vault, (&about, &old.grant), now);
         means.notices.warn(format!(
-            "the service takes the tokens of {} no more: log in again with `authsome login {} --force`",
+            "the service takes the tokens of {} no more: log in again with `{}`",
             self.label(),
-            self.provider
+            record::login_again(&self.provider, &self.connection)
         ));
     }
 
@@ -393,10 +412,15 @@ impl Stored {
 fn turn(lock: Result<Lock, private::Error>) -> Result<Option<Lock>, Error> {
     match lock {
         Ok(lock) => Ok(Some(lock)),
-        Err(error @ private::Error::Busy(_)) => {
-            Err(Error::Refresh(oauth::Error::Again(error.to_string())))
+        Err(private::Error::Io { error, .. })
+            if matches!(
+                error.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(None)
         }
-        Err(_) => Ok(None),
+        Err(error) => Err(Error::Refresh(oauth::Error::Again(error.to_string()))),
     }
 }
 
@@ -412,7 +436,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::path::Path;
 
     use super::*;
@@ -422,6 +445,8 @@ mod tests {
         let path = Path::new("/home/refresh.x.lock");
         let busy = private::Error::Busy(path.to_owned());
         assert!(matches!(turn(Err(busy)), Err(Error::Refresh(_))));
+        let too_many = private::Error::io("lock", path)(io::Error::from_raw_os_error(libc::EMFILE));
+        assert!(matches!(turn(Err(too_many)), Err(Error::Refresh(_))));
         let read_only = private::Error::io("lock", path)(io::ErrorKind::ReadOnlyFilesystem.into());
         assert!(matches!(turn(Err(read_only)), Ok(None)));
     }

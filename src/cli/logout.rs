@@ -20,6 +20,7 @@ use crate::broker::record::Record;
 use crate::broker::store::Snapshot;
 use crate::oauth::token;
 use crate::provider::Name;
+use crate::secret::Secret;
 
 /// What `logout` says of itself.
 pub(super) const LOGOUT: Syntax = Syntax {
@@ -202,12 +203,20 @@ fn revoke_tokens(
     let grant = grant.ok_or("its tokens could not be read")?;
     let dialer = origins.own_dialer(app).map_err(|error| error.what)?;
     let client = grant.client(about);
-    let refresh = grant.refresh.as_ref().map(|token| (token, "refresh_token"));
-    for (token, hint) in refresh.into_iter().chain([(&grant.access, "access_token")]) {
-        token::revoke(&dialer, endpoint, &client, token, hint)
-            .map_err(|error| error.to_string())?;
+    let take_back =
+        |token: &Secret, hint: &str| token::revoke(&dialer, endpoint, &client, token, hint);
+    let first = grant
+        .refresh
+        .as_ref()
+        .map(|token| take_back(token, "refresh_token"));
+    // Whatever became of the first.
+    let second = take_back(&grant.access, "access_token");
+    match (first, second) {
+        // What came from the refresh token has gone with it (RFC 7009 section 2.1), and some say so.
+        (Some(Ok(())), Err(error)) if error.code() == Some("invalid_token") => Ok(()),
+        (Some(Err(error)), _) | (_, Err(error)) => Err(error.terse().to_string()),
+        (_, Ok(())) => Ok(()),
     }
-    Ok(())
 }
 
 impl Answer {

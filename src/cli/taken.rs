@@ -12,6 +12,7 @@ use crate::broker::Means;
 use crate::broker::Stored;
 use crate::broker::record::Held;
 use crate::broker::record::Record;
+use crate::broker::record::login_again;
 use crate::provider::Name;
 use crate::secret::Secret;
 
@@ -63,20 +64,18 @@ pub(super) fn credential(
     };
     let current = Stored::new(&app.store, record, &surroundings).current(&means);
     let credential = current.map_err(|error| {
-        let code = match error {
+        let (code, hint) = match &error {
             broker::Error::LoggedOut | broker::Error::Stored(_) | broker::Error::LoginNeeded => {
-                LOGIN_NEEDED
+                let again = login_again(&record.provider, &record.connection);
+                (LOGIN_NEEDED, format!("log in again with `{again}`"))
             }
-            broker::Error::Source(_) | broker::Error::Vault(_) | broker::Error::Refresh(_) => {
-                FAILED
-            }
+            broker::Error::Source(_) => (FAILED, "mend its source, or log in again".to_owned()),
+            broker::Error::Vault(error) => (FAILED, error.remedy()),
+            broker::Error::Refresh(error) => (FAILED, error.remedy().to_owned()),
         };
         Error::new(&format!("no credential for {}", record.label()), error)
             .code(code)
-            .hint(format!(
-                "log in again with `authsome login {} --force`",
-                record.provider
-            ))
+            .hint(hint)
     })?;
     Ok(credential.to_secret())
 }

@@ -21,7 +21,7 @@ use crate::random;
 use crate::sys::process;
 
 /// How long a lock is waited for: longer than anything that is done under it takes.
-const LOCK_PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(40);
 
 /// How often a lock is tried meanwhile. flock(2) has no deadline.
 const LOCK_INTERVAL: Duration = Duration::from_millis(5);
@@ -360,7 +360,15 @@ impl Lock {
     /// # Errors
     /// `Busy` after 40 s; those of making the file, and one that is no plain file.
     pub(crate) fn acquire(path: &Path) -> Result<Self, Error> {
-        let deadline = Instant::now() + LOCK_PATIENCE;
+        Self::within(path, LOCK_PATIENCE)
+    }
+
+    /// Waits for the lock no longer than this.
+    ///
+    /// # Errors
+    /// `Busy` after that; those of making the file.
+    pub(crate) fn within(path: &Path, patience: Duration) -> Result<Self, Error> {
+        let deadline = Instant::now() + patience;
         let mut file = open_lock(path)?;
         loop {
             match file.try_lock() {

@@ -49,6 +49,15 @@ impl Form {
 }
 
 impl Client {
+    /// The same client once more.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            secret: self.secret.as_ref().map(Secret::copy),
+            auth: self.auth,
+        }
+    }
+
     /// Puts the client into a request: in the form, or in a field that is given back.
     pub(crate) fn sign(&self, form: &mut Form) -> Option<(&'static str, Zeroizing<Vec<u8>>)> {
         match (&self.secret, self.auth) {

@@ -11,6 +11,8 @@ use super::token::Tokens;
 use crate::provider::oauth::Oauth;
 use crate::secret::Secret;
 use crate::upstream::dial::Dialer;
+use crate::url::Scheme;
+use crate::url::Url;
 
 /// Seconds between two questions, where the server says nothing (section 3.2).
 const INTERVAL: u64 = 5;
@@ -18,7 +20,7 @@ const INTERVAL: u64 = 5;
 /// Seconds that are added when the server finds us too quick (section 3.5).
 const SLOW_DOWN: u64 = 5;
 
-/// Seconds between two questions, at the most: a server can't have us wait for ever.
+/// Seconds between two questions, at the most, after the server could not be reached.
 const MAX_INTERVAL: u64 = 60;
 
 /// Seconds that a code is good for, where the server says nothing, and at the most.
@@ -109,6 +111,7 @@ pub(crate) fn start(
         verification_uri: uri,
         complete_uri: fields
             .text("verification_uri_complete", host)?
+            .filter(is_page)
             .map(str::to_owned),
         lifetime: Duration::from_secs(lifetime.min(LIFETIME)),
         resource: resource.map(str::to_owned),
@@ -116,8 +119,13 @@ pub(crate) fn start(
         interval: fields
             .seconds("interval", host)?
             .unwrap_or(INTERVAL)
-            .min(MAX_INTERVAL),
+            .min(LIFETIME),
     })
+}
+
+/// Whether the text is a URL that a browser may be sent to.
+fn is_page(text: &&str) -> bool {
+    Url::parse(text.as_bytes()).is_ok_and(|url| url.scheme == Scheme::Https)
 }
 
 impl Pending {
@@ -149,12 +157,12 @@ impl Pending {
             Ok(tokens) => Ok(Asked::Tokens(tokens)),
             Err(error) if error.code() == Some("authorization_pending") => Ok(Asked::NotYet),
             Err(error) if error.code() == Some("slow_down") => {
-                self.interval = (self.interval + SLOW_DOWN).min(MAX_INTERVAL);
+                self.interval = (self.interval + SLOW_DOWN).min(LIFETIME);
                 Ok(Asked::NotYet)
             }
             Err(error) if error.is_passing() => {
                 // As section 3.5 has it: less often after a time-out.
-                self.interval = (self.interval * 2).min(MAX_INTERVAL);
+                self.interval = (self.interval * 2).min(MAX_INTERVAL.max(self.interval));
                 Ok(Asked::NotYet)
             }
             Err(error) => Err(error),

@@ -3,10 +3,10 @@
 
 use super::Error;
 use super::token::Fields;
+use crate::path::path_is_below;
 use crate::provider::oauth::Endpoints;
 use crate::provider::oauth::Oauth;
 use crate::upstream::dial::Dialer;
-use crate::upstream::fetch::Answer;
 use crate::upstream::fetch::Call;
 use crate::upstream::fetch::fetch;
 use crate::url::Authority;
@@ -54,17 +54,20 @@ fn of_resource(dialer: &Dialer, resource: &Url) -> Result<(String, String), Erro
     }
     places.extend(challenged(dialer, resource));
     for place in places {
-        let Some(answer) = document(dialer, &place)? else {
+        let Some(fields) = document(dialer, &place, host)? else {
             continue;
         };
-        let fields = Fields::of(&answer, host)?;
         let servers = fields
             .get("authorization_servers")
             .and_then(|list| list.as_array());
         let first = servers.and_then(|list| list.first()?.as_str());
         let name = fields.text("resource", host)?.unwrap_or(&own).to_owned();
         // A document that speaks for another host would have our tokens made for that one (section 3.3).
-        let is_own = Url::parse(name.as_bytes()).is_ok_and(|url| url.authority == *host);
+        let is_own = Url::parse(name.as_bytes()).is_ok_and(|url| {
+            url.scheme == Scheme::Https
+                && url.authority == *host
+                && path_is_below(resource.path(), url.path().trim_end_matches('/'))
+        });
         match first {
             Some(server) if is_own => return Ok((server.to_owned(), name)),
             _ => {
@@ -115,8 +118,8 @@ pub(crate) fn of_issuer(dialer: &Dialer, issuer: &str) -> Result<Metadata, Error
         places.push(format!("{origin}/.well-known/openid-configuration{path}"));
     }
     for place in places {
-        if let Some(answer) = document(dialer, &place)? {
-            return read(&answer, host, issuer);
+        if let Some(fields) = document(dialer, &place, host)? {
+            return read(&fields, host, issuer);
         }
     }
     Err(Error::Answer {
@@ -125,8 +128,8 @@ pub(crate) fn of_issuer(dialer: &Dialer, issuer: &str) -> Result<Metadata, Error
     })
 }
 
-/// A document, if it is there.
-fn document(dialer: &Dialer, place: &str) -> Result<Option<Answer>, Error> {
+/// A document, if it is there. A page in its place (some answer 200 to everything) is none.
+fn document(dialer: &Dialer, place: &str, host: &Authority) -> Result<Option<Fields>, Error> {
     let url = Url::parse(place.as_bytes()).map_err(|_| Error::Missing("a URL for it"))?;
     let call = Call {
         url: &url,
@@ -134,12 +137,14 @@ fn document(dialer: &Dialer, place: &str) -> Result<Option<Answer>, Error> {
         body: None,
     };
     let answer = fetch(dialer, &call)?;
-    Ok((answer.status == 200).then_some(answer))
+    if answer.status != 200 || !answer.body.trim_ascii_start().starts_with(b"{") {
+        return Ok(None);
+    }
+    Fields::of(&answer, host).map(Some)
 }
 
 /// Reads a server's metadata.
-fn read(answer: &Answer, host: &Authority, issuer: &str) -> Result<Metadata, Error> {
-    let fields = Fields::of(answer, host)?;
+fn read(fields: &Fields, host: &Authority, issuer: &str) -> Result<Metadata, Error> {
     let said = fields.text("issuer", host)?.unwrap_or_default();
     // RFC 8414 section 3.3: a document of another issuer must not be used.
     if said.trim_end_matches('/') != issuer.trim_end_matches('/') {

@@ -97,6 +97,21 @@ impl Error {
         }
     }
 
+    /// Whether asking once more with the same refresh token and client is in vain: only a login helps. Some servers have words of
+    /// their own for it (GitHub, Slack).
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(
+                "invalid_grant"
+                    | "bad_refresh_token"
+                    | "invalid_refresh_token"
+                    | "invalid_client"
+                    | "unauthorized_client"
+            )
+        )
+    }
+
     /// The same without what the server adds: where nobody is there to read it, it is not kept.
     pub(crate) fn terse(self) -> Self {
         match self {

@@ -70,7 +70,9 @@ pub(crate) fn register(
             host: host.clone(),
             why: "has no client_id".into(),
         })?;
-    let auth = match text("token_endpoint_auth_method")?.as_deref() {
+    let method = text("token_endpoint_auth_method")?;
+    let is_secretless = method.as_deref() == Some("none");
+    let auth = match method.as_deref() {
         Some("client_secret_post") => ClientAuth::Body,
         // What the RFC has where nothing is said (section 2).
         _ => ClientAuth::Basic,
@@ -81,7 +83,7 @@ pub(crate) fn register(
     Ok(Registered {
         client: Client {
             id,
-            secret: secret("client_secret")?,
+            secret: secret("client_secret")?.filter(|_| !is_secretless),
             auth,
         },
         // Only where the server itself is: the token for it is a secret.
@@ -89,8 +91,26 @@ pub(crate) fn register(
     })
 }
 
-/// Whether a server has forgotten a client that was registered with it. One that can't be asked has not.
-pub(crate) fn is_forgotten(dialer: &Dialer, place: &Url, token: &Secret) -> bool {
+/// How a client that was registered stands with its server.
+pub(crate) enum Standing {
+    /// The server has forgotten it.
+    Forgotten,
+    /// It is known; what the server has changed of it by telling so.
+    Known(Renewed),
+    /// The server can't be asked now.
+    Unknown,
+}
+
+/// What takes the place of what is kept (RFC 7592 section 2.1: the old ones are good no more).
+pub(crate) struct Renewed {
+    /// The client's secret.
+    pub(crate) secret: Option<Secret>,
+    /// The token for asking about it.
+    pub(crate) token: Option<Secret>,
+}
+
+/// Asks how a client stands.
+pub(crate) fn ask(dialer: &Dialer, place: &Url, token: &Secret) -> Standing {
     let mut field = Zeroizing::new(b"Bearer ".to_vec());
     field.extend_from_slice(token.expose());
     let call = Call {
@@ -98,6 +118,22 @@ pub(crate) fn is_forgotten(dialer: &Dialer, place: &Url, token: &Secret) -> bool
         fields: vec![("Authorization", field)],
         body: None,
     };
-    // RFC 7592 section 2.1: 401 where the client is gone.
-    fetch(dialer, &call).is_ok_and(|answer| matches!(answer.status, 401 | 403 | 404))
+    let Ok(answer) = fetch(dialer, &call) else {
+        return Standing::Unknown;
+    };
+    match answer.status {
+        200 => {
+            let fields = Fields::of(&answer, &place.authority).ok();
+            let secret = |name| {
+                let text = fields.as_ref()?.text(name, &place.authority).ok()??;
+                Some(Secret::new(text.as_bytes().to_vec()))
+            };
+            Standing::Known(Renewed {
+                secret: secret("client_secret"),
+                token: secret("registration_access_token"),
+            })
+        }
+        401 | 403 | 404 => Standing::Forgotten,
+        _ => Standing::Unknown,
+    }
 }

@@ -233,16 +233,19 @@ pub(super) fn refusal(answer: &Answer, host: &Authority) -> Error {
     let said = Fields::of(answer, host)
         .ok()
         .and_then(|fields| fields.refusal());
-    said.unwrap_or_else(|| match answer.status {
-        status @ (429 | 500..) => Error::Unavailable {
-            host: host.clone(),
-            status,
-        },
-        status => Error::Answer {
+    match answer.status {
+        // Whatever it says with it, it is the server's trouble, but for what is final.
+        status @ (429 | 500..) if !said.as_ref().is_some_and(Error::is_final) => {
+            Error::Unavailable {
+                host: host.clone(),
+                status,
+            }
+        }
+        status => said.unwrap_or_else(|| Error::Answer {
             host: host.clone(),
             why: format!("is status {status} without a reason"),
-        },
-    })
+        }),
+    }
 }
 
 /// Reads a token endpoint's answer.

@@ -41,6 +41,8 @@ enum Brought {
         code: String,
         /// What it adds.
         description: Option<String>,
+        /// The issuer.
+        issuer: Option<String>,
     },
 }
 
@@ -114,7 +116,7 @@ pub(super) fn log_in(
     let _ = serving.join();
     ended.unwrap_or_else(|| {
         Err(Error::plain("nobody came back from the browser within 5 minutes")
-            .hint("log in again; on another machine than the browser's, --flow device_code needs no page here")
+            .hint("log in again: --new-client, if the service did not know the client; --flow device_code, if the browser is elsewhere")
             .into())
     })
 }
@@ -143,16 +145,19 @@ fn redeem(
     attempt: &Attempt,
     brought: Brought,
 ) -> Result<Record, Trouble> {
-    let (code, issuer) = match brought {
-        Brought::Code { code, issuer } => (code, issuer),
+    let (Brought::Code { issuer, .. } | Brought::Error { issuer, .. }) = &brought;
+    attempt.check_issuer(issuer.as_deref())?;
+    let code = match brought {
+        Brought::Code { code, .. } => code,
         Brought::Error { code, .. } if code == "access_denied" => {
             return Err(oauth::Error::Denied.into());
         }
-        Brought::Error { code, description } => {
+        Brought::Error {
+            code, description, ..
+        } => {
             return Err(oauth::Error::Server { code, description }.into());
         }
     };
-    attempt.check_issuer(issuer.as_deref())?;
     let tokens = attempt.redeem(&grantor.dialer, client, &code)?;
     Ok(grantor.store(client, tokens)?)
 }
@@ -178,6 +183,7 @@ impl Page {
             (Some(code), _) => Brought::Error {
                 code,
                 description: text("error_description"),
+                issuer: text("iss"),
             },
             (None, Some(code)) => Brought::Code {
                 code: Secret::new(code.to_vec()),

@@ -10,7 +10,6 @@ use super::frame;
 use super::grantor::Grantor;
 use super::grantor::Trouble;
 use super::open_page;
-use crate::broker::client::StoredClient;
 use crate::cli::connect;
 use crate::cli::error::Error;
 use crate::cli::output;
@@ -30,44 +29,30 @@ use crate::source::Source;
 /// How long the page is there.
 const TIME: Duration = Duration::from_secs(10 * 60);
 
-/// The client: that of the command line, the one that is kept, the one that anyone may use, or the one that the person enters now.
+/// The client: that of the command line, the one that is kept, the one that anyone may use, or the one that the person enters now. It
+/// is kept when the login has gone well.
 ///
 /// # Errors
 /// When there is none.
 pub(super) fn find(grantor: &Grantor<'_>, new_client: bool) -> Result<Client, Trouble> {
     let login = grantor.login;
-    let name = &login.provider.name;
-    let base_url = grantor.oauth.base_url.as_deref();
-    let entered = match &login.args.oauth.client_id {
-        Some(id) => of_command_line(grantor, id)?,
-        None => {
-            if !new_client {
-                let snapshot = login.app.store.snapshot().map_err(Error::from)?;
-                let kept = snapshot.client(name, base_url).map_err(Error::from)?;
-                if let Some(kept) = kept {
-                    return Ok(kept.client);
-                }
-                if let Some(id) = &grantor.oauth.client_id {
-                    return Ok(client(grantor, id.clone(), None));
-                }
-            }
-            if login.args.browser || !prompt::is_interactive() {
-                by_page(grantor)?
-            } else {
-                at_terminal(grantor)?
-            }
+    if let Some(id) = &login.args.oauth.client_id {
+        return Ok(of_command_line(grantor, id)?);
+    }
+    if !new_client {
+        if let Some(kept) = grantor.kept(false)? {
+            return Ok(kept.client);
         }
+        if let Some(id) = &grantor.oauth.client_id {
+            return Ok(client(grantor, id.clone(), None));
+        }
+    }
+    let entered = if login.args.browser || !prompt::is_interactive() {
+        by_page(grantor)?
+    } else {
+        at_terminal(grantor)?
     };
-    let kept = StoredClient {
-        client: entered,
-        redirect_uri: None,
-        management: None,
-    };
-    let store = &login.app.store;
-    store
-        .set_client(name, base_url, &kept)
-        .map_err(Error::from)?;
-    Ok(kept.client)
+    Ok(entered)
 }
 
 /// A client that shows its secret as the definition says.
@@ -102,12 +87,7 @@ fn of_command_line(grantor: &Grantor<'_>, id: &str) -> Result<Client, Error> {
 
 /// The secret that is kept for this id, if there is one.
 fn kept_secret(grantor: &Grantor<'_>, id: &str) -> Result<Option<Secret>, Error> {
-    let login = grantor.login;
-    let snapshot = login.app.store.snapshot().map_err(Error::from)?;
-    let kept = snapshot
-        .client(&login.provider.name, grantor.oauth.base_url.as_deref())
-        .map_err(Error::from)?;
-    let same = kept.filter(|kept| kept.client.id == id);
+    let same = grantor.kept(false)?.filter(|kept| kept.client.id == id);
     Ok(same.and_then(|kept| kept.client.secret))
 }
 
@@ -247,7 +227,7 @@ impl Page {
             Some(None) => Verdict::End(
                 frame::message(
                     200,
-                    "The client is stored",
+                    "The client is taken",
                     "It goes on at the service: the program that asked for it has the address, or a new page has opened.",
                 ),
                 (),

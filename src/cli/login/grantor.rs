@@ -1,6 +1,8 @@
 //! A login by OAuth under way: what every way to log in needs of it.
 
 use super::Login;
+use crate::broker::client::StoredClient;
+use crate::broker::client::Which;
 use crate::broker::grant::About;
 use crate::broker::grant::Grant;
 use crate::broker::record;
@@ -16,6 +18,7 @@ use crate::provider::oauth::Flow;
 use crate::provider::oauth::Oauth;
 use crate::secret::Secret;
 use crate::upstream::dial::Dialer;
+use crate::url::Url;
 
 /// The path that providers have been told.
 pub(super) const PATH: &str = "/callback";
@@ -69,6 +72,64 @@ impl Grantor<'_> {
                 Error::new(&what, error).hint(remedy)
             }
         }
+    }
+
+    /// Which client of the provider's.
+    fn which(&self, registered: bool) -> Which<'_> {
+        Which {
+            provider: &self.login.provider.name,
+            base_url: self.oauth.base_url.as_deref(),
+            registered,
+        }
+    }
+
+    /// Where clients show themselves.
+    fn token_host(&self) -> String {
+        let endpoint = self.oauth.endpoints.token.as_ref();
+        endpoint.map_or_else(String::new, |url| url.authority.to_string())
+    }
+
+    /// The client that is kept, if it is for the token endpoint that there is now.
+    ///
+    /// # Errors
+    /// When the vault can't be opened.
+    pub(super) fn kept(&self, registered: bool) -> Result<Option<StoredClient>, Error> {
+        let snapshot = self.login.app.store.snapshot().map_err(Error::from)?;
+        let kept = snapshot
+            .client(self.which(registered))
+            .map_err(Error::from)?;
+        let host = self.token_host();
+        Ok(kept.filter(|kept| {
+            let is_its = kept.token_host == host;
+            if !is_its {
+                self.login.app.notices.warn(format!(
+                    "the client that is kept is for {}, and is not used for {host}",
+                    kept.token_host
+                ));
+            }
+            is_its
+        }))
+    }
+
+    /// Keeps a client for the next login.
+    ///
+    /// # Errors
+    /// When the vault can't be changed.
+    pub(super) fn keep(
+        &self,
+        client: &Client,
+        redirect_uri: Option<&str>,
+        management: Option<(Url, Secret)>,
+    ) -> Result<(), Error> {
+        let kept = StoredClient {
+            client: client.copy(),
+            token_host: self.token_host(),
+            redirect_uri: redirect_uri.map(str::to_owned),
+            management,
+        };
+        let which = self.which(redirect_uri.is_some());
+        let store = &self.login.app.store;
+        store.set_client(which, &kept).map_err(Error::from)
     }
 
     /// Where browsers come back to.
@@ -129,6 +190,12 @@ impl Grantor<'_> {
                 "{} gave no refresh token: you will have to log in again when this one ends",
                 self.login.provider.display_name
             ));
+        }
+        // One that anyone may use is in the definition.
+        let is_public =
+            self.oauth.client_id.as_ref() == Some(&client.id) && client.secret.is_none();
+        if self.flow != Flow::DcrPkce && !is_public {
+            self.keep(client, None, None)?;
         }
         let secret = grant.to_secret();
         self.login

@@ -21,6 +21,7 @@ use crate::oauth::client::Client;
 use crate::oauth::device;
 use crate::oauth::device::Asked;
 use crate::oauth::registration;
+use crate::oauth::registration::Standing;
 use crate::provider::oauth::Flow;
 use crate::provider::oauth::Oauth;
 use crate::source::Spec;
@@ -128,35 +129,47 @@ impl Grantor<'_> {
 
     /// A client that is registered for this redirect URI: the one that is kept if the server still knows it, else a new one.
     fn registered(&self, redirect_uri: &str, new_client: bool) -> Result<Client, Trouble> {
-        let name = &self.login.provider.name;
-        let base_url = self.oauth.base_url.as_deref();
-        let store = &self.login.app.store;
         if !new_client {
-            let snapshot = store.snapshot().map_err(Error::from)?;
-            let kept = snapshot.client(name, base_url).map_err(Error::from)?;
+            let kept = self.kept(true)?;
             let fitting = kept.filter(|kept| kept.redirect_uri.as_deref() == Some(redirect_uri));
-            if let Some(kept) = fitting {
-                let is_forgotten = kept.management.as_ref().is_some_and(|(place, token)| {
-                    registration::is_forgotten(&self.dialer, place, token)
-                });
-                if !is_forgotten {
-                    return Ok(kept.client);
-                }
+            if let Some(kept) = fitting
+                && let Some(client) = self.known_still(kept, redirect_uri)?
+            {
+                return Ok(client);
             }
         }
         let endpoint = self.oauth.endpoints.registration.as_ref();
         let endpoint = endpoint.ok_or(oauth::Error::Missing("the registration endpoint"))?;
         let registered =
             registration::register(&self.dialer, endpoint, redirect_uri, &self.scopes)?;
-        let kept = StoredClient {
-            client: registered.client,
-            redirect_uri: Some(redirect_uri.to_owned()),
-            management: registered.management,
+        self.keep(
+            &registered.client,
+            Some(redirect_uri),
+            registered.management,
+        )?;
+        Ok(registered.client)
+    }
+
+    /// The client that is kept, as the server knows it now; nothing where it has forgotten it.
+    fn known_still(
+        &self,
+        kept: StoredClient,
+        redirect_uri: &str,
+    ) -> Result<Option<Client>, Trouble> {
+        let Some((place, token)) = &kept.management else {
+            return Ok(Some(kept.client));
         };
-        store
-            .set_client(name, base_url, &kept)
-            .map_err(Error::from)?;
-        Ok(kept.client)
+        match registration::ask(&self.dialer, place, token) {
+            Standing::Forgotten => Ok(None),
+            Standing::Unknown => Ok(Some(kept.client)),
+            Standing::Known(renewed) => {
+                let mut client = kept.client;
+                client.secret = renewed.secret.or(client.secret);
+                let token = renewed.token.unwrap_or_else(|| token.copy());
+                self.keep(&client, Some(redirect_uri), Some((place.clone(), token)))?;
+                Ok(Some(client))
+            }
+        }
     }
 
     /// The person types a code in elsewhere.
