@@ -507,6 +507,44 @@ fn a_client_that_the_server_does_not_know_is_an_error_that_names_the_way_out() {
 }
 
 #[test]
+fn a_kept_secret_is_not_shown_to_another_token_endpoint() {
+    let idp = with_client("own client", Some(CLIENT_SECRET));
+    let home = idp::home("pkce", &json!({"client_id": null}));
+    let log_in = || {
+        let cmd = idp.authsome(&home, &[&WITH_CLIENT[..], &["--force"]].concat());
+        let cmd = cmd.env("CLIENT_SECRET", CLIENT_SECRET);
+        idp.login_by(cmd, free_port()).complete(&idp)
+    };
+    log_in().assert_code(0);
+    let elsewhere = json!({"client_id": null, "token_url": "https://other.test/token"});
+    idp::define(&home, "pkce", &elsewhere);
+    let to_other = || {
+        let seen = idp.seen("/token").into_iter();
+        seen.filter(|seen| seen.host == OTHER).collect::<Vec<_>>()
+    };
+    // Not when nothing is said of a client, and not when only its name is.
+    let words = ["login", "acme", "--force"];
+    let page = Page::of(idp.authsome(&home, &words).background());
+    assert!(page.get().text().contains("A client for Acme"));
+    drop(page);
+    let words = ["login", "acme", "--force", "--client-id", "own client"];
+    let login = idp.login_by(idp.authsome(&home, &words), free_port());
+    let output = login.complete(&idp);
+    assert_failed(&output, &["invalid_client"]);
+    assert!(
+        to_other()
+            .iter()
+            .all(|seen| !seen.fields.contains_key("client_secret"))
+    );
+    // A person who gives it again means the new one.
+    log_in().assert_code(0);
+    assert_eq!(
+        to_other().last().unwrap().field("client_secret"),
+        CLIENT_SECRET
+    );
+}
+
+#[test]
 fn each_installation_has_a_client_of_its_own() {
     let idp = Idp::start();
     let home = idp::home(

@@ -371,3 +371,39 @@ fn a_client_that_the_server_has_forgotten_is_registered_again() {
     assert_eq!(idp.seen("/register").len(), 3);
     assert_eq!(credential(&idp, &home), idp.newest("access"));
 }
+
+#[test]
+fn what_the_server_gives_instead_of_a_client_s_token_counts_from_then_on() {
+    let idp = serving([(SERVER, document())]);
+    idp.change(|manner| manner.registers_secret = true);
+    let home = home(&json!({"issuer": ISSUER}));
+    let login = idp.login(&home, &[]);
+    let port = login.port;
+    login.complete(&idp).assert_code(0);
+    // RFC 7592 section 3: the answer may have a new secret and a new token.
+    idp.change(|manner| {
+        let secret = Some("another-secret-0123".to_owned());
+        manner.clients.insert("client-1".into(), secret);
+    });
+    let renewed = json!({
+        "client_id": "client-1",
+        "client_secret": "another-secret-0123",
+        "registration_access_token": "another-token-0123",
+    });
+    idp.once(
+        "/register/client-1",
+        idp::Fault::json(200, &renewed.to_string()),
+    );
+    let login = idp.login_at(&home, &["--force"], port);
+    login.complete(&idp).assert_code(0);
+    assert_eq!(
+        idp.last("/token").field("client_secret"),
+        "another-secret-0123"
+    );
+    idp.login_at(&home, &["--force"], port)
+        .complete(&idp)
+        .assert_code(0);
+    let asked = idp.last("/register/client-1").authorization;
+    assert_eq!(asked.as_deref(), Some("Bearer another-token-0123"));
+    assert_eq!(idp.seen("/register").len(), 1);
+}

@@ -155,6 +155,53 @@ fn a_refresh_token_that_is_refused_marks_the_connection_until_the_next_login() {
 }
 
 #[test]
+fn all_ways_to_say_that_tokens_are_over_mark_the_connection() {
+    for code in [
+        "bad_refresh_token",
+        "invalid_refresh_token",
+        "invalid_client",
+        "unauthorized_client",
+    ] {
+        // Some say so with a status that looks like success, or like trouble.
+        for status in [200, 400, 401, 500] {
+            let idp = Idp::start();
+            let home = logged_in_once(&idp);
+            let body = json!({"error": code}).to_string();
+            idp.always("/token", Fault::json(status, &body));
+            let run = idp.run(&home).start();
+            for _ in 0..2 {
+                ask(&run).assert_refusal(502, "proxy_configuration_error");
+            }
+            assert_eq!(idp.refreshes().len(), 1, "{code} {status}");
+            assert_eq!(listed(&home)["state"], "login needed", "{code} {status}");
+            end(&idp, run);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_of_a_token_that_is_still_good_does_not_end_the_login() {
+    let idp = Idp::start();
+    let home = logged_in(&idp, 3600);
+    let token = idp.newest("access");
+    let run = idp.run(&home).start();
+    idp.forget_refresh_tokens();
+    idp.once(
+        "/v1",
+        Fault::Answer(401, "WWW-Authenticate: Bearer", "no".into()),
+    );
+    let answer = ask(&run);
+    assert_eq!((answer.status(), answer.text().as_str()), (401, "no"));
+    assert_eq!(idp.refreshes().len(), 1);
+    // The next request may go where the token is taken.
+    assert_eq!(listed(&home)["state"], "ok");
+    assert_eq!(ask(&run).text(), "ok");
+    let sent = idp.last("/v1").authorization;
+    assert_eq!(sent, Some(format!("Bearer {token}")));
+    end(&idp, run);
+}
+
+#[test]
 fn a_token_that_is_over_without_another_needs_a_login() {
     let idp = Idp::with(|manner| {
         manner.gives_refresh = false;

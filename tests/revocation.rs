@@ -114,6 +114,36 @@ fn the_refresh_token_is_taken_back_first_and_then_the_access_token() {
 }
 
 #[test]
+fn an_access_token_that_went_with_its_refresh_token_is_no_trouble() {
+    let idp = Idp::start();
+    let home = logged_in(&idp, Some(REVOCATION));
+    idp.once("/revoke", Fault::json(200, "{}"));
+    idp.once("/revoke", Fault::error("invalid_token"));
+    let output = idp.authsome(&home, &["revoke", "acme", "--json"]).run();
+    output.assert_code(0);
+    assert_eq!(output.json::<Value>()["revocations"][0]["revoked"], true);
+    assert_nothing_left(&home);
+}
+
+#[test]
+fn the_access_token_is_taken_back_even_if_the_refresh_token_is_not() {
+    let idp = Idp::start();
+    let home = logged_in(&idp, Some(REVOCATION));
+    let access = idp.newest("access");
+    idp.once("/revoke", Fault::error("unsupported_token_type"));
+    let output = idp.authsome(&home, &["revoke", "acme", "--json"]).run();
+    output.assert_code(0);
+    assert_eq!(output.json::<Value>()["revocations"][0]["revoked"], false);
+    let taken: Vec<_> = taken_back(&idp)
+        .into_iter()
+        .map(|(_, token)| token)
+        .collect();
+    assert_eq!(taken.len(), 2);
+    assert_eq!(taken[1], access);
+    assert_nothing_left(&home);
+}
+
+#[test]
 fn all_connections_of_a_provider_have_their_tokens_taken_back() {
     let idp = Idp::start();
     let home = logged_in(&idp, Some(REVOCATION));
