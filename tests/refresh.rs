@@ -6,6 +6,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::chown;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -458,6 +459,28 @@ fn new_tokens_are_in_the_vault_before_they_are_used() {
     assert_eq!(idp.refreshes().len(), 1);
     assert_eq!(refresh_token(&home, &idp), refresh);
     assert_eq!(credential(&idp, &home), access);
+}
+
+#[test]
+fn new_tokens_that_are_on_their_way_when_the_program_ends_are_not_lost() {
+    let idp = Idp::start();
+    let home = logged_in_once(&idp);
+    let run = idp.run(&home).start();
+    let bundle = PathBuf::from(&run.env["SSL_CERT_FILE"]);
+    idp.hold();
+    let mut client = run.proxy.tls(HOST);
+    client.send(get());
+    idp.wait_for_token_requests(2);
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| end(&idp, run));
+        // It goes when the program has ended.
+        wait_until("the program has ended", || !bundle.exists());
+        idp.release();
+        ending.join().expect("the end");
+    });
+    assert_eq!(credential(&idp, &home), idp.newest("access"));
+    assert_eq!(refresh_token(&home, &idp), idp.newest("refresh"));
+    assert_eq!(idp.refreshes().len(), 1);
 }
 
 #[test]

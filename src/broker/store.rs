@@ -15,6 +15,7 @@ use super::grant::About;
 use super::grant::Grant;
 use super::record::Held;
 use super::record::Record;
+use super::under_way::UnderWay;
 use crate::files::Stamp;
 use crate::provider::Name;
 use crate::secret::Secret;
@@ -195,6 +196,8 @@ pub(crate) struct Store {
     vault: Vault,
     /// The last snapshot that was taken, and the file's stamp then.
     last: Mutex<Option<(Stamp, Arc<Snapshot>)>>,
+    /// The refreshes that this process is at.
+    refreshes: UnderWay,
 }
 
 impl Store {
@@ -203,7 +206,13 @@ impl Store {
         Self {
             vault,
             last: Mutex::default(),
+            refreshes: UnderWay::default(),
         }
+    }
+
+    /// The refreshes that this process is at: their new tokens are not in the vault yet.
+    pub(crate) fn refreshes(&self) -> &UnderWay {
+        &self.refreshes
     }
 
     /// The vault itself.

@@ -69,13 +69,15 @@ struct Refreshes {
     forced: Option<Instant>,
 }
 
-/// Whether the access token is good no more.
+/// Why another access token is wanted.
 #[derive(Clone, Copy)]
-enum IsOver {
-    /// It is over, or the origin has refused it.
-    Yes,
-    /// It is good for a while.
-    NotYet,
+enum Need {
+    /// The one that there is is good no more.
+    Over,
+    /// The origin has refused one that is good by its time. That may be for want of a scope: it is not given up for that.
+    Refused,
+    /// It ends soon; until then it does.
+    Ending,
 }
 
 /// A record, opened.
@@ -156,15 +158,12 @@ impl Stored {
             return Ok(None);
         }
         refreshes.forced = Some(Instant::now());
-        // One that is good by its time may be refused for want of a scope alone: it is not given up for that.
-        let is_over = match tokens.about.standing(now()) {
-            Standing::Over => IsOver::Yes,
-            Standing::Good | Standing::Ending if tokens.about.expires_ms.is_some() => {
-                IsOver::NotYet
-            }
-            Standing::Good | Standing::Ending => IsOver::Yes,
+        let need = match tokens.about.standing(now()) {
+            Standing::Over => Need::Over,
+            Standing::Good | Standing::Ending if tokens.about.expires_ms.is_some() => Need::Refused,
+            Standing::Good | Standing::Ending => Need::Over,
         };
-        self.replaced_under_lock(tokens, &mut refreshes, means, is_over)
+        self.replaced_under_lock(tokens, &mut refreshes, means, need)
             .map(Some)
     }
 
@@ -220,7 +219,7 @@ impl Stored {
         if refreshes.failure.as_ref().is_some_and(is_at_rest) {
             return keep();
         }
-        match self.refresh(old, &mut refreshes, means, IsOver::NotYet) {
+        match self.refresh(old, &mut refreshes, means, Need::Ending) {
             Ok(access) => access,
             Err(error) => {
                 means.notices.warn(format!(
@@ -237,7 +236,7 @@ impl Stored {
         if old.grant.refresh.is_none() {
             return Err(Error::LoginNeeded);
         }
-        self.replaced_under_lock(old, &mut lock(&self.refreshing), means, IsOver::Yes)
+        self.replaced_under_lock(old, &mut lock(&self.refreshing), means, Need::Over)
     }
 
     /// The same, for whoever has the lock.
@@ -246,14 +245,14 @@ impl Stored {
         old: &Tokens,
         refreshes: &mut Refreshes,
         means: &Means<'_>,
-        is_over: IsOver,
+        need: Need,
     ) -> Result<Arc<Credential>, Error> {
         if let Some((when, why)) = &refreshes.failure
             && when.elapsed() < SHARED_FAILURE
         {
             return Err(Error::Refresh(oauth::Error::Again(why.clone())));
         }
-        self.refresh(old, refreshes, means, is_over)
+        self.refresh(old, refreshes, means, need)
     }
 
     /// Has the server give new tokens, unless somebody else has done so meanwhile.
@@ -262,18 +261,22 @@ impl Stored {
         old: &Tokens,
         refreshes: &mut Refreshes,
         means: &Means<'_>,
-        is_over: IsOver,
+        need: Need,
     ) -> Result<Arc<Credential>, Error> {
         if let Some(access) = self.found_meanwhile(old)? {
             return Ok(access);
         }
         let path = self.store.refresh_lock(&self.provider, &self.connection);
-        let patience = match is_over {
-            IsOver::Yes => private::LOCK_PATIENCE,
-            // There is still a good token: nobody waits.
-            IsOver::NotYet => Duration::ZERO,
+        let patience = match need {
+            Need::Over | Need::Refused => private::LOCK_PATIENCE,
+            Need::Ending => Duration::ZERO,
         };
-        let turn = turn(Lock::within(&path, patience));
+        let lock = Lock::within(&path, patience);
+        if let (Need::Ending, Err(private::Error::Busy(_))) = (need, &lock) {
+            // Another process is at it, and there is still a good token.
+            return Ok(Arc::clone(&old.access));
+        }
+        let turn = turn(lock);
         if let Err(error) = &turn {
             refreshes.failure = Some((Instant::now(), error.to_string()));
         }
@@ -289,6 +292,7 @@ impl Stored {
             return Err(Error::LoginNeeded);
         };
         let client = tokens.grant.client(&tokens.about);
+        let _under_way = self.store.refreshes().begin();
         let answer = token::refresh(
             means.dialer,
             &tokens.about.token_url,
@@ -302,9 +306,9 @@ impl Stored {
                 self.keep(&opened, tokens, found, means)
             }
             Err(error) if error.is_final() => {
-                match is_over {
-                    IsOver::Yes => self.mark(&opened, tokens, means),
-                    IsOver::NotYet => {
+                match need {
+                    Need::Over => return self.given_up(&opened, tokens, means),
+                    Need::Refused | Need::Ending => {
                         refreshes.failure = Some((Instant::now(), error.terse().to_string()));
                     }
                 }
@@ -384,20 +388,30 @@ impl Stored {
         Ok(access)
     }
 
-    /// Notes in the vault that only a login helps. Where that can't be noted, the next request finds out again.
-    fn mark(&self, opened: &Opened, old: &Tokens, means: &Means<'_>) {
+    /// Notes in the vault that only a login helps, unless there was one meanwhile. Where that can't be noted, the next request finds
+    /// out again.
+    fn given_up(
+        &self,
+        opened: &Opened,
+        old: &Tokens,
+        means: &Means<'_>,
+    ) -> Result<Arc<Credential>, Error> {
         let mut about = old.about.clone();
         about.needs_login = true;
         let now = record::seconds(clock::now());
         let in_vault = opened.in_vault(old);
-        let _ = self
+        let noted = self
             .store
             .set_grant(&opened.record, in_vault, (&about, &old.grant), now);
+        if matches!(noted, Err(store::Error::Changed)) {
+            return self.found();
+        }
         means.notices.warn(format!(
             "the service takes the tokens of {} no more: log in again with `{}`",
             self.label(),
             record::login_again(&self.provider, &self.connection)
         ));
+        Err(Error::LoginNeeded)
     }
 
     /// How the connection is called in messages.

@@ -14,6 +14,7 @@ use super::connect::Connected;
 use super::error::Error;
 use super::origins::OriginArgs;
 use crate::broker::Connection;
+use crate::broker::store::Store;
 use crate::child::environment;
 use crate::child::init;
 use crate::child::init::Role;
@@ -40,6 +41,9 @@ use crate::tls::leaf::LeafCache;
 use crate::tls::root::Root;
 use crate::tls::root::Scope;
 use crate::upstream::pool::Pool;
+
+/// How long the end waits for new tokens that are on their way: a server that has not answered by then has most likely given none.
+const LAST_REFRESH: Duration = Duration::from_secs(10);
 
 /// Connections at once, at the most, where nothing is said.
 pub(super) const MAX_CONNECTIONS: usize = 1024;
@@ -84,6 +88,8 @@ pub(super) struct Session {
     files: Files,
     /// The program's environment.
     environment: Environment,
+    /// Where new tokens go.
+    store: Arc<Store>,
 }
 
 impl Session {
@@ -124,6 +130,7 @@ impl Session {
         Ok(Self {
             files,
             environment: child.0,
+            store: Arc::clone(&app.store),
         })
     }
 
@@ -146,6 +153,8 @@ impl Session {
         let end = supervise::run(program, arguments, &self.environment, limits)
             .map_err(|error| Error::new("cannot wait for the program", error))?;
         drop(self.files);
+        // A new refresh token that is on its way would be lost, and the old one may be good no more.
+        self.store.refreshes().wait(LAST_REFRESH);
         match end {
             End::Code(code) => Ok(code),
             End::NotStarted(error) => Err(not_started(program, &error)),
