@@ -238,10 +238,18 @@ impl Sender<'_> {
             Prepared::Unarmed(head) => stream.wire().output().extend_from_slice(&head),
         }
         let (outcome, result) = self.relay(client, &mut stream, sending, holds_unauthorized);
-        if let (Err(Failure::Unauthorized), Some(used)) = (&result, used) {
-            return Ok(Relayed::Refused(Box::new(stream), used));
+        if let (Err(Failure::Unauthorized), Some(used)) = (&result, &used) {
+            return Ok(Relayed::Refused(Box::new(stream), Arc::clone(used)));
         }
         self.keep(stream, &outcome, sending);
+        if let Some(used) = used
+            && outcome.status == 401
+            && !sending.outgoing.framing.is_empty()
+            && self.has_tokens(sending)
+        {
+            // The body is gone, and the answer is the client's: another token is for the next request.
+            let _ = self.other_than(sending, &used);
+        }
         Ok(Relayed::Ended(outcome, result))
     }
 
