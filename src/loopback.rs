@@ -69,6 +69,15 @@ impl Request {
         let (_, value) = found.next()?;
         found.next().is_none().then_some(value)
     }
+
+    /// Whether a field is there more than once.
+    pub(crate) fn is_repeated(&self, name: &str) -> bool {
+        let same = self
+            .fields
+            .iter()
+            .filter(|(known, _)| known == name.as_bytes());
+        same.count() > 1
+    }
 }
 
 /// An answer.

@@ -249,6 +249,7 @@ fn what_is_not_the_answer_leaves_the_login_as_it_is() {
         (browser::get("/callback?code=x&state="), 400),
         (browser::get("/callback?code=x&state=STATE&state=STATE"), 400),
         (browser::get("/callback?code=x&code=y&state=STATE"), 400),
+        (browser::get("/callback?code=x&state=STATE&iss=a&iss=b"), 400),
         (browser::get("/callback?state=STATE"), 400),
         (browser::get("/callback?error=access_denied"), 400),
         (browser::get("/callback?error=access_denied&state=wrong"), 400),

@@ -168,7 +168,11 @@ impl Page {
         if request.path != PATH || request.is_post {
             return Verdict::Go(frame::not_found());
         }
-        if request.field("state") != Some(self.state.as_bytes()) {
+        // RFC 6749 section 3.1: nothing comes twice.
+        let is_doubtful = ["code", "error", "iss"]
+            .iter()
+            .any(|name| request.is_repeated(name));
+        if is_doubtful || request.field("state") != Some(self.state.as_bytes()) {
             return Verdict::Go(frame::message(
                 400,
                 "This is not the answer that is waited for",
