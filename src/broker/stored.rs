@@ -28,8 +28,9 @@ use super::store::Snapshot;
 use super::store::Store;
 use crate::clock;
 use crate::credential::Credential;
+use crate::files::lock;
+use crate::files::lock::Lock;
 use crate::files::private;
-use crate::files::private::Lock;
 use crate::oauth;
 use crate::oauth::token;
 use crate::provider::Name;
@@ -147,7 +148,7 @@ impl Stored {
         if tokens.grant.refresh.is_none() {
             return Ok(None);
         }
-        let mut refreshes = lock(&self.refreshing);
+        let mut refreshes = locked(&self.refreshing);
         // Others were refused at the same time: what one of them has got meanwhile is for all.
         if let Some(access) = self.found_meanwhile(tokens)? {
             return Ok(Some(access));
@@ -170,7 +171,7 @@ impl Stored {
     /// The record as the vault has it now.
     fn opened(&self) -> Result<Opened, Error> {
         let snapshot = self.store.snapshot().map_err(Error::Vault)?;
-        let mut last = lock(&self.last);
+        let mut last = locked(&self.last);
         if let Some(opened) = &*last
             && Arc::ptr_eq(&opened.snapshot, &snapshot)
         {
@@ -236,7 +237,7 @@ impl Stored {
         if old.grant.refresh.is_none() {
             return Err(Error::LoginNeeded);
         }
-        self.replaced_under_lock(old, &mut lock(&self.refreshing), means, Need::Over)
+        self.replaced_under_lock(old, &mut locked(&self.refreshing), means, Need::Over)
     }
 
     /// The same, for whoever has the lock.
@@ -268,11 +269,11 @@ impl Stored {
         }
         let path = self.store.refresh_lock(&self.provider, &self.connection);
         let patience = match need {
-            Need::Over | Need::Refused => private::LOCK_PATIENCE,
+            Need::Over | Need::Refused => lock::PATIENCE,
             Need::Ending => Duration::ZERO,
         };
         let lock = Lock::within(&path, patience);
-        if let (Need::Ending, Err(private::Error::Busy(_))) = (need, &lock) {
+        if let (Need::Ending, Err(private::Error::Busy { .. })) = (need, &lock) {
             // Another process is at it, and there is still a good token.
             return Ok(Arc::clone(&old.access));
         }
@@ -377,7 +378,7 @@ impl Stored {
         }
         let tokens = Tokens::of(about, grant)?;
         let access = Arc::clone(&tokens.access);
-        let mut last = lock(&self.last);
+        let mut last = locked(&self.last);
         // In memory under the vault as it was: a later change of it counts again.
         *last = Some(Opened {
             snapshot: Arc::clone(&opened.snapshot),
@@ -444,7 +445,7 @@ fn now() -> u64 {
 }
 
 /// Locks, even where another thread has panicked: what these locks guard is whole at every moment.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -457,7 +458,10 @@ mod tests {
     #[test]
     fn nobody_refreshes_beside_another_that_is_still_at_it() {
         let path = Path::new("/home/refresh.x.lock");
-        let busy = private::Error::Busy(path.to_owned());
+        let busy = private::Error::Busy {
+            path: path.to_owned(),
+            waited: lock::PATIENCE,
+        };
         assert!(matches!(turn(Err(busy)), Err(Error::Refresh(_))));
         let too_many = private::Error::io("lock", path)(io::Error::from_raw_os_error(libc::EMFILE));
         assert!(matches!(turn(Err(too_many)), Err(Error::Refresh(_))));

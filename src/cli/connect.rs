@@ -15,8 +15,8 @@ use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::Stored;
 use crate::broker::Surroundings;
-use crate::broker::record::DEFAULT;
 use crate::broker::record::Record;
+use crate::broker::record::login_again;
 use crate::broker::store::Snapshot;
 use crate::environment::Environment;
 use crate::provider::Export;
@@ -403,9 +403,9 @@ impl Finder<'_> {
                 && let Some(why) = moved(&record, &provider)
             {
                 self.app.notices.warn(format!(
-                    "{} gets no requests: {why}; if you trust it, or a newer version of authsome brought it, log in again: {}",
+                    "{} gets no requests: {why}; if you trust it, or a newer version of authsome brought it, log in again: `{}`",
                     record.label(),
-                    login_again(&record)
+                    login_again(&record.provider, &record.connection)
                 ));
                 continue;
             }
@@ -543,15 +543,6 @@ pub(super) fn loose_rules(provider: &Provider) -> impl Iterator<Item = String> {
 pub(super) fn unknown_field(definition: &Definition, field: &str) -> String {
     let file = &definition.file;
     format!("{file}: the field {field} is not known and has no effect")
-}
-
-/// The command that stores a connection's credential once more.
-pub(super) fn login_again(record: &Record) -> String {
-    let name = match record.connection.as_str() {
-        DEFAULT => String::new(),
-        name => format!(" --connection {name}"),
-    };
-    format!("`authsome login {}{name} --force`", record.provider)
 }
 
 /// The provider of a definition, with the base URL and the user name that options, the record and the environment give, in this

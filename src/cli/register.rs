@@ -16,6 +16,7 @@ use super::syntax::flag;
 use super::taken;
 use super::view;
 use crate::broker::record::Record;
+use crate::broker::record::login_again;
 use crate::files;
 use crate::files::private;
 use crate::provider::Name;
@@ -184,8 +185,8 @@ fn moves(app: &App, name: &Name, to: &Definition) -> Vec<String> {
         (old != new).then(|| {
             let then = match record.routes {
                 Some(_) => format!(
-                    "hosts that it wasn't stored for get it after {}",
-                    connect::login_again(record)
+                    "hosts that it wasn't stored for get it after `{}`",
+                    login_again(&record.provider, &record.connection)
                 ),
                 None => "it goes there from the next run on".to_owned(),
             };
