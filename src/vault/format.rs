@@ -24,20 +24,17 @@
 #![deny(clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::path::Path;
 
 use ring::aead;
-use ring::hkdf;
-use ring::pbkdf2;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::Error;
+use super::master::MasterKey;
+use super::master::PassphraseKdf;
 use crate::encoding;
-use crate::files::private;
 use crate::secret::Secret;
 
 /// What every vault begins with.
@@ -58,142 +55,8 @@ const KDF: &str = "PBKDF2-HMAC-SHA256";
 /// Bytes of a head, at the most.
 const MAX_HEAD: usize = 1024;
 
-/// PBKDF2's rounds in new vaults.
-const ROUNDS: u32 = 600_000;
-
 /// Rounds that are accepted: not so few that guessing is cheap, not so many that opening takes minutes.
 const ACCEPTED_ROUNDS: std::ops::RangeInclusive<u32> = 100_000..=20_000_000;
-
-/// The key that all others come from.
-pub(crate) struct MasterKey(Zeroizing<[u8; 32]>);
-
-impl MasterKey {
-    /// A new random key.
-    ///
-    /// # Errors
-    /// When the operating system has no randomness to give.
-    pub(crate) fn random() -> std::io::Result<Self> {
-        let mut key = Zeroizing::new([0; 32]);
-        getrandom::getrandom(&mut *key)?;
-        Ok(Self(key))
-    }
-
-    /// The key that 64 hexadecimal digits or base64 of 32 bytes stand for, white space around it aside; `None` for anything else.
-    pub(crate) fn from_text(text: &Secret) -> Option<Self> {
-        let text = text.expose().trim_ascii();
-        let bytes = Zeroizing::new(match text.len() {
-            64 => encoding::hex_decode(text)?,
-            43 | 44 => {
-                let standard: Zeroizing<Vec<u8>> =
-                    Zeroizing::new(text.iter().map(|byte| standard_letter(*byte)).collect());
-                let mut padded = standard;
-                if padded.len() == 43 {
-                    padded.push(b'=');
-                }
-                encoding::base64_decode(&padded)?
-            }
-            _ => return None,
-        });
-        let mut key = Zeroizing::new([0; 32]);
-        if bytes.len() != key.len() {
-            return None;
-        }
-        key.copy_from_slice(&bytes);
-        Some(Self(key))
-    }
-
-    /// The key's text form: base64 and a line end.
-    fn to_text(&self) -> Secret {
-        let mut text = encoding::base64(&*self.0);
-        text.push(b'\n');
-        Secret::new(text)
-    }
-
-    /// Keeps the key in a file of its own.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub(super) fn keep(&self, path: &Path) -> Result<(), Error> {
-        Ok(private::replace(path, self.to_text().expose(), 0o600)?)
-    }
-
-    /// The key of a passphrase.
-    fn of_passphrase(passphrase: &[u8], kdf: &PassphraseKdf) -> Self {
-        let mut key = Zeroizing::new([0; 32]);
-        let rounds = NonZeroU32::new(kdf.rounds).unwrap_or(NonZeroU32::MIN);
-        pbkdf2::derive(
-            pbkdf2::PBKDF2_HMAC_SHA256,
-            rounds,
-            &kdf.salt,
-            passphrase,
-            &mut *key,
-        );
-        Self(key)
-    }
-
-    /// Bytes that belong to this key and this purpose alone.
-    fn expand<const N: usize>(&self, purpose: &str) -> Zeroizing<[u8; N]> {
-        /// How many bytes, as ring wants to be told.
-        struct Length(usize);
-        impl hkdf::KeyType for Length {
-            fn len(&self) -> usize {
-                self.0
-            }
-        }
-
-        let info = format!("{MAGIC} {VERSION} {purpose}");
-        let mut out = Zeroizing::new([0; N]);
-        let filled = hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
-            .extract(&*self.0)
-            .expand(&[info.as_bytes()], Length(N))
-            .and_then(|material| material.fill(&mut *out));
-        filled.expect("HKDF gives up to 8,160 bytes");
-        out
-    }
-
-    /// What tells this key from others, and nothing about it.
-    pub(crate) fn id(&self) -> String {
-        encoding::hex(&*self.expand::<16>("key id"))
-    }
-}
-
-/// base64's letter for one of base64url (RFC 4648 section 5).
-fn standard_letter(byte: u8) -> u8 {
-    match byte {
-        b'-' => b'+',
-        b'_' => b'/',
-        other => other,
-    }
-}
-
-/// How a passphrase becomes the master key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PassphraseKdf {
-    /// PBKDF2's rounds.
-    rounds: u32,
-    /// Its salt.
-    salt: [u8; 16],
-}
-
-impl PassphraseKdf {
-    /// A new one.
-    ///
-    /// # Errors
-    /// When the operating system has no randomness to give.
-    pub(crate) fn random() -> std::io::Result<Self> {
-        let mut salt = [0; 16];
-        getrandom::getrandom(&mut salt)?;
-        Ok(Self {
-            rounds: ROUNDS,
-            salt,
-        })
-    }
-
-    /// The key. Takes a quarter of a second or so: that is its purpose.
-    pub(crate) fn derive(&self, passphrase: &Secret) -> MasterKey {
-        MasterKey::of_passphrase(passphrase.expose(), self)
-    }
-}
 
 /// What a vault says of itself in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -538,17 +401,12 @@ mod tests {
 
     /// A key of one byte's repetition.
     fn key(byte: u8) -> MasterKey {
-        MasterKey(Zeroizing::new([byte; 32]))
+        MasterKey::from_text(&Secret::new(encoding::hex(&[byte; 32]).into_bytes())).unwrap()
     }
 
     /// A secret.
     fn secret(text: &str) -> Secret {
         Secret::new(text.as_bytes().to_vec())
-    }
-
-    /// A key of a text.
-    fn from_text(text: &[u8]) -> Option<MasterKey> {
-        MasterKey::from_text(&Secret::new(text.to_vec()))
     }
 
     /// A vault's file with two entries.
@@ -623,31 +481,6 @@ mod tests {
     #[test]
     fn the_same_vault_is_never_written_twice_alike() {
         assert_ne!(file(), file());
-    }
-
-    #[test]
-    fn a_key_s_text_forms() {
-        let hex = "0102030405060708091011121314151617181920212223242526272829303132";
-        let key = from_text(hex.as_bytes()).unwrap();
-        let text = key.to_text();
-        for form in [
-            text.expose(),
-            text.expose().trim_ascii(),
-            format!(" {hex}\r\n").as_bytes(),
-        ] {
-            assert_eq!(from_text(form).unwrap().id(), key.id());
-        }
-        let url_form = b"-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_8";
-        assert!(from_text(url_form).is_some());
-        for bad in [
-            "",
-            "password",
-            hex.strip_prefix('0').unwrap(),
-            &format!("{hex}0"),
-            &"g".repeat(64),
-        ] {
-            assert!(from_text(bad.as_bytes()).is_none(), "{bad}");
-        }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use super::Error;
 use super::format::Head;
-use super::format::MasterKey;
-use super::format::PassphraseKdf;
+use super::master::MasterKey;
+use super::master::PassphraseKdf;
 use crate::environment::Environment;
 use crate::files;
 use crate::files::Home;

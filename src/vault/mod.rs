@@ -5,6 +5,7 @@
 
 mod format;
 mod key;
+mod master;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -20,14 +21,14 @@ use crate::notice::Notices;
 use crate::secret::Secret;
 pub(crate) use format::Contents;
 use format::Head;
-pub(crate) use format::MasterKey;
-use format::PassphraseKdf;
 pub(crate) use key::KEY;
 pub(crate) use key::KEY_COMMAND;
 pub(crate) use key::KEY_FILE;
 pub(crate) use key::KeyRing;
 pub(crate) use key::NoAnswer;
 pub(crate) use key::PASSPHRASE_FILE;
+pub(crate) use master::MasterKey;
+use master::PassphraseKdf;
 
 /// Bytes of a vault's file, at the most.
 const MAX_VAULT: u64 = 64 * 1024 * 1024;
