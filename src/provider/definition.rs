@@ -7,15 +7,16 @@ use serde_json::Value;
 
 use super::BasicUser;
 use super::Export;
-use super::ExportKind;
 use super::Inject;
 use super::Name;
 use super::PLACEHOLDER;
 use super::Placement;
 use super::Provider;
 use super::Rule;
+use super::exports;
 use super::host_rule::HostRule;
 use super::key_shape::KeyShape;
+use super::known;
 use super::oauth;
 use super::oauth::Oauth;
 use super::reader::Invalid;
@@ -24,84 +25,9 @@ use super::reader::filled;
 use super::reader::is_field_value;
 use super::reader::is_settable_field;
 use crate::encoding;
-use crate::environment::is_set_by_a_run;
 use crate::url::Url;
 
-/// Fields at the top. Those from `header_name` on belong to `api_key` and may stand here too, as older files have them.
-const TOP: [&str; 25] = [
-    "schema_version",
-    "name",
-    "display_name",
-    "auth_type",
-    "flow",
-    "api_url",
-    "host_url",
-    "docs_url",
-    "placeholder",
-    "base_url",
-    "base_url_env",
-    "inject",
-    "extra_headers",
-    "export",
-    "api_key",
-    "oauth",
-    "header_name",
-    "header_prefix",
-    "in",
-    "param",
-    "username",
-    "username_env",
-    "key_as",
-    "key_pattern",
-    "key_pattern_hint",
-];
-
-/// Fields of `api_key`.
-const API_KEY: [&str; 10] = [
-    "header_name",
-    "header_prefix",
-    "in",
-    "param",
-    "username",
-    "username_env",
-    "key_as",
-    "key_pattern",
-    "key_pattern_hint",
-    "env_var",
-];
-
-/// Fields of an `api_url` entry that is an object.
-const API_URL: [&str; 7] = [
-    "url",
-    "in",
-    "header_name",
-    "header_prefix",
-    "param",
-    "username",
-    "key_as",
-];
-
-/// Fields of `oauth`, older files' names among them.
-const OAUTH: [&str; 16] = [
-    "base_url",
-    "authorization_url",
-    "token_url",
-    "revocation_url",
-    "device_authorization_url",
-    "registration_endpoint",
-    "scopes",
-    "pkce",
-    "authorization_params",
-    "client_auth",
-    "client_id",
-    "authorization_method",
-    "supports_device_code",
-    "supports_dcr",
-    "device_token_request",
-    "issuer",
-];
-
-/// Those of them that are URLs whose requests must pass unchanged.
+/// The URLs of `oauth` whose requests must pass unchanged.
 const ENDPOINTS: [&str; 5] = [
     "authorization_url",
     "token_url",
@@ -109,31 +35,6 @@ const ENDPOINTS: [&str; 5] = [
     "device_authorization_url",
     "registration_endpoint",
 ];
-
-/// Variables that change what programs run or where they look: none that a definition may set.
-const SPECIAL: [&str; 18] = [
-    "PATH",
-    "HOME",
-    "SHELL",
-    "TMPDIR",
-    "IFS",
-    "ENV",
-    "BASH_ENV",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "PS4",
-    "PROMPT_COMMAND",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "PYTHONHOME",
-    "NODE_OPTIONS",
-    "PERL5OPT",
-    "RUBYOPT",
-    "JAVA_TOOL_OPTIONS",
-];
-
-/// How more of them begin.
-const SPECIAL_STARTS: [&str; 3] = ["LD_", "DYLD_", "AUTHSOME_"];
 
 /// A definition's text made into fields: what can be said of it without knowing the environment.
 pub(crate) struct Definition {
@@ -187,26 +88,10 @@ impl Definition {
                 ));
             }
         }
-        let mut unknown = unknown_fields("", &fields, &TOP);
-        for (name, known) in [("api_key", &API_KEY[..]), ("oauth", &OAUTH[..])] {
-            if let Some(Value::Object(inner)) = fields.get(name) {
-                unknown.extend(unknown_fields(&format!("{name}."), inner, known));
-            }
-        }
-        let entries = fields.get("api_url").and_then(Value::as_array);
-        for (index, entry) in entries.into_iter().flatten().enumerate() {
-            if let Value::Object(entry) = entry {
-                unknown.extend(unknown_fields(
-                    &format!("api_url[{index}]."),
-                    entry,
-                    &API_URL,
-                ));
-            }
-        }
         Ok(Self {
             file: file.to_owned(),
+            unknown: known::unknown(&fields),
             fields,
-            unknown,
         })
     }
 
@@ -470,22 +355,10 @@ impl Definition {
 
     /// The same, each for itself: of a definition with a mistake the others are still known.
     fn export_entries(&self) -> Result<Vec<Result<Export, Invalid>>, Invalid> {
-        let export = self.top().object("export")?;
-        let nested = export.object("env")?;
-        let is_nested = nested.fields.is_some();
-        let reader = if is_nested { &nested } else { &export };
-        let mut found = Vec::new();
-        for (key, value) in reader.fields.into_iter().flatten() {
-            let entry = match value.as_str() {
-                None => Err(reader.invalid(key, "not a string", "write it in quotes")),
-                Some(text) if is_nested => one_export(reader, key, (text, key)),
-                Some(text) => one_export(reader, key, (key, text)),
-            };
-            found.push(entry);
-        }
+        let mut found = exports::entries(&self.top())?;
         let api_key = self.api_key()?;
         if let Some(name) = api_key.text("env_var")? {
-            found.push(one_export(&api_key, "env_var", (name, "API_KEY")));
+            found.push(exports::one(&api_key, "env_var", (name, "API_KEY")));
         }
         Ok(found)
     }
@@ -569,58 +442,6 @@ impl Definition {
     }
 }
 
-/// One variable, of this name and kind.
-fn one_export(
-    reader: &Reader<'_>,
-    field: &str,
-    (name, kind): (&str, &str),
-) -> Result<Export, Invalid> {
-    if let Err(why) = check_variable(name) {
-        let remedy = "use the name under which the provider's programs look for the credential";
-        return Err(reader.invalid(field, why, remedy));
-    }
-    let kind = export_kind(kind).ok_or_else(|| {
-        let remedy = "use ACCESS_TOKEN or API_TOKEN";
-        reader.invalid(field, "stands for nothing known here", remedy)
-    })?;
-    Ok(Export {
-        name: name.to_owned(),
-        kind,
-    })
-}
-
-/// Whether a definition may export a variable of this name. It becomes part of a shell's command line, so it has no other letters than
-/// variables have; and it is none that leads a program to other code, or past the proxy.
-fn check_variable(name: &str) -> Result<(), &'static str> {
-    let is_start = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    let is_name = name.bytes().next().is_some_and(is_start)
-        && name
-            .bytes()
-            .all(|byte| is_start(byte) || byte.is_ascii_digit());
-    if !is_name {
-        return Err("not a variable's name, which has letters, digits and _ only");
-    }
-    let is_special = SPECIAL.contains(&name)
-        || SPECIAL_STARTS.iter().any(|start| name.starts_with(start))
-        || is_set_by_a_run(name);
-    if is_special {
-        return Err("a variable that means something else to programs");
-    }
-    Ok(())
-}
-
-/// What an export's kind stands for, in either form's words.
-fn export_kind(kind: &str) -> Option<ExportKind> {
-    match kind {
-        "api_key" | "access_token" | "API_TOKEN" | "ACCESS_TOKEN" | "API_KEY" => {
-            Some(ExportKind::Credential)
-        }
-        "refresh_token" | "REFRESH_TOKEN" => Some(ExportKind::RefreshToken),
-        "api_url" | "API_URL" => Some(ExportKind::ApiUrl),
-        _ => None,
-    }
-}
-
 /// The fields that say how a host takes a credential.
 fn placement(
     fields: &Reader<'_>,
@@ -670,16 +491,6 @@ fn placement(
         }
         Some(_) => Err(fields.invalid("in", "not header, query or basic", "use one of them")),
     }
-}
-
-/// The fields that aren't among the known ones, with their prefix.
-fn unknown_fields(prefix: &str, fields: &Map<String, Value>, known: &[&str]) -> Vec<String> {
-    let is_unknown = |name: &&String| !known.contains(&name.as_str()) && *name != "env_var";
-    fields
-        .keys()
-        .filter(is_unknown)
-        .map(|name| format!("{prefix}{name}"))
-        .collect()
 }
 
 #[cfg(test)]
@@ -772,9 +583,6 @@ mod tests {
                 assert_eq!(found.replace('\n', "\\n"), field);
                 assert!(why.contains("variable"), "{name}: {why}");
             }
-        }
-        for name in ["A", "_a1", "OPENAI_API_KEY", "MY_PATH"] {
-            assert!(check_variable(name).is_ok(), "{name}");
         }
     }
 

@@ -2,8 +2,10 @@
 
 pub(crate) mod bundled;
 pub(crate) mod definition;
+mod exports;
 pub(crate) mod host_rule;
 pub(crate) mod key_shape;
+mod known;
 pub(crate) mod oauth;
 pub(crate) mod reader;
 pub(crate) mod registry;
