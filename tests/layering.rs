@@ -178,7 +178,11 @@ const LAID_OPEN: [(&str, usize, &str); 17] = [
     ),
     ("proxy/sending.rs", 1, "the password of an upstream proxy"),
     ("upstream/dial.rs", 1, "the password of an upstream proxy"),
-    ("vault/format.rs", usize::MAX, "seals and opens them"),
+    (
+        "vault/master.rs",
+        3,
+        "the master key's text, and its passphrase",
+    ),
     ("broker/store.rs", 3, "into the vault"),
     ("broker/client.rs", 2, "the form in the vault"),
     ("broker/grant.rs", 2, "the form in the vault"),
