@@ -2,7 +2,7 @@
 //!
 //! Whoever is on this machine can connect to it, and any website can have the browser do so. So on Linux other users are not heard at
 //! all (`owner`), nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is
-//! accepted that another site's page sent (Origin, Sec-Fetch-Site), and the pages themselves lie below a path that nobody can guess.
+//! accepted that another site's page sent (Origin, Sec-Fetch-Site), and what a page takes needs a path, or a state, that nobody can guess.
 //! What stray connections do holds nobody up: each has a thread, a deadline and a limit.
 
 mod owner;

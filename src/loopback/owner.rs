@@ -110,7 +110,7 @@ impl Owners {
         Ok(Self)
     }
 
-    /// Nothing is known of it, and the unguessable path is what a stranger would have to know.
+    /// Nothing is known of it, and the unguessable path or state is what a stranger would have to know.
     pub(super) fn are_we(&self, _: SocketAddr, _: SocketAddr) -> bool {
         true
     }

@@ -3,18 +3,17 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use super::announce;
 use super::desk;
+use super::desk::Nothing;
 use super::desk::Window;
 use super::frame;
 use super::grantor::Grantor;
 use super::grantor::PATH;
 use super::grantor::Trouble;
-use super::open_page;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
-use crate::cli::output;
 use crate::loopback::Listener;
-use crate::loopback::Outcome;
 use crate::loopback::Request;
 use crate::loopback::Verdict;
 use crate::oauth;
@@ -68,18 +67,14 @@ struct Page {
 ///
 /// # Errors
 /// Why there is no login.
-pub(super) fn log_in(
-    grantor: &Grantor<'_>,
-    client: &Client,
-    redirect_uri: String,
-    port: u16,
-) -> Result<Record, Trouble> {
+pub(super) fn log_in(grantor: &Grantor<'_>, client: &Client) -> Result<Record, Trouble> {
+    let port = grantor.login.args.oauth.port;
     let failed = |error: std::io::Error| {
         Error::new(&format!("cannot listen on port {port} for the browser to come back"), error)
             .hint("end what uses the port, or choose another with --callback-port: the service must know it")
     };
     let wanted = Wanted {
-        redirect_uri,
+        redirect_uri: grantor.redirect_uri(),
         scopes: &grantor.scopes,
         resource: grantor.resource.as_deref(),
         must_have_issuer: grantor.says_issuer,
@@ -93,13 +88,19 @@ pub(super) fn log_in(
         window,
     };
     let deadline = Instant::now() + TIME;
-    let serve = move || {
-        let outcome = listener.serve(deadline, move |request| page.answer(request));
-        matches!(outcome, Ok(Outcome::Answer(())))
-    };
-    let serving = desk::start(serve).map_err(failed)?;
-    announce(grantor, &attempt);
-    let ended = desk.attend(deadline, &serving, |brought| {
+    let pages = desk::serve(listener, deadline, move |request| page.answer(request));
+    let pages = pages.map_err(failed)?;
+    announce(
+        grantor.login.app,
+        &attempt.url,
+        TIME,
+        &format!(
+            "Agree on this page, in a browser on this machine:\n\n  {}\n\nIt comes back here within {} minutes, or not at all.",
+            attempt.url,
+            TIME.as_secs() / 60
+        ),
+    );
+    let ended = desk.attend(deadline, pages, |brought| {
         let result = redeem(grantor, client, &attempt, brought);
         let told = match &result {
             Ok(_) => Told::Stored,
@@ -112,30 +113,14 @@ pub(super) fn log_in(
         };
         (told, Some(result))
     });
-    // The last page is out when this ends.
-    let _ = serving.join();
-    ended.unwrap_or_else(|| {
-        Err(Error::plain("nobody came back from the browser within 5 minutes")
-            .hint("log in again: --new-client, if the service did not know the client; --flow device_code, if the browser is elsewhere")
-            .into())
+    ended.unwrap_or_else(|nothing| {
+        Err(match nothing {
+            Nothing::Failed(error) => failed(error).into(),
+            Nothing::TimedOut | Nothing::Cancelled => Error::plain("nobody came back from the browser within 5 minutes")
+                .hint("log in again: --new-client, if the service did not know the client; --flow device_code, if the browser is elsewhere")
+                .into(),
+        })
     })
-}
-
-/// Says where the person is to go, and opens it.
-fn announce(grantor: &Grantor<'_>, attempt: &Attempt) {
-    let app = grantor.login.app;
-    if app.verbosity.json {
-        let event =
-            serde_json::json!({"version": 1, "open": attempt.url, "seconds": TIME.as_secs()});
-        output::always(&event.to_string());
-    } else {
-        output::always(&format!(
-            "Agree on this page, in a browser on this machine:\n\n  {}\n\nIt comes back here within {} minutes, or not at all.",
-            attempt.url,
-            TIME.as_secs() / 60
-        ));
-    }
-    open_page(app, &attempt.url);
 }
 
 /// Redeems what was brought, and stores it.

@@ -4,12 +4,13 @@ use std::io;
 use std::time::Duration;
 use std::time::Instant;
 
+use super::announce;
 use super::desk;
+use super::desk::Nothing;
 use super::desk::Window;
 use super::frame;
 use super::grantor::Grantor;
 use super::grantor::Trouble;
-use super::open_page;
 use crate::cli::connect;
 use crate::cli::error::Error;
 use crate::cli::output;
@@ -17,7 +18,6 @@ use crate::cli::prompt;
 use crate::credential::Credential;
 use crate::encoding::html;
 use crate::loopback::Listener;
-use crate::loopback::Outcome;
 use crate::loopback::Reply;
 use crate::loopback::Request;
 use crate::loopback::Verdict;
@@ -165,40 +165,32 @@ fn by_page(grantor: &Grantor<'_>) -> Result<Client, Error> {
     };
     let url = listener.url(&page.path);
     let deadline = Instant::now() + TIME;
-    let serve = move || {
-        let outcome = listener.serve(deadline, move |request| page.answer(request));
-        matches!(outcome, Ok(Outcome::Answer(())))
-    };
-    let serving = desk::start(serve).map_err(failed)?;
-    announce(grantor, &url);
-    let entered = desk.attend(deadline, &serving, |posted: Posted| {
+    let pages = desk::serve(listener, deadline, move |request| page.answer(request));
+    let pages = pages.map_err(failed)?;
+    announce(
+        grantor.login.app,
+        &url,
+        TIME,
+        &format!(
+            "{} needs a client of your own. Enter it on this page, in a browser on this machine:\n\n  {url}\n\n\
+             Without a browser: --client-id, --client-secret-from; or a token that you have, by --stdin or --from SOURCE.",
+            grantor.login.provider.display_name
+        ),
+    );
+    let entered = desk.attend(deadline, pages, |posted: Posted| {
         match checked(grantor, &posted.id, &posted.secret) {
             Ok(client) => (None, Some(client)),
             Err(why) => (Some(why), None),
         }
     });
-    // The last page is out when this ends.
-    let _ = serving.join();
-    entered.ok_or_else(|| {
-        Error::plain("nobody entered a client in time, or the person cancelled")
-            .hint("try again, or give it with --client-id and --client-secret-from")
+    entered.map_err(|nothing| {
+        let text = match nothing {
+            Nothing::Failed(error) => return failed(error),
+            Nothing::TimedOut => "nobody entered a client in time",
+            Nothing::Cancelled => "the person cancelled",
+        };
+        Error::plain(text).hint("try again, or give it with --client-id and --client-secret-from")
     })
-}
-
-/// Says where the page is, and opens it.
-fn announce(grantor: &Grantor<'_>, url: &str) {
-    let app = grantor.login.app;
-    if app.verbosity.json {
-        let event = serde_json::json!({"version": 1, "open": url, "seconds": TIME.as_secs()});
-        output::always(&event.to_string());
-    } else {
-        output::always(&format!(
-            "{} needs a client of your own. Enter it on this page, in a browser on this machine:\n\n  {url}\n\n\
-             Without a browser: --client-id, --client-secret-from; or a token that you have, by --stdin or --from SOURCE.",
-            grantor.login.provider.display_name
-        ));
-    }
-    open_page(app, url);
 }
 
 impl Page {
@@ -240,14 +232,8 @@ impl Page {
     /// The form; with what is wrong, and with the id that was entered.
     fn form(&self, status: u16, error: Option<&str>, id: &str) -> Reply {
         let provider = html(&self.provider);
-        let is_web = |url: &&String| url.starts_with("https://");
-        let place = match self.docs_url.as_ref().filter(is_web) {
-            Some(url) => {
-                let url = html(url);
-                format!("<a href=\"{url}\" target=\"_blank\" rel=\"noopener noreferrer\">{url}</a>")
-            }
-            None => "the service".to_owned(),
-        };
+        let place = frame::link(self.docs_url.as_deref());
+        let place = place.unwrap_or_else(|| "the service".to_owned());
         let alert = error.map(|why| {
             let why = frame::sentence(why);
             format!("<p class=\"error\" role=\"alert\" id=\"error\">{why}</p>\n")

@@ -11,6 +11,24 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::loopback::Listener;
+use crate::loopback::Outcome;
+use crate::loopback::Request;
+use crate::loopback::Verdict;
+
+/// Pages that are served, on a thread of their own.
+pub(super) struct Pages(JoinHandle<io::Result<Outcome<()>>>);
+
+/// Why nothing has come of them.
+pub(super) enum Nothing {
+    /// Nobody has come in time.
+    TimedOut,
+    /// The person does not want to.
+    Cancelled,
+    /// They could not be served.
+    Failed(io::Error),
+}
+
 /// How often it is seen whether the listener is still there.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -26,14 +44,18 @@ pub(super) fn open<I, O>() -> (Window<I, O>, Desk<I, O>) {
     (Window(Mutex::new(sender)), Desk(receiver))
 }
 
-/// Starts what serves the pages.
+/// Serves pages until one of them ends it, or the deadline.
 ///
 /// # Errors
 /// When there is no thread to be had.
-pub(super) fn start<T: Send + 'static>(
-    serve: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<JoinHandle<T>> {
-    thread::Builder::new().name("pages".into()).spawn(serve)
+pub(super) fn serve(
+    listener: Listener,
+    deadline: Instant,
+    answer: impl Fn(&Request) -> Verdict<()> + Send + Sync + 'static,
+) -> io::Result<Pages> {
+    let serve = move || listener.serve(deadline, answer);
+    let thread = thread::Builder::new().name("pages".into()).spawn(serve)?;
+    Ok(Pages(thread))
 }
 
 impl<I, O> Window<I, O> {
@@ -48,24 +70,33 @@ impl<I, O> Window<I, O> {
 }
 
 impl<I, O> Desk<I, O> {
-    /// Takes what is handed in, until something ends the matter: gives that, or nothing where the pages end before.
-    pub(super) fn attend<R, T>(
+    /// Takes what is handed in, until something ends the matter, and gives that once the last page is out.
+    ///
+    /// # Errors
+    /// Why there is nothing to give.
+    pub(super) fn attend<R>(
         &self,
         deadline: Instant,
-        serving: &JoinHandle<T>,
+        pages: Pages,
         mut judge: impl FnMut(I) -> (O, Option<R>),
-    ) -> Option<R> {
-        while !serving.is_finished() && Instant::now() < deadline {
+    ) -> Result<R, Nothing> {
+        let Pages(serving) = pages;
+        let mut end = None;
+        while end.is_none() && !serving.is_finished() && Instant::now() < deadline {
             let Ok((item, answer)) = self.0.recv_timeout(INTERVAL) else {
                 continue;
             };
-            let (told, end) = judge(item);
+            let (told, judged) = judge(item);
             // A page that has gone away is told in vain.
             let _ = answer.send(told);
-            if end.is_some() {
-                return end;
-            }
+            end = judged;
         }
-        None
+        let served = serving.join();
+        match (end, served) {
+            (Some(end), _) => Ok(end),
+            (None, Ok(Ok(Outcome::Answer(())))) => Err(Nothing::Cancelled),
+            (None, Ok(Err(error))) => Err(Nothing::Failed(error)),
+            (None, Ok(Ok(Outcome::TimedOut)) | Err(_)) => Err(Nothing::TimedOut),
+        }
     }
 }

@@ -58,6 +58,14 @@ pub(super) fn cancelled() -> Reply {
     )
 }
 
+/// A link to a page on the web; none for anything else.
+pub(super) fn link(url: Option<&str>) -> Option<String> {
+    let url = html(url.filter(|url| url.starts_with("https://"))?);
+    Some(format!(
+        "<a href=\"{url}\" target=\"_blank\" rel=\"noopener noreferrer\">{url}</a>"
+    ))
+}
+
 /// An error's words as a sentence, in HTML; what they have in backquotes is code.
 pub(super) fn sentence(words: &str) -> String {
     // A name that is no word stays as it is.

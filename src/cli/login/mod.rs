@@ -444,6 +444,17 @@ impl<'a> Login<'a> {
     }
 }
 
+/// Says where a page is and what it is for, and opens it.
+fn announce(app: &App, url: &str, time: Duration, text: &str) {
+    if app.verbosity.json {
+        let event = serde_json::json!({"version": 1, "open": url, "seconds": time.as_secs()});
+        output::always(&event.to_string());
+    } else {
+        output::always(text);
+    }
+    open_page(app, url);
+}
+
 /// Opens a page in the person's browser, where there is one. The address has been said: that it can't be opened is no end.
 fn open_page(app: &App, url: &str) {
     if let Some(opener) = opener(app) {

@@ -121,9 +121,7 @@ impl Grantor<'_> {
         };
         match self.flow {
             Flow::DeviceCode => self.by_device(&client),
-            Flow::Pkce | Flow::DcrPkce => {
-                callback::log_in(self, &client, redirect_uri, self.login.args.oauth.port)
-            }
+            Flow::Pkce | Flow::DcrPkce => callback::log_in(self, &client),
         }
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::Login;
+use super::announce;
 use super::desk;
+use super::desk::Nothing;
 use super::desk::Window;
 use super::frame;
 use super::frame::page;
@@ -13,11 +15,9 @@ use super::frame::sentence;
 use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
-use crate::cli::output;
 use crate::cli::view;
 use crate::encoding::html;
 use crate::loopback::Listener;
-use crate::loopback::Outcome;
 use crate::loopback::Reply;
 use crate::loopback::Request;
 use crate::loopback::Verdict;
@@ -58,14 +58,6 @@ enum Said {
     Failed(String),
 }
 
-/// How the page ended.
-enum End {
-    /// A key was stored, or could not be.
-    Done,
-    /// The person doesn't want to.
-    Cancelled,
-}
-
 /// What the page shows, whoever asks for it.
 struct Form {
     /// Where it lies: nobody can guess it.
@@ -99,20 +91,25 @@ pub(super) fn ask(login: &Login<'_>) -> Result<Record, Error> {
     let form = Form::new(login, window).map_err(failed)?;
     let url = listener.url(&form.path);
     let deadline = Instant::now() + TIME;
-    let serve = move || {
-        let outcome = listener.serve(deadline, move |request| form.answer(request));
-        matches!(outcome, Ok(Outcome::Answer(End::Cancelled)))
-    };
-    let serving = desk::start(serve).map_err(failed)?;
-    announce(login, &url);
-    let stored = desk.attend(deadline, &serving, |posted| judge(login, posted));
-    // The last page is out when this ends.
-    let is_cancelled = serving.join().unwrap_or(false);
-    stored.unwrap_or_else(|| {
-        let text = if is_cancelled {
-            "the person cancelled"
-        } else {
-            "nobody entered a key in time"
+    let pages = desk::serve(listener, deadline, move |request| form.answer(request));
+    let pages = pages.map_err(failed)?;
+    announce(
+        login.app,
+        &url,
+        TIME,
+        &format!(
+            "Enter the key of {} on this page, in a browser on this machine:\n\n  {url}\n\n\
+             It is there for {} minutes. Without a browser: --stdin, or --from SOURCE.",
+            login.provider.display_name,
+            TIME.as_secs() / 60
+        ),
+    );
+    let stored = desk.attend(deadline, pages, |posted| judge(login, posted));
+    stored.unwrap_or_else(|nothing| {
+        let text = match nothing {
+            Nothing::Failed(error) => return Err(failed(error)),
+            Nothing::TimedOut => "nobody entered a key in time",
+            Nothing::Cancelled => "the person cancelled",
         };
         Err(Error::plain(text).hint("try again, or give the key with --stdin or --from SOURCE"))
     })
@@ -145,23 +142,6 @@ fn judge(login: &Login<'_>, posted: Posted) -> (Said, Option<Result<Record, Erro
     (said, Some(stored))
 }
 
-/// Says where the page is, and opens it.
-fn announce(login: &Login<'_>, url: &str) {
-    let verbosity = login.app.verbosity;
-    if verbosity.json {
-        let event = serde_json::json!({"version": 1, "open": url, "seconds": TIME.as_secs()});
-        output::always(&event.to_string());
-    } else {
-        output::always(&format!(
-            "Enter the key of {} on this page, in a browser on this machine:\n\n  {url}\n\n\
-             It is there for {} minutes. Without a browser: --stdin, or --from SOURCE.",
-            login.provider.display_name,
-            TIME.as_secs() / 60
-        ));
-    }
-    super::open_page(login.app, url);
-}
-
 impl Form {
     /// The page of a login.
     fn new(login: &Login<'_>, window: Window<Posted, Said>) -> io::Result<Self> {
@@ -180,11 +160,9 @@ impl Form {
     }
 
     /// Answers a request.
-    fn answer(&self, request: &Request) -> Verdict<End> {
+    fn answer(&self, request: &Request) -> Verdict<()> {
         if request.path != self.path {
-            let content =
-                "<h1>There is no such page</h1><p>Use the whole address that was printed.</p>";
-            return Verdict::Go(page(404, "No such page", content));
+            return Verdict::Go(frame::not_found());
         }
         if !request.is_post {
             return Verdict::Go(self.page(200, None, None));
@@ -194,7 +172,7 @@ impl Form {
             return Verdict::Go(self.page(403, Some((Field::Key, why)), None));
         }
         if request.field("action") == Some(b"cancel") {
-            return Verdict::End(frame::cancelled(), End::Cancelled);
+            return Verdict::End(frame::cancelled(), ());
         }
         match self.send(request) {
             Said::Again(field, why) => {
@@ -202,12 +180,12 @@ impl Form {
             }
             Said::Stored => Verdict::End(
                 frame::connected(&self.provider, "The key is stored, sealed."),
-                End::Done,
+                (),
             ),
             Said::Failed(why) => {
                 let remedy = "you can close this page, and try again when that is mended";
                 let reply = frame::trouble(200, "The key could not be stored", &why, remedy);
-                Verdict::End(reply, End::Done)
+                Verdict::End(reply, ())
             }
         }
     }
@@ -342,12 +320,8 @@ impl Form {
         if let Some(hint) = &self.hint {
             text.push_str(&format!("A key {}. ", html(hint)));
         }
-        let is_web = |url: &&String| url.starts_with("https://");
-        if let Some(url) = self.docs_url.as_ref().filter(is_web) {
-            let url = html(url);
-            text.push_str(&format!(
-                "You get one at <a href=\"{url}\" target=\"_blank\" rel=\"noopener noreferrer\">{url}</a>. "
-            ));
+        if let Some(link) = frame::link(self.docs_url.as_deref()) {
+            text.push_str(&format!("You get one at {link}. "));
         }
         text.push_str("It is stored on this machine only.");
         text
