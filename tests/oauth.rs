@@ -643,6 +643,7 @@ pub(crate) fn faults() -> Vec<(Fault, &'static str)> {
             Fault::Short("{\"access_token\": \"leak-me"),
             "ended the connection",
         ),
+        (Fault::Interim, "the head is too large"),
         (html(500), "is status 500 without a reason"),
         (html(200), "is no JSON (status 200)"),
         (

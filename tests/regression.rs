@@ -874,3 +874,73 @@ fn a_result_that_cannot_be_written_is_a_failure() {
             .assert_without(SECRET);
     }
 }
+
+#[test]
+fn a_file_s_name_among_the_providers_is_not_a_word_for_a_shell() {
+    let home = Home::new();
+    home.acme("");
+    let text = fs::read_to_string(home.own("providers/acme.json")).unwrap();
+    for name in ["$(touch pwned)", "`touch pwned`", "two words"] {
+        home.provider(name, &text);
+    }
+    let output = home.authsome(["list", "--all", "--names"]).run();
+    output.assert_code(0);
+    let names = output.stdout();
+    assert!(names.lines().any(|name| name == "acme"), "{names}");
+    assert!(!names.contains("touch") && !names.contains(' '), "{names}");
+}
+
+#[test]
+fn doctor_names_the_connection_that_is_to_be_logged_in_again() {
+    let home = Home::new();
+    home.acme("");
+    let key = home.file("key", SECRET);
+    let source = format!("file:{key}");
+    let words = ["login", "acme", "--connection", "work", "--from", &source];
+    home.authsome(words).run().assert_code(0);
+    fs::remove_file(&key).unwrap();
+    let output = home.authsome(["doctor"]).run();
+    output.assert_code(1);
+    let again = "`authsome login acme --connection work --force`";
+    assert!(output.stdout().contains(again), "{output}");
+}
+
+#[test]
+fn an_upstream_proxy_that_cannot_be_used_is_no_matter_where_nothing_is_reached() {
+    let home = Home::connected("");
+    for words in [
+        &["get", "acme", "--field", "credential", "--show-secret"][..],
+        &["export", "acme"],
+    ] {
+        let cmd = home.authsome(words);
+        let output = cmd.env("HTTPS_PROXY", "socks5://127.0.0.1:1").run();
+        output.assert_code(0).assert_quiet();
+        assert!(output.stdout().contains(SECRET), "{output}");
+    }
+}
+
+#[test]
+fn the_program_s_own_json_is_not_authsome_s() {
+    let home = Home::connected("");
+    let output = home.authsome(["run", "no-such-program", "--json"]).run();
+    output.assert_code(127).assert_stderr(&["authsome: "]);
+    assert!(!output.stderr().starts_with('{'), "{output}");
+    // What is wrong in the line itself is told as it was asked for.
+    let output = home.authsome(["list", "--json", "--no-such-option"]).run();
+    output.assert_code(2);
+    assert!(output.stderr().starts_with('{'), "{output}");
+}
+
+#[test]
+fn all_flows_are_completed() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = home.authsome(["completions", shell]).run();
+        let script = output.stdout();
+        for flow in ["pkce", "device_code", "dcr_pkce", "api_key"] {
+            let is_word = |word: &str| word == flow;
+            let letters = |c: char| !c.is_ascii_lowercase() && c != '_';
+            assert!(script.split(letters).any(is_word), "{shell}: {flow}");
+        }
+    }
+}

@@ -94,7 +94,8 @@ impl Grant {
     /// Reads them; `None` when they are none.
     pub(crate) fn of_secret(secret: &Secret) -> Option<Self> {
         let sealed: Sealed<'_> = serde_json::from_slice(secret.expose()).ok()?;
-        let taken = |text: Cow<'_, str>| Secret::new(text.as_bytes().to_vec());
+        // What serde has copied is taken over, so that no copy of it is left.
+        let taken = |text: Cow<'_, str>| Secret::new(text.into_owned().into_bytes());
         Some(Self {
             access: taken(sealed.access_token),
             refresh: sealed.refresh_token.map(taken),

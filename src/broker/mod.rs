@@ -62,7 +62,15 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// The same without a word of anyone else's: what the child may read.
+    /// Why there is no other token, for whoever has said already what that means.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Refresh(error) => error.to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The whole without a word of anyone else's: what the child may read.
     pub(crate) fn brief(&self) -> String {
         match self {
             Self::Refresh(_) => "its token is over, and there is no new one now".into(),

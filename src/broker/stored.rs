@@ -224,8 +224,9 @@ impl Stored {
             Ok(access) => access,
             Err(error) => {
                 means.notices.warn(format!(
-                    "the token of {} ends soon and can't be refreshed now; it is used while it is good: {error}",
-                    self.label()
+                    "the token of {} ends soon and can't be refreshed now; it is used while it is good: {}",
+                    self.label(),
+                    error.reason()
                 ));
                 keep()
             }
@@ -277,11 +278,11 @@ impl Stored {
             // Another process is at it, and there is still a good token.
             return Ok(Arc::clone(&old.access));
         }
-        let turn = turn(lock);
-        if let Err(error) = &turn {
-            refreshes.failure = Some((Instant::now(), error.to_string()));
-        }
-        let _lock = turn?;
+        let _lock = turn(lock).map_err(|error| {
+            let why = error.to_string();
+            refreshes.failure = Some((Instant::now(), why.clone()));
+            Error::Refresh(oauth::Error::Again(why))
+        })?;
         if let Some(access) = self.found_meanwhile(old)? {
             return Ok(access);
         }
@@ -424,7 +425,7 @@ impl Stored {
 /// Whether it is this process's turn to refresh. Where no file can be locked (a home that is mounted read-only) it is on its own; but
 /// beside another that is still at it, the same refresh token would be used twice, and some servers then take all of them back
 /// (RFC 9700 section 4.14.2).
-fn turn(lock: Result<Lock, private::Error>) -> Result<Option<Lock>, Error> {
+fn turn(lock: Result<Lock, private::Error>) -> Result<Option<Lock>, private::Error> {
     match lock {
         Ok(lock) => Ok(Some(lock)),
         Err(private::Error::Io { error, .. })
@@ -435,7 +436,7 @@ fn turn(lock: Result<Lock, private::Error>) -> Result<Option<Lock>, Error> {
         {
             Ok(None)
         }
-        Err(error) => Err(Error::Refresh(oauth::Error::Again(error.to_string()))),
+        Err(error) => Err(error),
     }
 }
 
@@ -462,9 +463,9 @@ mod tests {
             path: path.to_owned(),
             waited: lock::PATIENCE,
         };
-        assert!(matches!(turn(Err(busy)), Err(Error::Refresh(_))));
+        assert!(turn(Err(busy)).is_err());
         let too_many = private::Error::io("lock", path)(io::Error::from_raw_os_error(libc::EMFILE));
-        assert!(matches!(turn(Err(too_many)), Err(Error::Refresh(_))));
+        assert!(turn(Err(too_many)).is_err());
         let read_only = private::Error::io("lock", path)(io::ErrorKind::ReadOnlyFilesystem.into());
         assert!(matches!(turn(Err(read_only)), Ok(None)));
     }

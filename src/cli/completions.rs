@@ -91,7 +91,7 @@ fn value(option: &Opt) -> Word {
         Some("FILE") => Word::File,
         Some("FORMAT") => Word::OneOf("env shell json"),
         Some("system|mozilla") => Word::OneOf("system mozilla"),
-        Some("F") => Word::OneOf("api_key"),
+        Some("F") => Word::OneOf("pkce device_code dcr_pkce api_key"),
         _ => Word::Free,
     }
 }

@@ -13,6 +13,7 @@ use super::syntax::Syntax;
 use super::syntax::flag;
 use super::view::View;
 use crate::broker::record::Record;
+use crate::provider::Name;
 use crate::provider::definition::Definition;
 use crate::provider::registry::Broken;
 
@@ -97,7 +98,7 @@ fn list(parsed: &Parsed) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// Prints names only.
+/// Prints names only: those that are some. A shell reads them, and a definition's file can be called anything.
 fn names(app: &App, records: &[Record], all: bool) {
     let mut names: Vec<&str> = if all {
         app.registry.iter().map(|(name, _)| name).collect()
@@ -107,6 +108,7 @@ fn names(app: &App, records: &[Record], all: bool) {
             .map(|record| record.provider.as_str())
             .collect()
     };
+    names.retain(|name| Name::parse(name).is_some());
     names.dedup();
     let lines: String = names.into_iter().map(|name| format!("{name}\n")).collect();
     output::text(&lines);

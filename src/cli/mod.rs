@@ -81,11 +81,11 @@ pub(crate) fn main() -> ExitCode {
     output::quiet_panics();
     let words: Vec<_> = std::env::args_os().collect();
     // So that errors in the line itself come in the form that was asked for, too.
-    let json = words
+    let mut json = words
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json");
-    match output::checked(dispatch(words)) {
+    match output::checked(dispatch(words, &mut json)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             output::error(&error, json);
@@ -94,8 +94,9 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Runs one command, and gives the exit code.
-fn dispatch(words: Vec<OsString>) -> Result<u8, Error> {
+/// Runs one command, and gives the exit code. Whether JSON was asked for is known for sure once the line is read: a program's words
+/// are its own.
+fn dispatch(words: Vec<OsString>, json: &mut bool) -> Result<u8, Error> {
     let mut parser = Parser::from_iter(words);
     let name = match parser.next().map_err(|error| Error::usage(error, ""))? {
         None => return Err(Error::usage("a command is missing", "")),
@@ -109,6 +110,7 @@ fn dispatch(words: Vec<OsString>) -> Result<u8, Error> {
         return Err(Error::usage(format!("there is no command `{name}`"), ""));
     };
     let parsed = Parsed::read(syntax, &mut parser)?;
+    *json = parsed.verbosity.json;
     if let Some(text) = help::asked_for(syntax, &parsed) {
         output::text(&text);
         return Ok(0);

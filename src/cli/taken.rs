@@ -8,6 +8,7 @@ use super::error::LOGIN_NEEDED;
 use super::origins::OriginArgs;
 use super::syntax::Parsed;
 use crate::broker;
+use crate::broker::Material;
 use crate::broker::Means;
 use crate::broker::Stored;
 use crate::broker::record::Held;
@@ -57,12 +58,20 @@ pub(super) fn credential(
         Held::Source { spec, .. } => vec![spec],
     };
     let surroundings = connect::surroundings(&app.parent, &app.registry, &specs);
-    let dialer = origins.own_dialer(app)?;
-    let means = Means {
-        dialer: &dialer,
-        notices: &app.notices,
+    let snapshot = app.store.snapshot().map_err(Error::from)?;
+    let current = match broker::open(&snapshot, record, &surroundings) {
+        Ok(Material::Source(source)) => source.current().map_err(broker::Error::Source),
+        Ok(Material::Tokens(_)) => {
+            // Only here may somebody have to be reached.
+            let dialer = origins.own_dialer(app)?;
+            let means = Means {
+                dialer: &dialer,
+                notices: &app.notices,
+            };
+            Stored::new(&app.store, record, &surroundings).current(&means)
+        }
+        Err(error) => Err(error),
     };
-    let current = Stored::new(&app.store, record, &surroundings).current(&means);
     let credential = current.map_err(|error| {
         let (code, hint) = match &error {
             broker::Error::LoggedOut | broker::Error::Stored(_) | broker::Error::LoginNeeded => {

@@ -16,7 +16,8 @@ use std::time::Instant;
 use super::private;
 use super::private::Error;
 
-/// How long a lock is waited for: longer than anything that is done under it takes.
+/// How long a lock is waited for: longer than what is usually done under it takes. Only a refresh by a server that takes all its time may take
+/// a few seconds more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How often a lock is tried meanwhile. flock(2) has no deadline.

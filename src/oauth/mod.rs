@@ -51,7 +51,7 @@ pub(crate) enum Error {
     Issuer,
     /// The definition, or the server, lacks what is needed.
     Missing(&'static str),
-    /// The same as another that asked a moment ago was told.
+    /// What kept another that asked a moment ago, or another program that is at it, from new tokens.
     Again(String),
     /// The operating system has no randomness to give.
     Randomness(String),
@@ -151,7 +151,8 @@ impl Error {
             },
             Self::Answer { .. } => "try again; if it stays so, the definition's URLs may be wrong",
             Self::Unavailable { .. } => "the service is in trouble: try again later",
-            Self::Transport(_) | Self::Again(_) => "check the network, and try again",
+            Self::Transport(_) => "check the network, and try again",
+            Self::Again(_) => "try again in a moment",
             Self::Issuer => "log in again; if it stays so, someone is in between",
             Self::Missing(_) => "see `authsome inspect`, and the provider's documentation",
             Self::Randomness(_) => "see why the system has none",

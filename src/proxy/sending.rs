@@ -125,7 +125,8 @@ impl Sender<'_> {
             Ok(other) => other,
             Err(error) => {
                 let label = connection.label();
-                let text = format!("{label} was refused, and there is no other token: {error}");
+                let why = error.reason();
+                let text = format!("{label} was refused, and there is no other token: {why}");
                 self.shared.notices.warn(text);
                 None
             }

@@ -100,8 +100,10 @@ pub(crate) fn fetch(dialer: &Dialer, call: &Call<'_>) -> Result<Answer, Error> {
         _ => Error::Cut(authority.clone()),
     };
     stream.wire().flush_all(deadline).map_err(failed)?;
+    // Interim responses count: there may be any number of them.
+    let mut room = MAX_RESPONSE_HEAD;
     let head = loop {
-        let head = read_head(&mut stream, deadline)?;
+        let head = read_head(&mut stream, deadline, &mut room)?;
         // 101 was not asked for; it ends in a body that is no answer.
         if head.status >= 200 || head.status == 101 {
             break head;
@@ -166,19 +168,24 @@ fn wait(stream: &mut SecureStream, deadline: Instant) -> Result<(), Error> {
 }
 
 /// Reads one head.
-fn read_head(stream: &mut SecureStream, deadline: Instant) -> Result<ResponseHead, Error> {
+fn read_head(
+    stream: &mut SecureStream,
+    deadline: Instant,
+    room: &mut usize,
+) -> Result<ResponseHead, Error> {
     let host = stream.authority().clone();
     let malformed = |why| Error::Malformed(host.clone(), why);
     let mut scanner = HeadScanner::default();
     stream.wire().set_input_limit(Some(MAX_RESPONSE_HEAD + 1));
     loop {
         let found = scanner
-            .scan(stream.wire().input(), MAX_RESPONSE_HEAD)
+            .scan(stream.wire().input(), *room)
             .map_err(malformed)?;
         if let Some(range) = found {
             let head = stream.wire().input().get(range.clone()).unwrap_or_default();
             let head = ResponseHead::parse(head).map_err(malformed)?;
             stream.wire().consume(range.end);
+            *room = room.saturating_sub(range.end);
             return Ok(head);
         }
         if stream.wire().end().is_some() {

@@ -89,6 +89,8 @@ pub(crate) enum Fault {
     Closed,
     /// The connection ends within the body.
     Short(&'static str),
+    /// Interim responses, for as long as somebody reads them.
+    Interim,
     /// An answer: its status, a field, and its body.
     Answer(u16, &'static str, String),
 }
@@ -112,6 +114,11 @@ impl Fault {
                 let length = body.len() + 100;
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
                 let _ = conn.channel.try_send(head + body);
+                conn.cut();
+            }
+            Self::Interim => {
+                let hints = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
+                while conn.channel.try_send(&hints) {}
                 conn.cut();
             }
             Self::Answer(status, field, body) => {

@@ -12,6 +12,7 @@ use super::super::view::View;
 use super::report::Check;
 use super::report::Report;
 use crate::broker::Broker;
+use crate::broker::record::login_again;
 use crate::environment::Environment;
 use crate::provider::host_rule::HostRule;
 use crate::tls::bundle;
@@ -93,15 +94,10 @@ pub(super) fn look_at_records(app: &App, is_open: bool, report: &mut Report) {
             );
             Check::ok("connections", text)
         } else {
+            let again = login_again(&record.provider, &record.connection);
             let remedy = match view.source.as_str() {
-                "vault" => format!(
-                    "`authsome login {} --force`, or bring its definition back",
-                    view.provider
-                ),
-                source => format!(
-                    "bring {source} back, or `authsome login {} --force`",
-                    view.provider
-                ),
+                "vault" => format!("`{again}`, or bring its definition back"),
+                source => format!("bring {source} back, or `{again}`"),
             };
             Check::fail("connections", format!("{label}: {}", view.state)).remedy(remedy)
         });
