@@ -4,11 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::connect;
 use super::error::Error;
 use super::error::UNKNOWN;
 use super::output;
 use super::output::Verbosity;
+use super::programs;
 use super::prompt;
 use crate::broker::record::Record;
 use crate::broker::store::Store;
@@ -169,7 +169,7 @@ fn store(parent: &Environment, home: &Home, registry: &Registry, notices: &Arc<N
     // A command for the key has no business with other credentials.
     let keys = match parent.has(KEY_COMMAND) {
         true => KeyRing::new(
-            &connect::without_credentials(parent, registry),
+            &programs::without_credentials(parent, registry),
             home,
             Box::new(ask),
         ),

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::app::App;
 use super::error::Error;
+use super::programs;
+use super::settled;
 use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::flag;
 use super::syntax::valued;
-use super::view;
 use crate::broker;
 use crate::broker::Broker;
 use crate::broker::Connection;
@@ -18,18 +19,14 @@ use crate::broker::Surroundings;
 use crate::broker::record::Record;
 use crate::broker::record::login_again;
 use crate::broker::store::Snapshot;
-use crate::environment::Environment;
 use crate::provider::Export;
 use crate::provider::ExportKind;
 use crate::provider::Name;
 use crate::provider::PLACEHOLDER;
 use crate::provider::Provider;
 use crate::provider::definition::Definition;
-use crate::provider::definition::Outside;
-use crate::provider::registry::Registry;
 use crate::source::Source;
 use crate::source::Spec;
-use crate::vault::is_own_secret;
 
 /// How long a command's answer is used where nothing is said.
 pub(super) const TTL: Duration = Duration::from_secs(300);
@@ -165,11 +162,11 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
     let named = args.credentials.iter().map(|(_, spec)| spec);
     let stored = records.iter().filter_map(Record::source);
     let specs: Vec<&Spec> = named.chain(stored).collect();
-    let sources = variables(&specs).map(str::to_owned).collect();
+    let sources = programs::variables(&specs).map(str::to_owned).collect();
     let mut finder = Finder {
         args,
         app,
-        surroundings: surroundings(&app.parent, &app.registry, &specs),
+        surroundings: programs::surroundings(&app.parent, &app.registry, &specs),
         found: BTreeMap::new(),
     };
     for (name, spec) in &args.credentials {
@@ -226,119 +223,6 @@ pub(super) fn none(app: &App) -> Connected {
         known,
         sources: Vec::new(),
     }
-}
-
-/// What programs that are no part of a run get, such as one that opens a page: the parent's environment without the variables that
-/// hold, or may hold, credentials, or lead to the vault's key.
-pub(super) fn for_programs(app: &App) -> Environment {
-    // Without the vault nothing is known of the variables that are sources.
-    let records = app.store.snapshot().map(|snapshot| snapshot.records());
-    let records = records.unwrap_or_default();
-    let specs: Vec<&Spec> = records.iter().filter_map(Record::source).collect();
-    surroundings(&app.parent, &app.registry, &specs).commands
-}
-
-/// What a new connection is stored with.
-#[derive(Default)]
-pub(super) struct Settled {
-    /// The URL of the provider's own installation, wherever it came from.
-    pub(super) base_url: Option<String>,
-    /// The user name, wherever it came from.
-    pub(super) username: Option<String>,
-    /// The rules that the credential is for, sorted; `None` while there is no URL to have some.
-    pub(super) routes: Option<Vec<String>>,
-}
-
-/// What a new connection is stored with: what the person says, else what the environment has now. It is the connection's own from then
-/// on, so that no other environment leads its credential elsewhere.
-///
-/// # Errors
-/// When the definition can't be used with it.
-pub(super) fn settle(
-    app: &App,
-    definition: &Definition,
-    base_url: Option<&str>,
-    username: Option<&str>,
-) -> Result<Settled, Error> {
-    let outside = Outside {
-        base_url,
-        username,
-        variable: &|variable| app.parent.text(variable).map(str::to_owned),
-    };
-    let invalid = |invalid| Error::from(&invalid);
-    let provider = definition.provider(&outside).map_err(invalid)?;
-    let username_given = definition.username_given(&outside).map_err(invalid)?;
-    Ok(Settled {
-        base_url: definition.base_url_given(&outside).map_err(invalid)?,
-        username: username_given.or_else(|| username.map(str::to_owned)),
-        routes: match provider.missing_base_url {
-            Some(_) => None,
-            None => Some(sorted_rules(&provider)),
-        },
-    })
-}
-
-/// The rules of a provider, sorted.
-pub(super) fn sorted_rules(provider: &Provider) -> Vec<String> {
-    let mut rules = view::rules(provider);
-    rules.sort();
-    rules.dedup();
-    rules
-}
-
-/// Why a connection gets no requests: the hosts that its definition claims by now, and did not when the credential was stored.
-pub(super) fn moved(record: &Record, provider: &Provider) -> Option<String> {
-    let rules = sorted_rules(provider);
-    let new = record.new_routes(&rules);
-    (!new.is_empty()).then(|| {
-        format!(
-            "the definition of {} claims other hosts than when you logged in (new: {})",
-            record.provider,
-            new.join(", ")
-        )
-    })
-}
-
-/// The variables among sources.
-fn variables<'a>(specs: &[&'a Spec]) -> impl Iterator<Item = &'a str> {
-    specs.iter().filter_map(|spec| match spec {
-        Spec::Variable(name) => Some(name.as_str()),
-        Spec::File(_) | Spec::Command(_) => None,
-    })
-}
-
-/// What these sources are read in: for commands the parent's environment without the variables that hold, or may hold, credentials
-/// that authsome looks after.
-pub(super) fn surroundings(
-    parent: &Environment,
-    registry: &Registry,
-    specs: &[&Spec],
-) -> Surroundings {
-    // Whether there is a command now or not: a login while a run goes on may bring one.
-    let mut commands = without_credentials(parent, registry);
-    for name in variables(specs) {
-        commands.remove(name);
-    }
-    commands.remove_where(is_own_secret);
-    Surroundings {
-        variables: parent.clone(),
-        commands,
-    }
-}
-
-/// The environment without the variables under which providers' credentials are kept.
-pub(super) fn without_credentials(parent: &Environment, registry: &Registry) -> Environment {
-    let mut environment = parent.clone();
-    for (_, entry) in registry.iter() {
-        let names = match entry {
-            Ok(definition) => definition.variable_names(),
-            Err(broken) => broken.variables.clone(),
-        };
-        for name in names {
-            environment.remove(&name);
-        }
-    }
-    environment
 }
 
 impl Finder<'_> {
@@ -400,7 +284,7 @@ impl Finder<'_> {
             let provider = self.provider(name, definition, Some(&record))?;
             // A URL on the command line is the person's own word, here and now.
             if self.args.base_url(name).is_none()
-                && let Some(why) = moved(&record, &provider)
+                && let Some(why) = settled::moved(&record, &provider)
             {
                 self.app.notices.warn(format!(
                     "{} gets no requests: {why}; if you trust it, or a newer version of authsome brought it, log in again: `{}`",
@@ -508,13 +392,13 @@ impl Finder<'_> {
                 "{name} has a credential but no URL: give --base-url {name}=URL{way}"
             ));
         }
-        for warning in loose_rules(provider) {
+        for warning in settled::loose_rules(provider) {
             self.app.notices.warn(warning);
         }
         self.found.insert(name, connection);
     }
 
-    /// The provider, with what it takes from outside.
+    /// The provider, with the base URL and the user name that options, the record and the environment give, in this order.
     fn provider(
         &self,
         name: &str,
@@ -522,53 +406,24 @@ impl Finder<'_> {
         record: Option<&Record>,
     ) -> Result<Provider, Error> {
         for field in &definition.unknown {
-            self.app.notices.warn(unknown_field(definition, field));
+            self.app
+                .notices
+                .warn(settled::unknown_field(definition, field));
         }
-        provider(self.args, &self.app.parent, name, definition, record)
+        let stored = record.and_then(|record| record.base_url.as_deref());
+        let base_url = self.args.base_url(name).or(stored);
+        let username = record.and_then(|record| record.username.as_deref());
+        self.app.provider_with(definition, base_url, username)
     }
-}
-
-/// Warnings about rules that could match a stranger's host.
-pub(super) fn loose_rules(provider: &Provider) -> impl Iterator<Item = String> {
-    let loose = provider.rules.iter().filter(|rule| rule.host.is_loose());
-    loose.map(|rule| {
-        format!(
-            "the rule {} of {} could match a host that anyone can register: its credential could go there",
-            rule.host, provider.name
-        )
-    })
-}
-
-/// A warning about a field that no version known here has.
-pub(super) fn unknown_field(definition: &Definition, field: &str) -> String {
-    let file = &definition.file;
-    format!("{file}: the field {field} is not known and has no effect")
-}
-
-/// The provider of a definition, with the base URL and the user name that options, the record and the environment give, in this
-/// order.
-fn provider(
-    args: &ConnectionArgs,
-    parent: &Environment,
-    name: &str,
-    definition: &Definition,
-    record: Option<&Record>,
-) -> Result<Provider, Error> {
-    let stored = record.and_then(|record| record.base_url.as_deref());
-    let outside = Outside {
-        base_url: args.base_url(name).or(stored),
-        username: record.and_then(|record| record.username.as_deref()),
-        variable: &|variable| parent.text(variable).map(str::to_owned),
-    };
-    definition
-        .provider(&outside)
-        .map_err(|invalid| Error::from(&invalid))
 }
 
 /// A router's worth of connections for all providers, as if each had a credential: what `explain` asks when none has.
 pub(super) fn as_if_connected(args: &ConnectionArgs, app: &App) -> Broker {
     let connections = app.registry.iter().filter_map(|(name, entry)| {
-        let provider = provider(args, &app.parent, name, entry.as_ref().ok()?, None).ok()?;
+        let definition = entry.as_ref().ok()?;
+        let provider = app
+            .provider_with(definition, args.base_url(name), None)
+            .ok()?;
         let source = Source::held("PATH", b"-").ok()?;
         Some(Connection::given(provider, source))
     });

@@ -5,15 +5,13 @@ use serde_json::Map;
 use serde_json::Value;
 
 use super::app::App;
-use super::connect;
 use super::error::Error;
 use super::output;
+use super::settled;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
-use super::view;
 use super::view::View;
 use crate::encoding;
-use crate::provider::Placement;
 use crate::provider::Provider;
 
 /// What `inspect` says of itself.
@@ -83,9 +81,9 @@ fn inspect(parsed: &Parsed) -> Result<u8, Error> {
     let records = of_provider(&definition.name().map_err(parse)?);
     let default = records.iter().find(|record| record.is_default);
     let provider = app.provider(definition, default)?;
-    let mut warnings: Vec<String> = connect::loose_rules(&provider).collect();
+    let mut warnings: Vec<String> = settled::loose_rules(&provider).collect();
     let unknown = definition.unknown.iter();
-    warnings.extend(unknown.map(|field| connect::unknown_field(definition, field)));
+    warnings.extend(unknown.map(|field| settled::unknown_field(definition, field)));
     if provider.missing_base_url.is_some() {
         warnings.push("it has no URL before --base-url gives one".into());
     }
@@ -125,12 +123,11 @@ fn inspect(parsed: &Parsed) -> Result<u8, Error> {
 
 /// The entries of `api_url`.
 fn routes(provider: &Provider) -> Vec<Route> {
-    let placed = |placement: &Placement| placement.shown();
-    let rules = view::rules(provider).into_iter().zip(&provider.rules);
+    let rules = provider.rules.iter();
     rules
-        .map(|(text, rule)| Route {
-            rule: text,
-            credential: placed(&rule.placement),
+        .map(|rule| Route {
+            rule: rule.host.to_string(),
+            credential: rule.placement.shown(),
         })
         .collect()
 }

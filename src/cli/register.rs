@@ -5,16 +5,15 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::app::App;
-use super::connect;
 use super::error::Error;
 use super::error::UNKNOWN;
 use super::output;
+use super::settled;
 use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::syntax::flag;
 use super::taken;
-use super::view;
 use crate::broker::record::Record;
 use crate::broker::record::login_again;
 use crate::files;
@@ -100,9 +99,9 @@ fn register(parsed: &Parsed) -> Result<u8, Error> {
             .hint("--force replaces it"));
     }
     let provider = app.provider(&definition, None)?;
-    let mut warnings: Vec<String> = connect::loose_rules(&provider).collect();
+    let mut warnings: Vec<String> = settled::loose_rules(&provider).collect();
     let unknown = definition.unknown.iter();
-    warnings.extend(unknown.map(|field| connect::unknown_field(&definition, field)));
+    warnings.extend(unknown.map(|field| settled::unknown_field(&definition, field)));
     warnings.extend(moves(&app, &name, &definition));
     keep(&app, &file, &text)?;
     let exports = provider.exports.iter();
@@ -110,7 +109,7 @@ fn register(parsed: &Parsed) -> Result<u8, Error> {
         version: 1,
         provider: name.to_string(),
         file: file.display().to_string(),
-        routes: view::rules(&provider),
+        routes: settled::rules(&provider),
         exports: exports.map(|export| export.name.clone()).collect(),
         warnings,
         bundled: app.registry.is_bundled(name.as_str()),
@@ -181,7 +180,7 @@ fn moves(app: &App, name: &Name, to: &Definition) -> Vec<String> {
             app.provider(from, Some(record)).ok()?,
             app.provider(to, Some(record)).ok()?,
         );
-        let (old, new) = (connect::sorted_rules(&old), connect::sorted_rules(&new));
+        let (old, new) = (settled::sorted_rules(&old), settled::sorted_rules(&new));
         (old != new).then(|| {
             let then = match record.routes {
                 Some(_) => format!(

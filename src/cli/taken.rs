@@ -1,11 +1,11 @@
 //! What several commands take from their command line, and what they take out of the vault.
 
 use super::app::App;
-use super::connect;
 use super::error::Error;
 use super::error::FAILED;
 use super::error::LOGIN_NEEDED;
 use super::origins::OriginArgs;
+use super::programs;
 use super::syntax::Parsed;
 use crate::broker;
 use crate::broker::Material;
@@ -57,7 +57,7 @@ pub(super) fn credential(
         Held::Sealed | Held::Oauth(_) => Vec::new(),
         Held::Source { spec, .. } => vec![spec],
     };
-    let surroundings = connect::surroundings(&app.parent, &app.registry, &specs);
+    let surroundings = programs::surroundings(&app.parent, &app.registry, &specs);
     let snapshot = app.store.snapshot().map_err(Error::from)?;
     let current = match broker::open(&snapshot, record, &surroundings) {
         Ok(Material::Source(source)) => source.current().map_err(broker::Error::Source),

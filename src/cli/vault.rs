@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::app::App;
-use super::connect;
 use super::error::Error;
 use super::output;
+use super::programs;
 use super::prompt;
 use super::syntax::Group;
 use super::syntax::Parsed;
@@ -207,7 +207,7 @@ fn given_once(app: &App, spec: &Spec) -> Result<MasterKey, Error> {
             .map_err(|error| failed(&error))?,
         Spec::Command(line) => {
             let words = program::split_words(line).map_err(|error| failed(&error))?;
-            let output = program::output_of(&words, &connect::for_programs(app));
+            let output = program::output_of(&words, &programs::for_programs(app));
             Secret::from(output.map_err(|error| failed(&error))?)
         }
     };

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::app::App;
-use super::connect;
+use super::programs;
+use super::settled;
 use crate::broker;
 use crate::broker::grant::Standing;
 use crate::broker::record;
@@ -11,7 +12,6 @@ use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::broker::store::Snapshot;
 use crate::clock;
-use crate::provider::Provider;
 use crate::source::Spec;
 
 /// A connection, without its credential. Part of the shapes of several commands.
@@ -126,7 +126,7 @@ fn state(app: &App, snapshot: &Snapshot, record: &Record) -> String {
         Some(Err(_)) => return "the provider's definition can't be used".into(),
         Some(Ok(definition)) => {
             let provider = app.provider(definition, Some(record)).ok();
-            if let Some(why) = provider.and_then(|provider| connect::moved(record, &provider)) {
+            if let Some(why) = provider.and_then(|provider| settled::moved(record, &provider)) {
                 return format!("{why}: login needed");
             }
         }
@@ -140,15 +140,9 @@ fn state(app: &App, snapshot: &Snapshot, record: &Record) -> String {
         Held::Sealed => Vec::new(),
         Held::Source { spec, .. } => vec![spec],
     };
-    let surroundings = connect::surroundings(&app.parent, &app.registry, &specs);
+    let surroundings = programs::surroundings(&app.parent, &app.registry, &specs);
     match broker::open(snapshot, record, &surroundings) {
         Ok(_) => "ok".into(),
         Err(error) => error.to_string(),
     }
-}
-
-/// The rules of a provider, as its definition writes them.
-pub(super) fn rules(provider: &Provider) -> Vec<String> {
-    let rules = provider.rules.iter();
-    rules.map(|rule| rule.host.to_string()).collect()
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::super::app::App;
-use super::super::connect;
 use super::super::connect::Connected;
 use super::super::error::Error;
 use super::super::origins::OriginArgs;
+use super::super::settled;
 use super::super::view::View;
 use super::report::Check;
 use super::report::Report;
@@ -35,13 +35,13 @@ pub(super) fn look_at_definitions(app: &App, unread: Option<io::Error>, report: 
             }
         };
         for field in &definition.unknown {
-            let text = connect::unknown_field(definition, field);
+            let text = settled::unknown_field(definition, field);
             unknown
                 .push(Check::warn("definitions", text).remedy("remove it, or mend its spelling"));
         }
         // What is wrong with it has been told above, or is about what only a run brings with it.
         if let Ok(provider) = app.provider(definition, None) {
-            for text in connect::loose_rules(&provider) {
+            for text in settled::loose_rules(&provider) {
                 loose.push(Check::warn("rules", text).remedy(
                     "end the pattern in a domain of the provider's own, with \\. before it",
                 ));

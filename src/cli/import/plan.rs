@@ -10,10 +10,10 @@ use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::broker::store::Snapshot;
 use crate::cli::app::App;
-use crate::cli::connect;
 use crate::cli::error::Error;
 use crate::cli::key_check;
 use crate::cli::key_check::Finding;
+use crate::cli::settled;
 use crate::clock;
 use crate::credential::Credential;
 use crate::encoding;
@@ -319,7 +319,7 @@ pub(super) fn store(app: &App, candidates: &[Candidate]) -> Result<(), Error> {
         };
         let definition = app.definition(candidate.provider.as_str())?;
         // A URL in the environment that is no good is for the person to mend before a run; the key is safer in the vault meanwhile.
-        let settled = connect::settle(app, definition, None, None).unwrap_or_default();
+        let settled = settled::settle(app, definition, None, None).unwrap_or_default();
         let record = Record {
             provider: candidate.provider.clone(),
             connection: name.clone(),

@@ -14,6 +14,7 @@ use super::grantor::Trouble;
 use crate::cli::connect;
 use crate::cli::error::Error;
 use crate::cli::output;
+use crate::cli::programs;
 use crate::cli::prompt;
 use crate::credential::Credential;
 use crate::encoding::html;
@@ -71,7 +72,7 @@ fn of_command_line(grantor: &Grantor<'_>, id: &str) -> Result<Client, Error> {
         None => kept_secret(grantor, id)?,
         Some(spec) => {
             let surroundings =
-                connect::surroundings(&login.app.parent, &login.app.registry, &[spec]);
+                programs::surroundings(&login.app.parent, &login.app.registry, &[spec]);
             let (variables, commands) = (&surroundings.variables, &surroundings.commands);
             let secret = Source::open(spec, variables, commands, connect::TTL)
                 .and_then(|source| source.current())

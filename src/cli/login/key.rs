@@ -5,11 +5,11 @@ use std::io::Read;
 
 use super::Entered;
 use super::Login;
-use crate::cli::connect;
 use crate::cli::error::Error;
 use crate::cli::key_check;
 use crate::cli::key_check::Finding;
 use crate::cli::output;
+use crate::cli::programs;
 use crate::cli::prompt;
 use crate::credential::Credential;
 use crate::encoding;
@@ -25,7 +25,7 @@ impl Login<'_> {
         if self.wanted.base_url {
             return Err(self.base_url_missing());
         }
-        let surroundings = connect::surroundings(&self.app.parent, &self.app.registry, &[spec]);
+        let surroundings = programs::surroundings(&self.app.parent, &self.app.registry, &[spec]);
         let (variables, commands) = (&surroundings.variables, &surroundings.commands);
         let current = Source::open(spec, variables, commands, self.args.ttl)
             .and_then(|source| source.current());

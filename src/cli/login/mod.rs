@@ -32,6 +32,8 @@ use crate::broker::record;
 use crate::broker::record::DEFAULT;
 use crate::broker::record::Held;
 use crate::broker::record::Record;
+use crate::cli::programs;
+use crate::cli::settled;
 use crate::clock;
 use crate::credential::Credential;
 use crate::program;
@@ -282,7 +284,7 @@ impl<'a> Login<'a> {
     fn new(app: &'a App, args: &'a LoginArgs) -> Result<Self, Error> {
         let definition = app.definition(&args.provider)?;
         for field in &definition.unknown {
-            app.notices.warn(connect::unknown_field(definition, field));
+            app.notices.warn(settled::unknown_field(definition, field));
         }
         let invalid = |invalid| Error::from(&invalid);
         let provider = app.provider_with(
@@ -290,7 +292,7 @@ impl<'a> Login<'a> {
             args.base_url.as_deref(),
             args.username.as_deref(),
         )?;
-        for warning in connect::loose_rules(&provider) {
+        for warning in settled::loose_rules(&provider) {
             app.notices.warn(warning);
         }
         let variable = definition.username_variable().map_err(invalid)?;
@@ -374,7 +376,7 @@ impl<'a> Login<'a> {
         let now = record::seconds(clock::now());
         let base_url = self.args.base_url.clone().or(base_url);
         let username = self.args.username.clone().or(username);
-        let settled = connect::settle(
+        let settled = settled::settle(
             self.app,
             self.definition,
             base_url.as_deref(),
@@ -413,7 +415,7 @@ impl<'a> Login<'a> {
             connection: stored.connection.to_string(),
             default: stored.is_default,
             source: view::source(stored),
-            routes: view::rules(&provider),
+            routes: settled::rules(&provider),
         };
         if self.app.verbosity.json {
             output::json(&answer);
@@ -458,7 +460,7 @@ fn announce(app: &App, url: &str, time: Duration, text: &str) {
 /// Opens a page in the person's browser, where there is one. The address has been said: that it can't be opened is no end.
 fn open_page(app: &App, url: &str) {
     if let Some(opener) = opener(app) {
-        let _ = program::start_detached(&opener, url, &connect::for_programs(app));
+        let _ = program::start_detached(&opener, url, &programs::for_programs(app));
     }
 }
 

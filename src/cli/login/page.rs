@@ -15,7 +15,7 @@ use super::frame::sentence;
 use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
-use crate::cli::view;
+use crate::cli::settled;
 use crate::encoding::html;
 use crate::loopback::Listener;
 use crate::loopback::Reply;
@@ -150,7 +150,7 @@ impl Form {
             path: format!("/{}", random::token()?),
             token: random::token()?,
             provider: login.provider.display_name.clone(),
-            routes: view::rules(&login.provider),
+            routes: settled::rules(&login.provider),
             docs_url: login.provider.docs_url.clone(),
             hint: shape.map(|shape| shape.hint()),
             wants_url: login.wanted.base_url,

@@ -1,0 +1,61 @@
+//! What programs that are no part of a run get: those that open a page, print a key, or are a source.
+
+use super::app::App;
+use crate::broker::Surroundings;
+use crate::broker::record::Record;
+use crate::environment::Environment;
+use crate::provider::registry::Registry;
+use crate::source::Spec;
+use crate::vault::is_own_secret;
+
+/// What programs that are no part of a run get, such as one that opens a page: the parent's environment without the variables that
+/// hold, or may hold, credentials, or lead to the vault's key.
+pub(super) fn for_programs(app: &App) -> Environment {
+    // Without the vault nothing is known of the variables that are sources.
+    let records = app.store.snapshot().map(|snapshot| snapshot.records());
+    let records = records.unwrap_or_default();
+    let specs: Vec<&Spec> = records.iter().filter_map(Record::source).collect();
+    surroundings(&app.parent, &app.registry, &specs).commands
+}
+
+/// The variables among sources.
+pub(super) fn variables<'a>(specs: &[&'a Spec]) -> impl Iterator<Item = &'a str> {
+    specs.iter().filter_map(|spec| match spec {
+        Spec::Variable(name) => Some(name.as_str()),
+        Spec::File(_) | Spec::Command(_) => None,
+    })
+}
+
+/// What these sources are read in: for commands the parent's environment without the variables that hold, or may hold, credentials
+/// that authsome looks after.
+pub(super) fn surroundings(
+    parent: &Environment,
+    registry: &Registry,
+    specs: &[&Spec],
+) -> Surroundings {
+    // Whether there is a command now or not: a login while a run goes on may bring one.
+    let mut commands = without_credentials(parent, registry);
+    for name in variables(specs) {
+        commands.remove(name);
+    }
+    commands.remove_where(is_own_secret);
+    Surroundings {
+        variables: parent.clone(),
+        commands,
+    }
+}
+
+/// The environment without the variables under which providers' credentials are kept.
+pub(super) fn without_credentials(parent: &Environment, registry: &Registry) -> Environment {
+    let mut environment = parent.clone();
+    for (_, entry) in registry.iter() {
+        let names = match entry {
+            Ok(definition) => definition.variable_names(),
+            Err(broken) => broken.variables.clone(),
+        };
+        for name in names {
+            environment.remove(&name);
+        }
+    }
+    environment
+}
