@@ -173,20 +173,35 @@ struct Chosen {
     connection: String,
 }
 
+/// What became of a connection's tokens at the service.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Revoked {
+    /// Which.
+    pub(crate) connection: String,
+    /// Whether they are good no more.
+    pub(crate) revoked: bool,
+    /// Why they may still be.
+    pub(crate) reason: Option<String>,
+}
+
 /// `logout` and `revoke`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LetGo {
+pub(crate) struct LetGo {
     /// Of this shape.
-    version: u8,
+    pub(crate) version: u8,
     /// Whose.
-    provider: String,
+    pub(crate) provider: String,
     /// Which.
-    removed: Vec<String>,
+    pub(crate) removed: Vec<String>,
     /// What is used now.
-    new_default: Option<String>,
+    pub(crate) new_default: Option<String>,
     /// Where keys are taken back.
-    revoke_at: Option<String>,
+    pub(crate) revoke_at: Option<String>,
+    /// What became of tokens.
+    #[serde(default)]
+    pub(crate) revocations: Vec<Revoked>,
 }
 
 /// `register` and `remove`

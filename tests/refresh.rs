@@ -3,9 +3,7 @@
 
 use std::fs;
 use std::fs::Permissions;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -19,12 +17,14 @@ use crate::oauth::listed;
 use crate::support::BINARY;
 use crate::support::Cmd;
 use crate::support::Home;
+use crate::support::NOBODY;
 use crate::support::Output;
 use crate::support::Running;
 use crate::support::contains;
 use crate::support::idp;
 use crate::support::idp::Fault;
 use crate::support::idp::Idp;
+use crate::support::is_root;
 use crate::support::origin::HOST;
 use crate::support::signal;
 use crate::support::wait_until;
@@ -78,12 +78,12 @@ fn end(idp: &Idp, run: Running) -> Output {
 #[test]
 fn a_server_in_trouble_costs_nothing_while_the_token_is_good_and_is_told_of_when_it_is_not() {
     let idp = Idp::start();
-    let home = logged_in(&idp, 12);
+    let home = logged_in(&idp, 24);
     let access = idp.newest("access");
     let vault = home.vault();
     let words = ["get", "acme", "--field", "credential", "--show-secret"];
-    // A third of its life is left after eight seconds: from then on a new one is wanted, and not needed.
-    thread::sleep(Duration::from_millis(8200));
+    // A third of its life is left after sixteen seconds: from then on a new one is wanted, and not needed.
+    thread::sleep(Duration::from_millis(16_200));
     for (number, (fault, why)) in faults().into_iter().enumerate() {
         idp.once("/token", fault);
         let output = idp.authsome(&home, &words).run();
@@ -225,41 +225,18 @@ fn a_token_that_is_over_without_another_needs_a_login() {
     assert_eq!(idp.seen("/token").len(), 1);
 }
 
-/// The user without rights.
-const NOBODY: u32 = 65534;
-
-/// Whether this is root, who can be another user.
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
-}
-
-/// Gives the whole of a home to a user.
-fn give(home: &Home, user: u32) {
-    let folders = [
-        "",
-        "home",
-        "home/.authsome",
-        "home/.authsome/providers",
-        "tmp",
-    ];
-    let folders = folders.iter().map(|name| home.path(name));
-    for path in home.files().into_iter().chain(folders) {
-        chown(path, Some(user), Some(user)).expect("another owner");
-    }
-}
-
 #[test]
 fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
     let idp = Idp::start();
-    let home = logged_in(&idp, 2);
-    idp.change(|manner| manner.expires_in = json!(2));
+    let home = logged_in(&idp, 4);
+    idp.change(|manner| manner.expires_in = json!(4));
     let first = idp.newest("refresh");
     let binary = home.path("authsome");
     fs::copy(BINARY, &binary).unwrap();
     let ca = home.file("ca.pem", &idp.origin.ca_pem);
     let user = is_root().then_some(NOBODY);
     if let Some(user) = user {
-        give(&home, user);
+        home.give(user);
     }
     let set_mode = |mode| {
         let mode = Permissions::from_mode(mode);
@@ -293,7 +270,7 @@ fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
     let warnings = output.lines_with("the new tokens of acme can't be stored: ");
     assert_eq!(warnings, 1, "{output}");
     if user.is_some() {
-        give(&home, 0);
+        home.give(0);
     }
     assert_eq!(refresh_token(&home, &idp), idp.newest("refresh"));
     assert_eq!(credential(&idp, &home), idp.newest("access"));

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::json::LetGo;
 use crate::support::Home;
 use crate::support::idp;
 use crate::support::idp::Fault;
@@ -79,11 +80,14 @@ fn a_server_without_a_way_to_take_tokens_back_is_told_of() {
     let home = logged_in(&idp, None);
     let output = idp.authsome(&home, &["revoke", "acme", "--json"]).run();
     output.assert_code(0);
-    let answer: Value = output.json();
-    let revocation = &answer["revocations"][0];
-    assert_eq!(revocation["connection"], "default");
-    assert_eq!(revocation["revoked"], false);
-    let reason = revocation["reason"].as_str().expect("a reason");
+    let answer: LetGo = output.json();
+    assert_eq!((answer.version, answer.provider.as_str()), (1, "acme"));
+    let [revocation] = &answer.revocations[..] else {
+        panic!("{output}");
+    };
+    assert_eq!(revocation.connection, "default");
+    assert!(!revocation.revoked);
+    let reason = revocation.reason.as_deref().expect("a reason");
     assert!(reason.contains("no way to take tokens back"), "{reason}");
     assert_eq!(taken_back(&idp), []);
     assert_nothing_left(&home);
@@ -121,7 +125,7 @@ fn an_access_token_that_went_with_its_refresh_token_is_no_trouble() {
     idp.once("/revoke", Fault::error("invalid_token"));
     let output = idp.authsome(&home, &["revoke", "acme", "--json"]).run();
     output.assert_code(0);
-    assert_eq!(output.json::<Value>()["revocations"][0]["revoked"], true);
+    assert!(output.json::<LetGo>().revocations[0].revoked);
     assert_nothing_left(&home);
 }
 
@@ -133,7 +137,7 @@ fn the_access_token_is_taken_back_even_if_the_refresh_token_is_not() {
     idp.once("/revoke", Fault::error("unsupported_token_type"));
     let output = idp.authsome(&home, &["revoke", "acme", "--json"]).run();
     output.assert_code(0);
-    assert_eq!(output.json::<Value>()["revocations"][0]["revoked"], false);
+    assert!(!output.json::<LetGo>().revocations[0].revoked);
     let taken: Vec<_> = taken_back(&idp)
         .into_iter()
         .map(|(_, token)| token)
@@ -150,18 +154,12 @@ fn all_connections_of_a_provider_have_their_tokens_taken_back() {
     idp.log_in(&home, &["--connection", "work"]);
     let output = idp.authsome(&home, &["revoke", "acme", "--json"]).run();
     output.assert_code(0);
-    let answer: Value = output.json();
-    assert_eq!(answer["removed"], json!(["default", "work"]));
-    let revoked = |revocation: &Value| revocation["revoked"] == true;
-    assert!(
-        answer["revocations"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .all(revoked)
-    );
+    let answer: LetGo = output.json();
+    assert_eq!(answer.removed, ["default", "work"]);
+    assert_eq!(answer.revocations.len(), 2);
+    assert!(answer.revocations.iter().all(|one| one.revoked));
     // Everything was taken back, so there is nothing for the person to do.
-    assert_eq!(answer["revoke_at"], Value::Null);
+    assert_eq!((answer.revoke_at, answer.new_default), (None, None));
     assert_eq!(taken_back(&idp).len(), 4);
 }
 

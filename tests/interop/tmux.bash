@@ -90,3 +90,34 @@ ended_with() {
 
 around() { in_tmux capture-pane -p -t terminal 2>/dev/null | grep . | tail -n 8 || true; }
 after_check() { in_tmux kill-session -t terminal 2>/dev/null || true; }
+
+# The program from outside of the terminal, with the home that the terminal's has.
+ask_authsome() { env -i PATH="$PATH" HOME="$work/home" AUTHSOME_HOME="$work/authsome" "$authsome" "$@"; }
+
+# Lines like this on the screen: `shows PATTERN [COUNT]`, no fewer than that.
+shows() { (($(screen | grep -c -e "$1" || true) >= ${2:-1})); }
+sees() { wait_for shows "$@"; }
+
+# A prompt counts as there when the terminal hides what is typed: the words come before it does.
+is_hidden() { ! stty_has echo; }
+is_shown() { stty_has echo; }
+stty_has() { stty -a <"$(in_tmux display-message -p -t terminal '#{pane_tty}')" | tr -s ' ;' '\n' | grep -qx -e "$1"; }
+
+has_nothing() { ask_authsome list --json | tr -d ' \n' | grep -q '"connections":\[\]'; }
+# A screen that can't be read shows nothing, and is no proof.
+never_shown() {
+    local all
+    all=$(screen) || return 1
+    [[ $all != *"$1"* ]]
+}
+
+# The terminal is as a shell wants it: what is typed is shown, edited in lines, and Ctrl-C is a signal. Looked at while a program
+# runs in it, since bash itself reads key by key.
+is_restored() {
+    rm -f "$work/cwd/modes"
+    type_line 'stty -a >modes.new; mv modes.new modes'
+    wait_for test -e "$work/cwd/modes" || return 1
+    for mode in echo icanon isig iexten icrnl; do
+        tr -s ' ;' '\n' <"$work/cwd/modes" | grep -qx -e "$mode" || return 1
+    done
+}

@@ -18,6 +18,7 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -173,6 +174,21 @@ impl Home {
     /// A path in the home of authsome.
     pub(crate) fn own(&self, name: &str) -> PathBuf {
         self.path("home/.authsome").join(name)
+    }
+
+    /// Gives all of it to a user.
+    pub(crate) fn give(&self, user: u32) {
+        let folders = [
+            "",
+            "home",
+            "home/.authsome",
+            "home/.authsome/providers",
+            "tmp",
+        ];
+        let folders = folders.iter().map(|name| self.path(name));
+        for path in self.files().into_iter().chain(folders) {
+            chown(path, Some(user), Some(user)).expect("another owner");
+        }
     }
 
     /// The vault, as it is on the disk.
@@ -445,6 +461,14 @@ impl Sink {
             .unwrap_or_else(PoisonError::into_inner);
         (state.0.clone(), is_so(&state.0, state.1))
     }
+}
+
+/// The user without rights.
+pub(crate) const NOBODY: u32 = 65_534;
+
+/// Whether the tests run as root, who can be another user.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
 }
 
 /// Whether there is `needle` in `all`.

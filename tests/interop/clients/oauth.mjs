@@ -184,7 +184,7 @@ function newHome() {
 // --- A browser -------------------------------------------------------------------------------------------------------------------
 
 const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
+  executablePath: process.env.CHROMIUM,
   args: [
     "--no-sandbox",
     "--disable-gpu",

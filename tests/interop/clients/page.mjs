@@ -70,7 +70,7 @@ function within(promise, what) {
 
 // Browsers do keep pages for the back button, so this one has to.
 const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
+  executablePath: process.env.CHROMIUM,
   ignoreDefaultArgs: ["--disable-back-forward-cache"],
   args: [
     "--no-sandbox",
@@ -375,6 +375,7 @@ for (const mistakes of [0, 1]) {
     await new Promise((resolve) => next.listen(new URL(running.url).port, "127.0.0.1", resolve));
     try {
       await page.goBack({ timeout: 5000 }).catch(() => {});
+      assert.equal(await page.getByRole("heading", { name: "is connected" }).count(), 0);
       const left = await settled(page, () => [...document.querySelectorAll("input")].map((input) => input.value).join(" "));
       assert.equal(left.includes("sk-"), false, left);
       assert.equal(heard.includes("POST"), false, heard.join(" "));
