@@ -28,7 +28,7 @@
 //!                             ├─ no route can match ─▶ tunnel: bytes both ways, unread
 //!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop:
 //! exchange.rs   Framing::of_request ─▶ Destination::of ─▶ Router::decide
-//! sending.rs    ─▶ Broker::current ─▶ Outgoing::arm ─▶ Pool::take or Dialer::secure ─▶ Armed::send ─▶ Relay::run ─▶ Pool::put
+//! sending.rs    ─▶ Connection::current ─▶ Outgoing::arm ─▶ Pool::take or Dialer::secure ─▶ Armed::send ─▶ Relay::run ─▶ Pool::put
 //!               (a token that the origin refuses: Connection::other_than, and once more)
 //! ```
 //!
@@ -48,8 +48,8 @@
 //! `vault::format` describes the file, so that another program could read it: a head of two lines of text, then everything else
 //! sealed (ChaCha20-Poly1305) by a key that comes from the master key (HKDF-SHA256), and in there each secret sealed once more for
 //! its own name. `vault` replaces the file as a whole, under a lock; `vault::key` finds the master key; `broker::store` knows what the
-//! entries mean: `connection/PROVIDER/NAME`, a stored connection (`broker::record`), and `backup/NUMBER/PATH`, a file as it was before
-//! `import` changed it.
+//! entries mean: `connection/PROVIDER/NAME`, a stored connection (`broker::record`), `client/...`, a client of an authorization server
+//! (`broker::client`), and `backup/NUMBER/PATH`, a file as it was before `import` changed it.
 //!
 //! # Words
 //!

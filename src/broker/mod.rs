@@ -266,16 +266,4 @@ impl Broker {
             .get(id.0)
             .expect("an id is made by connections() of the same broker")
     }
-
-    /// The connection's credential as it is now. May take as long as its source does.
-    ///
-    /// # Errors
-    /// Why there is none; nothing of the credential is in it.
-    pub(crate) fn current(
-        &self,
-        id: ConnectionId,
-        means: &Means<'_>,
-    ) -> Result<Arc<Credential>, Error> {
-        self.connection(id).current(means)
-    }
 }

@@ -42,7 +42,7 @@ const REST: Duration = Duration::from_secs(30);
 /// How long an origin that refuses tokens has none replaced again.
 const FORCED_REST: Duration = Duration::from_secs(10);
 
-/// How long its failure is the answer for those that need a new token: a crowd that waited for it doesn't ask again one by one.
+/// How long a server's failure is the answer for those that need a new token: a crowd that waited for it doesn't ask again one by one.
 const SHARED_FAILURE: Duration = Duration::from_secs(2);
 
 /// A record at work.
@@ -159,11 +159,9 @@ impl Stored {
             return Ok(None);
         }
         refreshes.forced = Some(Instant::now());
-        let need = match tokens.about.standing(now()) {
-            Standing::Over => Need::Over,
-            Standing::Good | Standing::Ending if tokens.about.expires_ms.is_some() => Need::Refused,
-            Standing::Good | Standing::Ending => Need::Over,
-        };
+        let is_good =
+            tokens.about.expires_ms.is_some() && tokens.about.standing(now()) != Standing::Over;
+        let need = if is_good { Need::Refused } else { Need::Over };
         self.replaced_under_lock(tokens, &mut refreshes, means, need)
             .map(Some)
     }

@@ -8,6 +8,7 @@ use serde::Deserializer;
 use serde::de::MapAccess;
 use serde::de::Visitor;
 use serde_json::Value;
+use zeroize::Zeroize;
 
 use super::Error;
 use super::client::Client;
@@ -141,6 +142,17 @@ impl<'de> Deserialize<'de> for Fields {
         }
 
         from.deserialize_map(Collect)
+    }
+}
+
+impl Drop for Fields {
+    /// Wipes the texts: tokens may be among them.
+    fn drop(&mut self) {
+        for (_, value) in &mut self.0 {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
     }
 }
 

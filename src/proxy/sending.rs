@@ -195,16 +195,12 @@ impl Sender<'_> {
         let connection = self.shared.broker.connection(found.connection());
         let credential = match given {
             Some(given) => Arc::clone(given),
-            None => self
-                .shared
-                .broker
-                .current(found.connection(), &self.means())
-                .map_err(|error| {
-                    self.shared
-                        .notices
-                        .warn(format!("no credential for {}: {error}", connection.label()));
-                    Refusal::no_credential(connection.label(), &error)
-                })?,
+            None => connection.current(&self.means()).map_err(|error| {
+                self.shared
+                    .notices
+                    .warn(format!("no credential for {}: {error}", connection.label()));
+                Refusal::no_credential(connection.label(), &error)
+            })?,
         };
         let armed = outgoing.arm(found, &connection.provider, &credential);
         match armed {
