@@ -75,7 +75,8 @@ fn in_quotes(text: &[u8], start: usize) -> Option<(Zeroizing<Vec<u8>>, Range<usi
     if !b"'\"`".contains(&quote) {
         return None;
     }
-    let mut value = Zeroizing::new(Vec::new());
+    let room = line_end(text, start).saturating_sub(start);
+    let mut value = Zeroizing::new(Vec::with_capacity(room));
     let mut at = start + 1;
     loop {
         let byte = *text.get(at)?;
@@ -156,7 +157,7 @@ pub(crate) fn replaced(text: &[u8], places: &[(Range<usize>, &str)]) -> Zeroizin
 /// them; so they are for what can't do without.
 pub(crate) fn quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
     let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:+=@%~,".contains(byte);
-    let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 2));
+    let mut out = Zeroizing::new(Vec::with_capacity(2 * value.len() + 2));
     if !value.is_empty() && value.iter().all(is_bare) {
         out.extend_from_slice(value);
         return out;

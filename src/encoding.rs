@@ -65,11 +65,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// The bytes that hexadecimal digits stand for, two a byte; `None` when they aren't that.
 pub(crate) fn hex_decode(text: &[u8]) -> Option<Vec<u8>> {
-    let pairs = text.chunks(2).map(|pair| match pair {
-        [high, low] => Some(hex_value(*high)? << 4 | hex_value(*low)?),
-        _ => None,
-    });
-    pairs.collect()
+    // With all of its room from the start: one that grows leaves copies behind, and it may be a key.
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    for pair in text.chunks(2) {
+        let [high, low] = pair else { return None };
+        bytes.push(hex_value(*high)? << 4 | hex_value(*low)?);
+    }
+    Some(bytes)
 }
 
 /// The value of one hexadecimal digit.

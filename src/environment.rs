@@ -29,7 +29,7 @@ pub(crate) const BUNDLE: [&str; 14] = [
     "HEX_CACERTS_PATH",
 ];
 
-/// What names certificates that are trusted beside a program's own, and the file of ours that it gets.
+/// What names certificates that are trusted beside a program's own.
 pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
 /// What names hosts that are reached without a proxy.

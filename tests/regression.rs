@@ -944,3 +944,20 @@ fn all_flows_are_completed() {
         }
     }
 }
+
+#[test]
+fn a_command_that_gives_the_wrong_key_is_run_once() {
+    let home = Home::connected("");
+    let script = format!(
+        "echo asked >>'{}'; echo {}",
+        home.path("asked").display(),
+        "07".repeat(32)
+    );
+    let script = home.file("key.sh", &script);
+    let cmd = home.authsome(["list"]);
+    let cmd = cmd.env("AUTHSOME_MASTER_KEY_COMMAND", format!("sh {script}"));
+    cmd.run()
+        .assert_code(1)
+        .assert_stderr(&["sealed with another key"]);
+    assert_eq!(fs::read_to_string(home.path("asked")).unwrap(), "asked\n");
+}

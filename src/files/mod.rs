@@ -1,5 +1,6 @@
 //! Files of ours: where they are, who may read them, and how they change.
 
+mod error;
 pub(crate) mod lock;
 pub(crate) mod private;
 pub(crate) mod run_directory;

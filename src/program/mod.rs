@@ -20,8 +20,11 @@ pub(crate) use words::split_words;
 /// How long a program may take.
 const TIME: Duration = Duration::from_secs(30);
 
-/// Bytes that it may print, at the most; more than a credential may have, so that the error can say which.
+/// Bytes that a program, a file or standard input may give, at the most; more than a credential may have, so that the error can say which.
 pub(crate) const MAX_OUTPUT: u64 = 64 * 1024;
+
+/// Room for all of them, and for seeing that there is no more: what grows leaves copies behind.
+const ROOM: usize = 64 * 1024 + 64;
 
 /// What is wrong with a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +84,7 @@ pub(crate) fn output_of(
     let output = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
     let reader = move || {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
         let read = output.map(|output| output.take(MAX_OUTPUT).read_to_end(&mut bytes));
         let ended = child.wait();
         // Nobody listens any more when it took too long.

@@ -71,19 +71,24 @@ impl Terminal {
     /// Those of the terminal.
     pub(crate) fn ask_hidden(&self, question: &str) -> io::Result<Answer> {
         let mut signals = Signals::catch(&CAUGHT)?;
-        let answer = loop {
+        let answer = self.ask_caught(question, &mut signals);
+        signals.release(&CAUGHT)?;
+        answer
+    }
+
+    /// The same, once signals are caught: one that arrives ends the question.
+    fn ask_caught(&self, question: &str, signals: &mut Signals) -> io::Result<Answer> {
+        loop {
             let hidden = Hidden::of(&self.0)?;
             (&self.0).write_all(question.as_bytes())?;
-            let answer = self.read_line(&mut signals);
+            let answer = self.read_line(signals);
             drop(hidden);
             (&self.0).write_all(b"\n")?;
             match answer {
                 Ok(Answer::Interrupted(libc::SIGTSTP)) => signal::stop_self()?,
-                other => break other,
+                other => return other,
             }
-        };
-        signals.release(&CAUGHT)?;
-        answer
+        }
     }
 
     /// Asks, and reads a line as the terminal edits it.

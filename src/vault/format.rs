@@ -219,7 +219,7 @@ mod base64_text {
 }
 
 /// The contents as JSON has them.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ContentsJson {
     /// By name.
@@ -334,9 +334,7 @@ impl Contents {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub(super) fn seal(&self, head: &Head, key: &MasterKey) -> Result<Vec<u8>, Error> {
-        let contents = ContentsJson {
-            entries: self.entries.clone(),
-        };
+        let contents = BTreeMap::from([("entries", &self.entries)]);
         let plain = Zeroizing::new(
             serde_json::to_vec(&contents).expect("text and numbers are always JSON"),
         );
@@ -376,7 +374,7 @@ impl Cipher {
         let tag = self
             .0
             .seal_in_place_separate_tag(nonce, aead::Aad::from(associated), text)
-            .map_err(|_| Error::Damaged("it would be too large"))?;
+            .map_err(|_| Error::TooLarge)?;
         sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }

@@ -39,9 +39,9 @@ impl MasterKey {
         let bytes = Zeroizing::new(match text.len() {
             64 => encoding::hex_decode(text)?,
             43 | 44 => {
-                let standard: Zeroizing<Vec<u8>> =
-                    Zeroizing::new(text.iter().map(|byte| standard_letter(*byte)).collect());
-                let mut padded = standard;
+                // With all of its room from the start: one that grows leaves copies behind.
+                let mut padded = Zeroizing::new(Vec::with_capacity(44));
+                padded.extend(text.iter().map(|byte| standard_letter(*byte)));
                 if padded.len() == 43 {
                     padded.push(b'=');
                 }

@@ -3,12 +3,12 @@
 //! Writers hold the lock of a file beside it, read the vault, change it and put a new file in its place; so a reader needs no lock, and
 //! whatever kills a writer leaves the old content or the new. A vault that can't be opened is an error that changes nothing.
 
+mod error;
 mod format;
 mod key;
 mod master;
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::files::lock::Lock;
 use crate::files::private;
 use crate::notice::Notices;
 use crate::secret::Secret;
+pub(crate) use error::Error;
 pub(crate) use format::Contents;
 use format::Head;
-pub(crate) use key::KEY;
 pub(crate) use key::KEY_COMMAND;
 pub(crate) use key::KEY_FILE;
 pub(crate) use key::KeyRing;
@@ -43,91 +43,6 @@ const OWN_SECRETS: [&str; 2] = ["AUTHSOME_MASTER_KEY", "AUTHSOME_PASSPHRASE"];
 pub(crate) fn is_own_secret(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     OWN_SECRETS.iter().any(|own| name.starts_with(own))
-}
-
-/// Why a vault can't be used. Nothing has changed when one is given, but for [`Error::Written`].
-#[derive(Debug)]
-pub(crate) enum Error {
-    /// The key isn't there.
-    NoKey(String),
-    /// This key is another one than the vault's.
-    WrongKey(String),
-    /// The key can't be had from where it should come from.
-    Key(String),
-    /// It is not as it was written.
-    Damaged(&'static str),
-    /// A later version of authsome wrote it.
-    NewerVersion(u64),
-    /// It would be larger than 64 MiB.
-    TooLarge,
-    /// The operating system has no randomness to give.
-    Randomness(String),
-    /// A file can't be used.
-    File(private::Error),
-    /// A signal came while the person was asked for the passphrase.
-    Interrupted(i32),
-    /// The change is in the vault, but what had to be done afterwards failed.
-    Written(private::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoKey(why) => write!(f, "the vault's key is missing: {why}"),
-            Self::WrongKey(whence) => {
-                write!(
-                    f,
-                    "the vault is sealed with another key than that of {whence}"
-                )
-            }
-            Self::Key(why) => write!(f, "no key for the vault: {why}"),
-            Self::Damaged(why) => write!(f, "the vault is damaged: {why}"),
-            Self::NewerVersion(version) => write!(
-                f,
-                "the vault has version {version} of its format; this authsome knows version 1"
-            ),
-            Self::TooLarge => f.write_str("the vault would be larger than 64 MiB"),
-            Self::Randomness(why) => write!(f, "no randomness: {why}"),
-            Self::File(error) => error.fmt(f),
-            Self::Interrupted(_) => f.write_str("interrupted while the passphrase was asked for"),
-            Self::Written(error) => write!(f, "the vault was written, but {error}"),
-        }
-    }
-}
-
-impl Error {
-    /// What a person can do about it.
-    pub(crate) fn remedy(&self) -> String {
-        match self {
-            Self::NoKey(_) | Self::WrongKey(_) => format!(
-                "bring the right key back ({KEY}, {KEY_FILE}, {KEY_COMMAND}, or master.key beside the vault); \
-                 without it move the vault away and log in again"
-            ),
-            Self::Key(_) => format!("see {KEY}, {KEY_FILE}, {KEY_COMMAND} and {PASSPHRASE_FILE} in `authsome help`"),
-            Self::Damaged(_) => {
-                "nothing was changed: bring the file back from a copy, or move it away and log in again".into()
-            }
-            Self::NewerVersion(_) => "use the authsome that wrote it, or a newer one".into(),
-            Self::TooLarge => "log out of what is not needed".into(),
-            Self::Randomness(_) => "see why the system has none".into(),
-            Self::File(error) | Self::Written(error) => error.remedy(),
-            Self::Interrupted(_) => "try again".into(),
-        }
-    }
-
-    /// The same about what came after the vault was written.
-    fn afterwards(self) -> Self {
-        match self {
-            Self::File(error) => Self::Written(error),
-            other => other,
-        }
-    }
-}
-
-impl From<private::Error> for Error {
-    fn from(error: private::Error) -> Self {
-        Self::File(error)
-    }
 }
 
 /// Opens a vault's file with a key that is there already.
@@ -259,9 +174,10 @@ impl Vault {
                 Err(error @ (Error::NoKey(_) | Error::WrongKey(_)))
                     if last.as_ref() != Some(&file) =>
                 {
-                    // A passphrase doesn't change with the files: nobody is asked again for the same vault.
-                    let is_asked =
-                        Head::parse(&file).is_ok_and(|(head, _)| head.passphrase.is_some());
+                    // What the environment names, and a passphrase, don't change with the files: nobody is asked again for the
+                    // same vault.
+                    let is_asked = self.keys.is_given()
+                        || Head::parse(&file).is_ok_and(|(head, _)| head.passphrase.is_some());
                     if is_asked
                         && private::read(&self.home.vault(), MAX_VAULT)?.as_ref() == Some(&file)
                     {
@@ -271,12 +187,11 @@ impl Vault {
                         std::thread::yield_now();
                     }
                     last = Some(file);
-                    drop(error);
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::Damaged("it changes faster than it can be read"))
+        Err(Error::Unsettled("it changes faster than it can be read"))
     }
 
     /// Opens a file.
@@ -367,7 +282,9 @@ impl Vault {
                 return Ok(lock);
             }
         }
-        Err(Error::Damaged("its key changes faster than it can be had"))
+        Err(Error::Unsettled(
+            "its key changes faster than it can be had",
+        ))
     }
 
     /// Whether nobody has to be asked for the key. Where there is no vault that can be read, the key is no matter.
@@ -434,6 +351,7 @@ mod tests {
     use super::*;
     use crate::environment::Environment;
     use crate::files::RunDirectory;
+    use crate::vault::key::KEY;
 
     /// A home of its own, and what keeps it.
     fn home() -> (RunDirectory, Home) {
