@@ -8,6 +8,7 @@ use std::io;
 use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
+use std::mem;
 use std::net::Shutdown;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -17,6 +18,8 @@ use std::time::Instant;
 use rustls::ClientConnection;
 use rustls::Connection;
 use rustls::ServerConnection;
+use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::sys::poll;
 use crate::sys::socket;
@@ -94,7 +97,9 @@ pub(crate) struct Wire {
     /// Input at which reading pauses.
     limit: usize,
     /// What is to be sent, before encryption. Sent up to `sent`.
-    output: Vec<u8>,
+    output: Zeroizing<Vec<u8>>,
+    /// Whether something of it is secret, and it is wiped as soon as it is gone.
+    is_secret: bool,
     /// Bytes of `output` that are gone.
     sent: usize,
     /// How the peer's sending ended, once it has.
@@ -120,7 +125,8 @@ impl Wire {
             tls: None,
             input: Buffer::default(),
             limit: INPUT_LIMIT,
-            output: Vec::new(),
+            output: Zeroizing::default(),
+            is_secret: false,
             sent: 0,
             end: None,
             finished: false,
@@ -232,8 +238,7 @@ impl Wire {
 
     /// Gives up sending: nobody takes it any more. What the peer has sent can still be received.
     pub(crate) fn give_up_sending(&mut self) {
-        self.output.clear();
-        self.sent = 0;
+        self.clear_output();
         self.broken = true;
     }
 
@@ -318,6 +323,22 @@ impl Wire {
         &mut self.output
     }
 
+    /// Adds bytes that are secret. To be flushed before more is added: what grows leaves a copy behind.
+    pub(crate) fn push_secret(&mut self, bytes: &[u8]) {
+        self.output.reserve(bytes.len());
+        self.output.extend_from_slice(bytes);
+        self.is_secret = true;
+    }
+
+    /// Forgets what was to be sent.
+    fn clear_output(&mut self) {
+        if mem::take(&mut self.is_secret) {
+            self.output.zeroize();
+        }
+        self.output.clear();
+        self.sent = 0;
+    }
+
     /// Sends what is to be sent, as far as the socket takes it. Tells whether anything left.
     ///
     /// # Errors
@@ -332,6 +353,9 @@ impl Wire {
                             return Ok(moved);
                         }
                         tls.writer().write_all(&self.output)?;
+                        if mem::take(&mut self.is_secret) {
+                            self.output.zeroize();
+                        }
                         self.output.clear();
                     }
                     tls.write_tls(&mut self.socket)
@@ -348,8 +372,7 @@ impl Wire {
                     if self.tls.is_none() {
                         self.sent += count;
                         if self.sent == self.output.len() {
-                            self.output.clear();
-                            self.sent = 0;
+                            self.clear_output();
                         }
                     }
                 }

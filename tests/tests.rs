@@ -35,6 +35,9 @@ mod leaks;
 // Connections: how they come into the vault, which of them is used, how they are let go.
 mod login;
 
+// The credential in what the origin sends back.
+mod masking;
+
 // Logging in by OAuth in the browser: what the person is sent to, what comes back, the client, trouble with the server.
 mod oauth;
 

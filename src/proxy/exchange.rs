@@ -201,6 +201,7 @@ pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) ->
         keep_trailer: &|_, _| true,
         patience: shared.patience,
         holds_unauthorized: false,
+        secret: None,
     };
     Relay::new(client, upstream, &request)
         .into_tunnel()

@@ -23,6 +23,13 @@ use crate::url::Authority;
 /// The field that lists WebSocket subprotocols (RFC 6455 section 11.3.4).
 const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
 
+/// Fields by which a client asks for answers that can't be looked through for the credential: compressed bodies (RFC 9110 section
+/// 12.5.3), and compressed messages of a WebSocket (RFC 7692).
+const CODINGS: [&[u8]; 2] = [b"accept-encoding", b"sec-websocket-extensions"];
+
+/// What is asked for instead. Without the field an origin may take any coding.
+const IDENTITY: (&[u8], &[u8]) = (b"Accept-Encoding", b"identity");
+
 /// A request's head as it is sent on, and what of the client's is not.
 pub(crate) struct Outgoing<'a> {
     /// The head that came.
@@ -106,17 +113,19 @@ impl Outgoing<'_> {
             .iter()
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .collect();
-        let is_extra = |name: &[u8]| extra.iter().any(|(own, _)| is_same_field(name, own));
+        let is_coding = |name: &[u8]| CODINGS.iter().any(|own| is_same_field(name, own));
+        let is_extra =
+            |name: &[u8]| is_coding(name) || extra.iter().any(|(own, _)| is_same_field(name, own));
         let protocols = self.protocols_without(placeholder);
         let mut extra_and_protocols = extra.clone();
         if !protocols.is_empty() {
             extra_and_protocols.push((PROTOCOLS.as_bytes(), &protocols));
         }
-        let extra_and_protocols = &extra_and_protocols;
         match field(found.placement(), credential)? {
             Some((name, _)) if !self.wants_field(provider, &name) => {
                 let drop = |_: &[u8], value: &[u8]| holds_placeholder(value);
                 let kept = extra_and_protocols.get(extra.len()..).unwrap_or_default();
+                // No credential leaves, so none can come back.
                 self.write(self.target.as_bytes(), drop, kept, &mut bytes);
             }
             Some((name, value)) => {
@@ -127,6 +136,7 @@ impl Outgoing<'_> {
                 };
                 let mut added = vec![(name.as_bytes(), value.as_slice())];
                 added.extend(extra_and_protocols);
+                added.push(IDENTITY);
                 self.write(self.target.as_bytes(), drop, &added, &mut bytes);
             }
             None => {
@@ -135,7 +145,8 @@ impl Outgoing<'_> {
                 };
                 let target = self.with_parameter(provider, param.as_bytes(), credential);
                 let drop = |field: &[u8], value: &[u8]| is_extra(field) || holds_placeholder(value);
-                self.write(&target, drop, extra_and_protocols, &mut bytes);
+                extra_and_protocols.push(IDENTITY);
+                self.write(&target, drop, &extra_and_protocols, &mut bytes);
             }
         }
         Ok(Armed {
@@ -230,19 +241,26 @@ fn field(placement: &Placement, credential: &Credential) -> Result<Option<Secret
             prefix: Some(prefix),
         } => (name.clone(), [prefix.as_bytes(), b" ", secret].concat()),
         Placement::Basic(user) => {
-            let pair = Zeroizing::new(match user {
-                BasicUser::Fixed(user) => [user.as_bytes(), b":", secret].concat(),
-                BasicUser::Credential => [secret, b":"].concat(),
-                BasicUser::InCredential if secret.contains(&b':') => secret.to_vec(),
-                BasicUser::InCredential => return Err(Unfit),
-            });
+            let pair = basic_pair(user, secret).ok_or(Unfit)?;
+            let text = Zeroizing::new(encoding::base64(&pair));
             (
                 "Authorization".to_owned(),
-                [b"Basic ", &*encoding::base64(&pair)].concat(),
+                [b"Basic ", text.as_slice()].concat(),
             )
         }
     };
     Ok(Some((name, Zeroizing::new(value))))
+}
+
+/// The user and the password of basic authentication (RFC 7617), if the credential can be one of them, or both.
+pub(super) fn basic_pair(user: &BasicUser, secret: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let pair = match user {
+        BasicUser::Fixed(user) => [user.as_bytes(), b":", secret].concat(),
+        BasicUser::Credential => [secret, b":"].concat(),
+        BasicUser::InCredential if secret.contains(&b':') => secret.to_vec(),
+        BasicUser::InCredential => return None,
+    };
+    Some(Zeroizing::new(pair))
 }
 
 /// Whether two field names are the same to every server: case does not count, and some servers (CGI, WSGI) fold `_` and `-`.
@@ -320,7 +338,7 @@ impl Armed {
         if *stream.authority() != self.authority {
             return Err(WrongAuthority);
         }
-        stream.wire().output().extend_from_slice(&self.bytes);
+        stream.wire().push_secret(&self.bytes);
         Ok(())
     }
 }

@@ -1,5 +1,8 @@
 //! One direction of an exchange: a body from one side's framing into the other's, or bytes as they are.
 
+use std::time::Instant;
+
+use super::mask::Masker;
 use crate::http1;
 use crate::http1::body::BodyReader;
 use crate::http1::body::BodyWriter;
@@ -15,17 +18,21 @@ const TURN: usize = 64 * 1024;
 pub(crate) type TrailerFilter<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
 
 /// One direction of bodies.
-pub(super) struct Lane {
+pub(super) struct Lane<'a> {
     /// Takes the framing off.
     reader: BodyReader,
     /// Puts the other side's framing on.
     writer: BodyWriter,
+    /// Takes out what must not arrive.
+    pub(super) masker: Masker<'a>,
+    /// Whether more of it may come at any time, or never.
+    is_endless: bool,
     /// Whether the end has been written.
     pub(super) finished: bool,
 }
 
-impl Lane {
-    /// A lane from one framing to another.
+impl<'a> Lane<'a> {
+    /// A lane from one framing to another, which takes nothing out.
     pub(super) fn new(framing: Framing, writer: BodyWriter) -> Self {
         let reader = BodyReader::new(framing);
         // Nothing to read means nothing to end either: a chunked writer has a body to end even if it is empty.
@@ -33,8 +40,15 @@ impl Lane {
         Self {
             reader,
             writer,
+            masker: Masker::default(),
+            is_endless: matches!(framing, Framing::Chunked | Framing::UntilClose),
             finished,
         }
+    }
+
+    /// The same with something to take out.
+    pub(super) fn masked(self, masker: Masker<'a>) -> Self {
+        Self { masker, ..self }
     }
 
     /// Bytes as they are, until the connection ends.
@@ -59,13 +73,15 @@ impl Lane {
         while !self.reader.is_done() && !is_stuck && to.output().len() < TURN {
             let step = self.reader.step(from.input())?;
             let used = step.used;
-            self.writer.write(step.content, to.output());
+            let content = self.masker.pass(step.content);
+            self.writer.write(content, to.output());
             from.consume(used);
             moved |= used > 0;
             is_stuck = used == 0;
         }
         if !self.reader.is_done() {
             // What came before an end is sent on before the end is judged.
+            moved |= self.release_in_time(from.end().is_some(), to.output());
             if moved {
                 return Ok(true);
             }
@@ -81,8 +97,32 @@ impl Lane {
             [] => Fields::default(),
             section => Fields::parse(section)?,
         };
-        self.writer.finish(&trailers, keep, to.output());
+        let out = to.output();
+        self.writer.write(self.masker.release(), out);
+        let end = out.len();
+        self.writer.finish(&trailers, keep, out);
+        self.masker.mask(out.get_mut(end..).unwrap_or_default());
         self.finished = true;
         Ok(true)
+    }
+
+    /// Until when an end of the body is held that may as well be all that comes for now. Where the length is known, more does.
+    pub(super) fn holds_until(&self) -> Option<Instant> {
+        match self.is_endless {
+            true => self.masker.holds_until(),
+            false => None,
+        }
+    }
+
+    /// Writes what was held for long enough, or behind which nothing comes. Tells whether anything was.
+    fn release_in_time(&mut self, has_ended: bool, out: &mut Vec<u8>) -> bool {
+        let is_due = match has_ended {
+            true => self.masker.holds_until().is_some(),
+            false => self.holds_until().is_some_and(|due| due <= Instant::now()),
+        };
+        if is_due {
+            self.writer.write(self.masker.release(), out);
+        }
+        is_due
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod demo;
 mod exchange;
 mod inject;
 mod lane;
+mod mask;
 mod refusal;
 mod relay;
 pub(crate) mod route;

@@ -12,6 +12,9 @@ use std::time::Instant;
 
 use super::lane::Lane;
 use super::lane::TrailerFilter;
+use super::mask::Forms;
+use super::mask::Masker;
+use crate::encoding;
 use crate::http1;
 use crate::http1::body::BodyWriter;
 use crate::http1::framing::Framing;
@@ -62,6 +65,10 @@ pub(crate) struct Outcome {
     pub(crate) upstream_reusable: bool,
     /// Whether the client's connection is.
     pub(crate) client_reusable: bool,
+    /// Whether the origin sent the credential back, and it was masked.
+    pub(crate) was_masked: bool,
+    /// The coding of a body that could not be looked through for it.
+    pub(crate) coding: Option<String>,
 }
 
 /// What a relay needs to know of a request.
@@ -83,14 +90,16 @@ pub(crate) struct Request<'a> {
     /// Whether an answer with status 401 is held back, and ends the exchange as [`Failure::Unauthorized`]: a further relay on the same
     /// connection passes it on.
     pub(crate) holds_unauthorized: bool,
+    /// The credential that was sent, to be masked in what comes back.
+    pub(crate) secret: Option<&'a Forms>,
 }
 
 /// Where the response stands.
-enum Down {
+enum Down<'a> {
     /// Its head is to come.
     Head(HeadScanner),
     /// Its body comes.
-    Body(Lane),
+    Body(Lane<'a>),
 }
 
 /// An exchange under way.
@@ -102,9 +111,9 @@ pub(crate) struct Relay<'a> {
     /// The request it is about.
     request: &'a Request<'a>,
     /// The request's body.
-    up: Lane,
+    up: Lane<'a>,
     /// The response.
-    down: Down,
+    down: Down<'a>,
     /// Whether the origin takes no more of the request; its response may still come.
     up_broken: bool,
     /// Whether bytes go both ways until both sides end.
@@ -159,7 +168,12 @@ impl<'a> Relay<'a> {
         self.is_tunnel = true;
         self.upstream.set_input_limit(None);
         self.up = Lane::raw();
-        self.down = Down::Body(Lane::raw());
+        self.down = Down::Body(Lane::raw().masked(self.masker()));
+    }
+
+    /// What masks the credential in what comes back.
+    fn masker(&self) -> Masker<'a> {
+        self.request.secret.map(Forms::masker).unwrap_or_default()
     }
 
     /// Runs the exchange to its end.
@@ -175,6 +189,9 @@ impl<'a> Relay<'a> {
             }
         };
         let clean = result.is_ok() && self.up.finished && !self.is_tunnel;
+        if let Down::Body(lane) = &self.down {
+            self.outcome.was_masked |= lane.masker.has_found();
+        }
         self.outcome.client_reusable &= clean;
         self.outcome.upstream_reusable &= clean
             && !self.up_broken
@@ -264,11 +281,7 @@ impl<'a> Relay<'a> {
             (101, Some(protocol)) if head.fields.has_member("upgrade", protocol) => {
                 self.outcome.status = 101;
                 self.outcome.begun = true;
-                write_head(
-                    &head,
-                    &[("Connection", "Upgrade"), ("Upgrade", protocol)],
-                    self.client.output(),
-                );
+                self.write_head(&head, &[("Connection", "Upgrade"), ("Upgrade", protocol)]);
                 self.become_tunnel();
             }
             (101, _) => return Err(Failure::Upgrade),
@@ -279,7 +292,7 @@ impl<'a> Relay<'a> {
                 }
                 if self.request.is_http11 {
                     self.outcome.begun = true;
-                    write_head(&head, &[], self.client.output());
+                    self.write_head(&head, &[]);
                 }
                 self.down = Down::Head(HeadScanner::default());
             }
@@ -322,15 +335,43 @@ impl<'a> Relay<'a> {
         if !keep {
             added.push(("Connection", "close"));
         }
-        write_head(head, &added, self.client.output());
+        self.write_head(head, &added);
         self.outcome.status = head.status;
         self.outcome.begun = true;
         self.outcome.client_reusable = keep;
         self.outcome.upstream_reusable = framing != Framing::UntilClose
             && head.version == http1::head::Version::Http11
             && !head.fields.has_member("connection", "close");
-        self.down = Down::Body(Lane::new(framing, writer));
+        let lane = Lane::new(framing, writer);
+        if self.request.secret.is_some() && !lane.finished {
+            self.outcome.coding = coding(head);
+        }
+        self.down = Down::Body(lane.masked(self.masker()));
         Ok(())
+    }
+
+    /// Writes a response's head, with our own version, its fields that go on, and `added` ones. The credential isn't in it.
+    fn write_head(&mut self, head: &ResponseHead, added: &[(&str, &str)]) {
+        let mut masker = self.masker();
+        let out = self.client.output();
+        out.extend_from_slice(format!("HTTP/1.1 {} ", head.status).as_bytes());
+        let start = out.len();
+        out.extend_from_slice(head.reason.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in head.fields.iter() {
+            let ends_here = NOT_FORWARDED
+                .iter()
+                .any(|listed| name.eq_ignore_ascii_case(listed.as_bytes()));
+            if !ends_here && !http1::head::is_hop_by_hop(&head.fields, name) {
+                http1::head::write_field(out, name, value);
+            }
+        }
+        masker.mask(out.get_mut(start..).unwrap_or_default());
+        for (name, value) in added {
+            http1::head::write_field(out, name.as_bytes(), value.as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        self.outcome.was_masked |= masker.has_found();
     }
 
     /// Sends what is to be sent on both sides; ends a tunnel's directions that are through.
@@ -371,6 +412,10 @@ impl<'a> Relay<'a> {
             return Err(Failure::ClientGone);
         }
         let deadline = self.deadline();
+        let held = match &self.down {
+            Down::Body(lane) if !self.client.wants_flush() => lane.holds_until(),
+            Down::Body(_) | Down::Head(_) => None,
+        };
         let client = Interest {
             read: self.client.has_room(),
             write: self.client.wants_flush(),
@@ -380,9 +425,16 @@ impl<'a> Relay<'a> {
             write: self.upstream.wants_flush(),
         };
         let sides = [(&*self.client, client), (&*self.upstream, upstream)];
-        let [client_ready, upstream_ready] =
-            wire::wait(sides, deadline.as_ref().map(|(when, _)| *when))
-                .map_err(|_| Failure::ClientGone)?;
+        let [client_ready, upstream_ready] = wire::wait(
+            sides,
+            deadline
+                .as_ref()
+                .map(|(when, _)| *when)
+                .into_iter()
+                .chain(held)
+                .min(),
+        )
+        .map_err(|_| Failure::ClientGone)?;
         if client_ready && client.read && self.client.receive().is_err() {
             // A reset: nobody is there to be answered.
             return Err(Failure::ClientGone);
@@ -421,19 +473,9 @@ impl<'a> Relay<'a> {
 /// is written anew.
 const NOT_FORWARDED: [&str; 2] = ["alt-svc", "content-length"];
 
-/// Writes a response's head, with our own version, its fields that go on, and `added` ones.
-fn write_head(head: &ResponseHead, added: &[(&str, &str)], out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("HTTP/1.1 {} {}\r\n", head.status, head.reason).as_bytes());
-    for (name, value) in head.fields.iter() {
-        let ends_here = NOT_FORWARDED
-            .iter()
-            .any(|listed| name.eq_ignore_ascii_case(listed.as_bytes()));
-        if !ends_here && !http1::head::is_hop_by_hop(&head.fields, name) {
-            http1::head::write_field(out, name, value);
-        }
-    }
-    for (name, value) in added {
-        http1::head::write_field(out, name.as_bytes(), value.as_bytes());
-    }
-    out.extend_from_slice(b"\r\n");
+/// The content coding of a response, if it has one (RFC 9110 section 8.4).
+fn coding(head: &ResponseHead) -> Option<String> {
+    let mut codings = head.fields.members("content-encoding");
+    let coding = codings.find(|coding| !coding.eq_ignore_ascii_case(b"identity"))?;
+    Some(encoding::printable(coding, 16))
 }

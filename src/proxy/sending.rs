@@ -7,6 +7,7 @@ use super::Shared;
 use super::inject::Armed;
 use super::inject::Outgoing;
 use super::inject::is_trailer_allowed;
+use super::mask::Forms;
 use super::refusal::Refusal;
 use super::relay::Failure;
 use super::relay::Outcome;
@@ -53,7 +54,15 @@ enum Relayed {
     /// An end, good or bad.
     Ended(Outcome, Result<(), Failure>),
     /// The origin wants another credential than this. Its answer waits on the connection.
-    Refused(Box<SecureStream>, Arc<Credential>),
+    Refused(Box<SecureStream>, Used),
+}
+
+/// The credential that a request was sent with.
+struct Used {
+    /// The credential.
+    credential: Arc<Credential>,
+    /// What to look for in the answer.
+    forms: Forms,
 }
 
 impl Relayed {
@@ -96,13 +105,14 @@ impl Sender<'_> {
         let Relayed::Refused(mut stream, used) = first else {
             return first.conclude();
         };
-        match self.other_than(sending, &used) {
+        match self.other_than(sending, &used.credential) {
             Some(other) => {
                 drop(stream);
                 self.once(client, sending, Some(&other), false)?.conclude()
             }
             None => {
-                let (outcome, result) = self.relay(client, &mut stream, sending, false);
+                let secret = Some(&used.forms);
+                let (outcome, result) = self.relay(client, &mut stream, sending, (secret, false));
                 self.keep(*stream, &outcome, sending);
                 conclude(outcome, result)
             }
@@ -171,11 +181,13 @@ impl Sender<'_> {
         &self,
         sending: &Sending<'_>,
         given: Option<&Arc<Credential>>,
-    ) -> Result<(Prepared, Option<Arc<Credential>>), Refusal> {
+    ) -> Result<(Prepared, Option<Used>), Refusal> {
         match sending.found {
             Some(found) => {
                 let (armed, credential) = self.arm(sending.outgoing, found, given)?;
-                Ok((Prepared::Armed(armed), Some(credential)))
+                let forms = Forms::of(&credential, found.placement());
+                let used = Used { credential, forms };
+                Ok((Prepared::Armed(armed), Some(used)))
             }
             None => {
                 let mut head = Vec::with_capacity(1024);
@@ -225,7 +237,7 @@ impl Sender<'_> {
         &self,
         client: &mut Wire,
         mut stream: SecureStream,
-        (head, used): (Prepared, Option<Arc<Credential>>),
+        (head, used): (Prepared, Option<Used>),
         (sending, holds_unauthorized): (&Sending<'_>, bool),
     ) -> Result<Relayed, Stop> {
         match head {
@@ -234,18 +246,21 @@ impl Sender<'_> {
                 .map_err(|_| Refusal::Internal("the connection is for another host"))?,
             Prepared::Unarmed(head) => stream.wire().output().extend_from_slice(&head),
         }
-        let (outcome, result) = self.relay(client, &mut stream, sending, holds_unauthorized);
-        if let (Err(Failure::Unauthorized), Some(used)) = (&result, &used) {
-            return Ok(Relayed::Refused(Box::new(stream), Arc::clone(used)));
+        let secret = used.as_ref().map(|used| &used.forms);
+        let options = (secret, holds_unauthorized);
+        let (outcome, result) = self.relay(client, &mut stream, sending, options);
+        let Some(used) = used else {
+            self.keep(stream, &outcome, sending);
+            return Ok(Relayed::Ended(outcome, result));
+        };
+        if result == Err(Failure::Unauthorized) {
+            return Ok(Relayed::Refused(Box::new(stream), used));
         }
         self.keep(stream, &outcome, sending);
-        if let Some(used) = used
-            && outcome.status == 401
-            && !sending.outgoing.framing.is_empty()
-            && self.has_tokens(sending)
+        if outcome.status == 401 && !sending.outgoing.framing.is_empty() && self.has_tokens(sending)
         {
             // The body is gone, and the answer is the client's: another token is for the next request.
-            let _ = self.other_than(sending, &used);
+            let _ = self.other_than(sending, &used.credential);
         }
         Ok(Relayed::Ended(outcome, result))
     }
@@ -256,7 +271,7 @@ impl Sender<'_> {
         client: &mut Wire,
         stream: &mut SecureStream,
         sending: &Sending<'_>,
-        holds_unauthorized: bool,
+        (secret, holds_unauthorized): (Option<&Forms>, bool),
     ) -> (Outcome, Result<(), Failure>) {
         let found = sending.found;
         let provider =
@@ -266,9 +281,31 @@ impl Sender<'_> {
         };
         let request = Request {
             holds_unauthorized,
+            secret,
             ..self.request(sending.outgoing, &keep_trailer)
         };
-        Relay::new(client, stream.wire(), &request).run()
+        let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
+        self.tell(&outcome, sending);
+        (outcome, result)
+    }
+
+    /// Tells the person what became of a credential in an answer.
+    fn tell(&self, outcome: &Outcome, sending: &Sending<'_>) {
+        let Some(found) = sending.found else { return };
+        let label = || self.shared.broker.connection(found.connection()).label();
+        let host = &sending.key.authority.host;
+        if outcome.was_masked {
+            self.shared.notices.warn(format!(
+                "{host} sent the credential of {} back; it was masked",
+                label()
+            ));
+        }
+        if let Some(coding) = &outcome.coding {
+            self.shared.notices.warn(format!(
+                "{host} answers in {coding} although it was asked not to: such answers are not looked through for the credential of {}",
+                label()
+            ));
+        }
     }
 
     /// Keeps a connection if it is good for more.
@@ -332,6 +369,7 @@ impl Sender<'_> {
             keep_trailer,
             patience: self.shared.patience,
             holds_unauthorized: false,
+            secret: None,
         }
     }
 }

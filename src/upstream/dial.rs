@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
+use zeroize::Zeroizing;
 
 use super::Error;
 use super::Kind;
@@ -22,6 +23,7 @@ use super::via::Via;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::MAX_REQUEST_HEAD;
 use crate::http1::head::ResponseHead;
+use crate::http1::head::write_field;
 use crate::tls::trust::Trust;
 use crate::url::Authority;
 use crate::url::Host;
@@ -368,9 +370,14 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
     let out = wire.output();
     out.extend_from_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
     if let Some(authorization) = &via.authorization {
-        crate::http1::head::write_field(out, b"Proxy-Authorization", authorization.expose());
+        let secret = authorization.expose();
+        let mut field = Zeroizing::new(Vec::with_capacity(secret.len() + 32));
+        write_field(&mut field, b"Proxy-Authorization", secret);
+        field.extend_from_slice(b"\r\n");
+        wire.push_secret(&field);
+    } else {
+        out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(b"\r\n");
     wire.flush_all(deadline)
         .map_err(|_| failed("ended the connection"))?;
     let mut scanner = HeadScanner::default();
