@@ -20,6 +20,9 @@ mod cli;
 // `doctor`: what is wrong with a home, and how far a program comes.
 mod doctor;
 
+// Ways for the child to get at the credential that no other file is about.
+mod escape;
+
 // HTTP on the wire: what is refused, how messages are framed, streams and upgrades.
 mod http;
 
