@@ -342,3 +342,30 @@ fn the_proxy_s_port_answers_no_one_with_a_credential() {
     }
     scene.finish().arrived.assert_nothing();
 }
+
+#[test]
+fn each_attempt_in_the_readme_s_table_has_its_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("a README");
+    let (_, table) = readme
+        .split_once("| attempt | what comes of it | test |")
+        .expect("the table");
+    let rows: Vec<&str> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() > 30, "{rows:?}");
+    for row in rows {
+        let cell = row.rsplit('|').nth(1).expect("a last cell");
+        let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            let (file, function) = name.split_once("::").expect("FILE::NAME");
+            let path = root.join("tests").join(file).with_extension("rs");
+            let source = fs::read_to_string(&path).unwrap_or_default();
+            let is_there = source.contains(&format!("\nfn {function}() {{"));
+            assert!(is_there, "{name} is not in {}", path.display());
+        }
+    }
+}
