@@ -8,6 +8,7 @@ use crate::support::Home;
 use crate::support::idp;
 use crate::support::idp::Fault;
 use crate::support::idp::Idp;
+use crate::support::origin::HOST;
 
 /// A definition's way to take tokens back.
 const REVOCATION: &str = "https://idp.test/revoke";
@@ -175,4 +176,57 @@ fn a_token_of_one_s_own_is_not_sent_anywhere_to_be_taken_back() {
         .assert_code(0);
     assert_eq!(taken_back(&idp), []);
     assert_nothing_left(&home);
+}
+
+#[test]
+fn tokens_that_come_after_the_logout_are_taken_back_too() {
+    let idp = Idp::start();
+    for command in ["logout", "revoke"] {
+        idp.change(|manner| manner.expires_in = json!(1));
+        let home = logged_in(&idp, Some(REVOCATION));
+        idp.change(|manner| manner.expires_in = json!(3600));
+        idp.wait_for_end_of_tokens();
+        let run = idp.run(&home).start();
+        let mut client = run.proxy.tls(HOST);
+        let (asked, before) = (idp.seen("/token").len(), taken_back(&idp).len());
+        idp.hold();
+        client.send(format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        idp.wait_for_token_requests(asked + 1);
+        // The new tokens are on their way, and nobody else can know of them.
+        idp.authsome(&home, &[command, "acme"]).run().assert_code(0);
+        idp.release();
+        client
+            .response("GET")
+            .assert_refusal(502, "proxy_configuration_error");
+        let taken = taken_back(&idp).split_off(before);
+        for (kind, hint) in [("access", "access_token"), ("refresh", "refresh_token")] {
+            let newest = (hint.to_owned(), idp.newest(kind));
+            assert!(taken.contains(&newest), "{command}: {taken:?}");
+        }
+        idp.assert_discreet(&run.stop());
+        assert_nothing_left(&home);
+    }
+}
+
+#[test]
+fn tokens_that_came_before_the_logout_are_the_ones_that_are_taken_back() {
+    let idp = Idp::start();
+    idp.change(|manner| manner.expires_in = json!(1));
+    let home = logged_in(&idp, Some(REVOCATION));
+    idp.change(|manner| manner.expires_in = json!(3600));
+    idp.wait_for_end_of_tokens();
+    let run = idp.run(&home).start();
+    let answer = run
+        .proxy
+        .exchange(HOST, &format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    assert_eq!(answer.text(), "ok");
+    idp.authsome(&home, &["logout", "acme"])
+        .run()
+        .assert_code(0);
+    let taken: Vec<String> = taken_back(&idp)
+        .into_iter()
+        .map(|(_, token)| token)
+        .collect();
+    assert_eq!(taken, [idp.newest("refresh"), idp.newest("access")]);
+    run.stop();
 }

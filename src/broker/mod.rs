@@ -5,6 +5,7 @@ pub(crate) mod grant;
 pub(crate) mod record;
 pub(crate) mod store;
 mod stored;
+pub(crate) mod take_back;
 mod under_way;
 
 use std::fmt;

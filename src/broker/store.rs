@@ -159,6 +159,23 @@ fn find(records: &[Record], provider: &Name, connection: Option<&Name>) -> Resul
     })
 }
 
+/// A record that was removed, with the secret that it had then.
+pub(crate) struct Removed {
+    /// The record.
+    pub(crate) record: Record,
+    /// Its secret, if it had one that could be read.
+    pub(crate) secret: Option<Secret>,
+}
+
+impl Removed {
+    /// Takes a record out. Its secret is read in the same step: a refresh may have changed it since anyone looked.
+    fn from(contents: &mut Contents, record: Record) -> Self {
+        let secret = contents.secret(&record.key()).ok().flatten();
+        contents.remove(&record.key());
+        Self { record, secret }
+    }
+}
+
 /// A file's content that is kept in the vault, as it was before we changed the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Backup {
@@ -285,11 +302,10 @@ impl Store {
         &self,
         provider: &Name,
         connection: Option<&Name>,
-    ) -> Result<(Record, Option<Record>), Error> {
+    ) -> Result<(Removed, Option<Record>), Error> {
         self.vault.update(|contents| {
             let mut others = others_of(contents, provider);
             let record = find(&others, provider, connection)?;
-            contents.remove(&record.key());
             others.retain(|other| other.connection != record.connection);
             let heir = others.into_iter().next().filter(|_| record.is_default);
             let heir = heir.map(|mut heir| {
@@ -297,7 +313,7 @@ impl Store {
                 contents.set_about(&heir.key(), heir.to_json());
                 heir
             });
-            Ok((record, heir))
+            Ok((Removed::from(contents, record), heir))
         })
     }
 
@@ -305,7 +321,7 @@ impl Store {
     ///
     /// # Errors
     /// `NotConnected`; when the vault can't be changed.
-    pub(crate) fn remove_all(&self, provider: &Name) -> Result<Vec<Record>, Error> {
+    pub(crate) fn remove_all(&self, provider: &Name) -> Result<Vec<Removed>, Error> {
         self.vault.update(|contents| {
             let found = others_of(contents, provider);
             if found.is_empty() {
@@ -314,10 +330,10 @@ impl Store {
                     connection: None,
                 });
             }
-            for record in &found {
-                contents.remove(&record.key());
-            }
-            Ok(found)
+            let removed = found.into_iter();
+            Ok(removed
+                .map(|record| Removed::from(contents, record))
+                .collect())
         })
     }
 

@@ -17,6 +17,7 @@ use super::Material;
 use super::Means;
 use super::Surroundings;
 use super::Tokens;
+use super::grant::About;
 use super::grant::Grant;
 use super::grant::Standing;
 use super::open;
@@ -26,6 +27,7 @@ use super::record::Record;
 use super::store;
 use super::store::Snapshot;
 use super::store::Store;
+use super::take_back::take_back;
 use crate::clock;
 use crate::credential::Credential;
 use crate::files::lock;
@@ -365,7 +367,10 @@ impl Stored {
         let instead_of = stored.is_err().then(|| Arc::new(in_vault.copy()));
         if let Err(error) = stored {
             match error {
-                store::Error::NotConnected { .. } => return Err(Error::LoggedOut),
+                store::Error::NotConnected { .. } => {
+                    self.let_go(&about, &grant, means);
+                    return Err(Error::LoggedOut);
+                }
                 // A login meanwhile counts more.
                 store::Error::Changed => return self.found(),
                 store::Error::Vault(_) | store::Error::Exists(_) => {}
@@ -386,6 +391,19 @@ impl Stored {
             instead_of,
         });
         Ok(access)
+    }
+
+    /// Has the service take back tokens that came when the connection was logged out already: the logout knew only of the ones before.
+    fn let_go(&self, about: &About, grant: &Grant, means: &Means<'_>) {
+        if about.revocation_url.is_none() {
+            return;
+        }
+        if let Err(why) = take_back(about, grant, means.dialer) {
+            means.notices.warn(format!(
+                "{} was logged out while its tokens were refreshed, and the service has not taken the new ones back: {why}",
+                self.label()
+            ));
+        }
     }
 
     /// Notes in the vault that only a login helps, unless there was one meanwhile. Where that can't be noted, the next request finds

@@ -17,8 +17,8 @@ use crate::broker::grant::About;
 use crate::broker::grant::Grant;
 use crate::broker::record::Held;
 use crate::broker::record::Record;
-use crate::broker::store::Snapshot;
-use crate::oauth::token;
+use crate::broker::store::Removed;
+use crate::broker::take_back::take_back;
 use crate::provider::Name;
 use crate::secret::Secret;
 
@@ -102,7 +102,6 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
     let origins = OriginArgs::read(parsed)?;
     let app = App::open(parsed.verbosity)?;
     let provider = taken::provider(&app, words.first().copied().unwrap_or_default())?;
-    let snapshot = app.store.snapshot().map_err(Error::from)?;
     let (removed, heir) = if parsed.has("all") {
         (app.store.remove_all(&provider).map_err(Error::from)?, None)
     } else {
@@ -113,7 +112,7 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
         (vec![removed], heir)
     };
     let mut answer = Answer::of(&provider, &removed, heir.as_ref());
-    answer.revocations = revocations(&app, &origins, &snapshot, &removed);
+    answer.revocations = revocations(&app, &origins, &removed);
     if parsed.verbosity.json {
         output::json(&answer);
         return Ok(0);
@@ -136,7 +135,6 @@ fn revoke(parsed: &Parsed) -> Result<u8, Error> {
     let origins = OriginArgs::read(parsed)?;
     let app = App::open(parsed.verbosity)?;
     let provider = taken::provider(&app, words.first().copied().unwrap_or_default())?;
-    let snapshot = app.store.snapshot().map_err(Error::from)?;
     let removed = app.store.remove_all(&provider).map_err(Error::from)?;
     let definition = app
         .registry
@@ -144,7 +142,7 @@ fn revoke(parsed: &Parsed) -> Result<u8, Error> {
         .and_then(|entry| entry.as_ref().ok());
     let known = definition.and_then(|definition| app.provider(definition, None).ok());
     let mut answer = Answer::of(&provider, &removed, None);
-    answer.revocations = revocations(&app, &origins, &snapshot, &removed);
+    answer.revocations = revocations(&app, &origins, &removed);
     let is_done = answer.revocations.len() == removed.len()
         && answer.revocations.iter().all(|found| found.revoked);
     if !is_done {
@@ -168,18 +166,13 @@ fn revoke(parsed: &Parsed) -> Result<u8, Error> {
 }
 
 /// Has the service take back the tokens of connections that were removed. They are gone from here whatever it says.
-fn revocations(
-    app: &App,
-    origins: &OriginArgs,
-    snapshot: &Snapshot,
-    removed: &[Record],
-) -> Vec<Revocation> {
+fn revocations(app: &App, origins: &OriginArgs, removed: &[Removed]) -> Vec<Revocation> {
     let mut found = Vec::new();
-    for record in removed {
+    for Removed { record, secret } in removed {
         let Held::Oauth(about) = &record.held else {
             continue;
         };
-        let failed = revoke_tokens(app, origins, snapshot, (record, about)).err();
+        let failed = revoke_tokens(app, origins, about, secret.as_ref()).err();
         found.push(Revocation {
             connection: record.connection.to_string(),
             revoked: failed.is_none(),
@@ -189,45 +182,31 @@ fn revocations(
     found
 }
 
-/// Has the service take back one connection's tokens: the refresh token first, from which new ones could be had.
+/// Has the service take back one connection's tokens.
 fn revoke_tokens(
     app: &App,
     origins: &OriginArgs,
-    snapshot: &Snapshot,
-    (record, about): (&Record, &About),
+    about: &About,
+    secret: Option<&Secret>,
 ) -> Result<(), String> {
-    let endpoint = about.revocation_url.as_ref();
-    let endpoint = endpoint.ok_or("the service has no way to take tokens back")?;
-    let secret = snapshot.secret(record).map_err(|error| error.to_string())?;
-    let grant = secret.as_ref().and_then(Grant::of_secret);
+    if about.revocation_url.is_none() {
+        return Err("the service has no way to take tokens back".into());
+    }
+    let grant = secret.and_then(Grant::of_secret);
     let grant = grant.ok_or("its tokens could not be read")?;
     let dialer = origins.own_dialer(app).map_err(|error| error.what)?;
-    let client = grant.client(about);
-    let take_back =
-        |token: &Secret, hint: &str| token::revoke(&dialer, endpoint, &client, token, hint);
-    let first = grant
-        .refresh
-        .as_ref()
-        .map(|token| take_back(token, "refresh_token"));
-    // Whatever became of the first.
-    let second = take_back(&grant.access, "access_token");
-    match (first, second) {
-        // What came from the refresh token has gone with it (RFC 7009 section 2.1), and some say so.
-        (Some(Ok(())), Err(error)) if error.code() == Some("invalid_token") => Ok(()),
-        (Some(Err(error)), _) | (_, Err(error)) => Err(error.terse().to_string()),
-        (_, Ok(())) => Ok(()),
-    }
+    take_back(about, &grant, &dialer)
 }
 
 impl Answer {
     /// What was removed, and what took its place.
-    fn of(provider: &Name, removed: &[Record], heir: Option<&Record>) -> Self {
+    fn of(provider: &Name, removed: &[Removed], heir: Option<&Record>) -> Self {
         Self {
             version: 1,
             provider: provider.to_string(),
             removed: removed
                 .iter()
-                .map(|record| record.connection.to_string())
+                .map(|removed| removed.record.connection.to_string())
                 .collect(),
             new_default: heir.map(|heir| heir.connection.to_string()),
             revocations: Vec::new(),
