@@ -223,6 +223,8 @@ struct State {
     secrets: Vec<String>,
     /// Whether the token endpoint keeps those that ask waiting.
     is_held: bool,
+    /// Whether it keeps its answers.
+    are_answers_held: bool,
 }
 
 impl State {
@@ -482,7 +484,15 @@ fn serve(conn: &mut Conn, shared: &Shared) {
             state = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
         let answer = state.answer(&seen);
-        drop(state);
+        if is_token {
+            shared.1.notify_all();
+            let wait = shared
+                .1
+                .wait_timeout_while(state, PATIENCE, |state| state.are_answers_held);
+            drop(wait);
+        } else {
+            drop(state);
+        }
         if !answer.send(conn) || request.all("connection") == ["close"] {
             return;
         }
@@ -542,9 +552,16 @@ impl Idp {
         locked(&self.shared).is_held = true;
     }
 
+    /// Has them wait once it is decided what they get.
+    pub(crate) fn hold_answers(&self) {
+        locked(&self.shared).are_answers_held = true;
+    }
+
     /// Answers them.
     pub(crate) fn release(&self) {
-        locked(&self.shared).is_held = false;
+        let mut state = locked(&self.shared);
+        (state.is_held, state.are_answers_held) = (false, false);
+        drop(state);
         self.shared.1.notify_all();
     }
 
