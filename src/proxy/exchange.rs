@@ -119,6 +119,10 @@ impl Exchange<'_> {
         }
         self.place = Some(destination.shown());
         self.can_keep = framing.is_empty() && keeps_alive(self.head);
+        // A CONNECT was judged when it came.
+        if matches!(scope, Scope::Proxy) {
+            self.check_egress(&destination)?;
+        }
         let found = self.find_match(&destination)?;
         let outgoing = Outgoing {
             head: self.head,
@@ -146,6 +150,15 @@ impl Exchange<'_> {
             }
             Scheme::Http => self.sender().over_plain(client, &destination, &outgoing),
         }
+    }
+
+    /// Refuses a request for a host that the child may not go to.
+    fn check_egress(&self, destination: &Destination) -> Result<(), Refusal> {
+        let authority = &destination.authority;
+        let is_claimed =
+            destination.scheme == Scheme::Https && self.shared.router.claims(authority);
+        let egress = self.shared.dialer.egress();
+        egress.admit(authority, is_claimed).map_err(Refusal::Egress)
     }
 
     /// Sends it on.
