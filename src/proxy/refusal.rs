@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::broker;
 use crate::http1;
 use crate::http1::head::write_field;
+use crate::provider::policy;
 use crate::upstream;
 use crate::upstream::Kind;
 use crate::upstream::egress;
@@ -26,6 +27,13 @@ pub(crate) enum Refusal {
     AmbiguousPath,
     /// The child may not go to this host.
     Egress(egress::Refused),
+    /// Rules keep the request from the credential.
+    Rules {
+        /// Which connection's.
+        label: String,
+        /// Why.
+        why: policy::Denied,
+    },
     /// TRACE would have the credential sent back (RFC 9110 section 9.3.8): the connection's, or an upstream proxy's password.
     Trace(Option<String>),
     /// The provider's credential can't be had.
@@ -80,7 +88,7 @@ impl Refusal {
             Self::HeadTimeout => (408, "http_request_error"),
             Self::Scheme => (501, "http_request_error"),
             Self::AmbiguousPath => (400, "http_request_denied"),
-            Self::Egress(_) => (403, "http_request_denied"),
+            Self::Egress(_) | Self::Rules { .. } => (403, "http_request_denied"),
             Self::Trace(_) => (405, "http_request_denied"),
             Self::NoCredential { .. } => (502, "proxy_configuration_error"),
             Self::Upstream(error) if error.kind.is_timeout() => (504, error.kind.token()),
@@ -104,6 +112,9 @@ impl Refusal {
             }
             Self::Upstream(error) => return error.text.clone(),
             Self::Egress(refused) => return refused.to_string(),
+            Self::Rules { label, why } => {
+                return format!("the request may not have the credential of {label}: {why}");
+            }
             Self::BadResponse(error) => {
                 return format!("the origin's answer is malformed: {error}");
             }
@@ -112,7 +123,7 @@ impl Refusal {
             Self::HeadTimeout => "the request's head did not come within 30 s",
             Self::Scheme => "the scheme is neither http nor https",
             Self::AmbiguousPath => {
-                "servers differ about what this path means, and routes differ with it"
+                "servers differ about what this path means, and routes or rules differ with it"
             }
             Self::Trace(_) => "TRACE where a credential goes along is refused",
             Self::NoResponse => "the origin ended the connection before it answered",
@@ -137,6 +148,7 @@ impl Refusal {
                 "write the path without encoded slashes, empty segments and dot segments"
             }
             Self::Egress(refused) => refused.hint(),
+            Self::Rules { why, .. } => why.remedy(),
             Self::Trace(_) => "use another method",
             Self::NoCredential { .. } => {
                 "mend the credential's source, or log in again with `authsome login`; the request was not sent"
@@ -154,7 +166,9 @@ impl Refusal {
     /// The provider that the answer is about.
     fn provider(&self) -> Option<&str> {
         match self {
-            Self::NoCredential { label, .. } | Self::Trace(Some(label)) => Some(label),
+            Self::NoCredential { label, .. }
+            | Self::Rules { label, .. }
+            | Self::Trace(Some(label)) => Some(label),
             _ => None,
         }
     }
