@@ -25,6 +25,7 @@
 //!
 //! ```text
 //! proxy::mod ── accept ──▶ client.rs ── CONNECT host:port
+//!                             ├─ Egress::admit says no ─▶ 403
 //!                             ├─ no route can match ─▶ tunnel: bytes both ways, unread
 //!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop:
 //! exchange.rs   Framing::of_request ─▶ Destination::of ─▶ Router::decide
@@ -38,6 +39,7 @@
 //!   very authority that the route was met for.
 //! - A stored credential goes to no host that its login didn't name (`broker::record`), whatever becomes of the definition.
 //! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
+//! - No name leads to a link-local or metadata address: what is connected to is what was judged (`upstream::egress`).
 //! - What was cut short never looks complete to the client.
 //! - No thread blocks on one side of a connection while the other has something to say.
 //! - Nothing of a credential is in an error, a log, a `Debug` or an argument.
@@ -56,7 +58,8 @@
 //! **provider**: a definition: which hosts, which header. **connection**: a named login to a provider. **credential**: the secret
 //! itself. **route**: a host rule of a connected provider. **match**: a route that a request met. **record**: a stored
 //! connection. **placeholder**: what the child holds instead of a credential. **origin**: the server that a request is for. **source**: where a credential comes from when it
-//! isn't stored.
+//! isn't stored. **egress**: where the child may go. **policy**: a definition's `rules`: which requests that meet a route may have the
+//! credential.
 //!
 //! # Where to add
 //!

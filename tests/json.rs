@@ -243,6 +243,8 @@ struct Inspected {
     login: String,
     /// Which requests it claims.
     routes: Vec<Route>,
+    /// Which of these requests may get the credential.
+    rules: Vec<RequestRule>,
     /// The variables.
     exports: Vec<String>,
     /// What the child gets.
@@ -267,6 +269,18 @@ struct Route {
     rule: String,
     /// How they take the credential.
     credential: String,
+}
+
+/// A rule about requests in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestRule {
+    /// The methods.
+    methods: Option<Vec<String>>,
+    /// The paths.
+    path: Option<String>,
+    /// What becomes of them.
+    action: String,
 }
 
 /// `export`
@@ -693,6 +707,19 @@ fn definitions_have_their_shape() {
     assert_eq!(shown.key.as_deref(), Some("starts with sk-"));
     assert_eq!((shown.connections.len(), shown.exports.len()), (1, 1));
     assert!(shown.docs_url.is_some());
+}
+
+#[test]
+fn rules_of_a_definition_have_their_shape() {
+    let home = Home::new();
+    home.acme(r#""rules": [{"methods": ["GET"], "path": "/v1/*", "action": "allow"}]"#);
+    let shown: Inspected = answer(home.authsome(["inspect", "acme"]));
+    let rule = &shown.rules[0];
+    assert_eq!(rule.methods.as_deref(), Some(&["GET".to_owned()][..]));
+    assert_eq!(
+        (rule.path.as_deref(), &*rule.action),
+        (Some("/v1/*"), "allow")
+    );
 }
 
 #[test]

@@ -20,6 +20,9 @@ mod cli;
 // `doctor`: what is wrong with a home, and how far a program comes.
 mod doctor;
 
+// Where a program may go, and what a provider's rules let it do.
+mod egress;
+
 // Ways for the child to get at the credential that no other file is about.
 mod escape;
 

@@ -15,6 +15,7 @@ use crate::broker::ConnectionId;
 use crate::encoding;
 use crate::proxy::route;
 use crate::proxy::route::Decision;
+use crate::proxy::route::Denial;
 use crate::proxy::route::Match;
 use crate::proxy::route::Router;
 use crate::proxy::route::Target;
@@ -100,15 +101,19 @@ fn explain(parsed: &Parsed) -> Result<u8, Error> {
         reason: None,
         hint: None,
     };
+    let method = answer.method.clone();
     let target = Target {
         scheme: url.scheme,
         authority: &url.authority,
         path: &url.target,
+        method: &method,
+        overrides_method: false,
     };
     match router.decide(target) {
         Decision::Inject(found) => answer.inject(&found, &connected.broker),
+        Decision::Deny(denial) => answer.deny(&denial, &connected.broker),
         Decision::RefusePath => answer.refuse(
-            "servers could read the path in ways that meet different routes",
+            "servers could read the path in ways that meet different routes or rules",
             "write it without encoded slashes, empty segments and dot segments",
         ),
         Decision::Forward(why) => {
@@ -160,13 +165,23 @@ fn how_to_connect(connection: &Connection) -> String {
 }
 
 impl Answer {
-    /// The request gets a credential.
-    fn inject(&mut self, found: &Match, broker: &Broker) {
-        let connection = broker.connection(found.connection());
+    /// The request meets a route of this connection.
+    fn meets(&mut self, connection: &Connection, route: &str) {
         self.provider = Some(connection.provider.name.to_string());
         self.display_name = Some(connection.provider.display_name.clone());
         self.connection = Some(connection.name.to_string());
-        self.route = Some(found.rule().to_owned());
+        self.route = Some(route.to_owned());
+    }
+
+    /// The provider's rules deny the request.
+    fn deny(&mut self, denial: &Denial, broker: &Broker) {
+        self.meets(broker.connection(denial.connection), &denial.route);
+        self.refuse(&denial.why.to_string(), denial.why.remedy());
+    }
+
+    /// The request gets a credential.
+    fn inject(&mut self, found: &Match, broker: &Broker) {
+        self.meets(broker.connection(found.connection()), found.rule());
         if route::is_refused_method(&self.method) {
             return self.refuse(
                 "the origin would send the credential back",
@@ -191,6 +206,7 @@ impl Answer {
         }
         let (claimants, route) = match Router::new(others).decide(target) {
             Decision::Inject(found) => (vec![found.connection()], Some(found.rule().to_owned())),
+            Decision::Deny(denial) => (vec![denial.connection], Some(denial.route)),
             Decision::Forward(Why::Ambiguous(claimants)) => (claimants, None),
             Decision::Forward(Why::NoRoute) | Decision::RefusePath => return false,
             Decision::Forward(why) => {

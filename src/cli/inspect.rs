@@ -13,6 +13,8 @@ use super::syntax::Syntax;
 use super::view::View;
 use crate::encoding;
 use crate::provider::Provider;
+use crate::provider::policy::Clause;
+use crate::provider::policy::Policy;
 
 /// What `inspect` says of itself.
 pub(super) const SYNTAX: Syntax = Syntax {
@@ -42,6 +44,8 @@ struct Answer {
     login: &'static str,
     /// Which requests it claims, and how they take the credential.
     routes: Vec<Route>,
+    /// Which of these requests may get it; all where there are none.
+    rules: Vec<RequestRule>,
     /// The variables that programs look for.
     exports: Vec<String>,
     /// What the child gets in place of a credential.
@@ -69,6 +73,40 @@ struct Route {
     credential: String,
 }
 
+/// One entry of `rules`.
+#[derive(Serialize)]
+struct RequestRule {
+    /// The methods that it is about, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    methods: Option<Vec<String>>,
+    /// The paths that it is about, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// `allow` or `deny`.
+    action: &'static str,
+}
+
+impl RequestRule {
+    /// A rule as it is shown.
+    fn of(clause: &Clause) -> Self {
+        Self {
+            methods: clause.methods.clone(),
+            path: clause.path.clone(),
+            action: clause.action.as_str(),
+        }
+    }
+}
+
+/// The rules for people, the last saying what becomes of all others.
+fn rule_lines(policy: &Policy) -> Vec<String> {
+    let clauses = policy.clauses().iter();
+    let mut lines: Vec<String> = clauses.map(ToString::to_string).collect();
+    if !policy.is_empty() {
+        lines.push("deny everything else".to_owned());
+    }
+    lines
+}
+
 /// Shows the definition.
 fn inspect(parsed: &Parsed) -> Result<u8, Error> {
     let words = parsed.words(1..=1, "the name of a provider")?;
@@ -82,6 +120,7 @@ fn inspect(parsed: &Parsed) -> Result<u8, Error> {
     let default = records.iter().find(|record| record.is_default);
     let provider = app.provider(definition, default)?;
     let mut warnings: Vec<String> = settled::loose_rules(&provider).collect();
+    warnings.extend(settled::denies_everything(&provider));
     let unknown = definition.unknown.iter();
     warnings.extend(unknown.map(|field| settled::unknown_field(definition, field)));
     if provider.missing_base_url.is_some() {
@@ -95,6 +134,12 @@ fn inspect(parsed: &Parsed) -> Result<u8, Error> {
         file: definition.file.clone(),
         login: if is_oauth { "oauth2" } else { "api_key" },
         routes: routes(&provider),
+        rules: provider
+            .policy
+            .clauses()
+            .iter()
+            .map(RequestRule::of)
+            .collect(),
         exports: provider
             .exports
             .iter()
@@ -116,7 +161,7 @@ fn inspect(parsed: &Parsed) -> Result<u8, Error> {
     if parsed.verbosity.json {
         output::json(&answer);
     } else {
-        output::text(&answer.to_text());
+        output::text(&answer.to_text(&rule_lines(&provider.policy)));
     }
     Ok(0)
 }
@@ -134,7 +179,7 @@ fn routes(provider: &Provider) -> Vec<Route> {
 
 impl Answer {
     /// The answer for people.
-    fn to_text(&self) -> String {
+    fn to_text(&self, rules: &[String]) -> String {
         let login = if self.login == "oauth2" {
             "OAuth"
         } else {
@@ -155,6 +200,9 @@ impl Answer {
         for (index, route) in self.routes.iter().enumerate() {
             let name = if index == 0 { "routes" } else { "" };
             add(name, &format!("{}  {}", route.rule, route.credential));
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            add(if index == 0 { "rules" } else { "" }, rule);
         }
         add("exports", &self.exports.join(" "));
         for view in &self.connections {

@@ -7,6 +7,7 @@ mod completions;
 mod connect;
 mod default;
 mod doctor;
+mod egress;
 mod error;
 mod explain;
 mod export;

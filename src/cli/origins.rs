@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::app::App;
+use super::egress;
 use super::error::Error;
 use super::syntax::Group;
 use super::syntax::Parsed;
@@ -16,8 +17,9 @@ use crate::tls;
 use crate::tls::bundle;
 use crate::tls::trust;
 use crate::tls::trust::Trust;
-use crate::upstream::dial::ConnectTo;
+use crate::upstream::connect_to::ConnectTo;
 use crate::upstream::dial::Dialer;
+use crate::upstream::egress::Egress;
 use crate::upstream::via::ProxySettings;
 
 /// The options.
@@ -50,6 +52,8 @@ pub(super) struct OriginArgs {
     upstream_ca: Vec<PathBuf>,
     /// `--roots mozilla`
     mozilla_only: bool,
+    /// What may be reached; `--allow` and its kind, of a command that has them.
+    egress: Egress,
     /// `--upstream-timeout SECONDS`, of a command that has it.
     pub(super) timeout: Duration,
 }
@@ -78,6 +82,7 @@ impl OriginArgs {
             mozilla_only: parsed
                 .parsed("roots", "`system` or `mozilla`", roots)?
                 .unwrap_or(false),
+            egress: egress::read(parsed)?,
             timeout: parsed
                 .seconds("upstream-timeout", 1..=86_400)?
                 .unwrap_or(Duration::from_secs(300)),
@@ -133,6 +138,10 @@ impl OriginArgs {
         });
         let bundle = trusted.filter(|_| !self.mozilla_only).map(Arc::from);
         let trust = Trust::new(bundle, extra, tls::crypto());
-        Ok((Dialer::new(connect_to, proxies, trust, own), passed_over))
+        let egress = self.egress.clone();
+        Ok((
+            Dialer::new(connect_to, proxies, trust, egress, own),
+            passed_over,
+        ))
     }
 }

@@ -100,6 +100,7 @@ fn register(parsed: &Parsed) -> Result<u8, Error> {
     }
     let provider = app.provider(&definition, None)?;
     let mut warnings: Vec<String> = settled::loose_rules(&provider).collect();
+    warnings.extend(settled::denies_everything(&provider));
     let unknown = definition.unknown.iter();
     warnings.extend(unknown.map(|field| settled::unknown_field(&definition, field)));
     warnings.extend(moves(&app, &name, &definition));

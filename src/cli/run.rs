@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::app::App;
 use super::connect;
 use super::connect::ConnectionArgs;
+use super::egress;
 use super::error::Error;
 use super::error::FAILED;
 use super::error::LOGIN_NEEDED;
@@ -46,6 +47,7 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
     groups: &[
         connect::OPTIONS,
         origins::OPTIONS,
+        egress::OPTIONS,
         Group {
             title: "Limits",
             options: &[

@@ -85,6 +85,16 @@ pub(super) fn loose_rules(provider: &Provider) -> impl Iterator<Item = String> {
     })
 }
 
+/// A warning about rules that let no request have the credential.
+pub(super) fn denies_everything(provider: &Provider) -> Option<String> {
+    provider.policy.denies_everything().then(|| {
+        format!(
+            "the rules of {} allow nothing: what none of them allows is denied, so each of its requests is (end them with one that allows)",
+            provider.name
+        )
+    })
+}
+
 /// A warning about a field that no version known here has.
 pub(super) fn unknown_field(definition: &Definition, field: &str) -> String {
     let file = &definition.file;

@@ -19,6 +19,7 @@ use super::key_shape::KeyShape;
 use super::known;
 use super::oauth;
 use super::oauth::Oauth;
+use super::policy::Policy;
 use super::reader::Invalid;
 use super::reader::Reader;
 use super::reader::filled;
@@ -141,6 +142,7 @@ impl Definition {
             ),
             docs_url: top.text("docs_url")?.map(encoding::visible),
             rules: rules_of_it,
+            policy: Policy::read(&top)?,
             missing_base_url: missing,
             exports: self.exports()?,
             placeholder: self.placeholder()?,

@@ -4,7 +4,7 @@ use serde_json::Map;
 use serde_json::Value;
 
 /// Fields at the top. Those from `header_name` on belong to `api_key` and may stand here too, as older files have them.
-const TOP: [&str; 25] = [
+const TOP: [&str; 26] = [
     "schema_version",
     "name",
     "display_name",
@@ -21,6 +21,7 @@ const TOP: [&str; 25] = [
     "export",
     "api_key",
     "oauth",
+    "rules",
     "header_name",
     "header_prefix",
     "in",

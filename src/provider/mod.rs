@@ -7,6 +7,7 @@ pub(crate) mod host_rule;
 pub(crate) mod key_shape;
 mod known;
 pub(crate) mod oauth;
+pub(crate) mod policy;
 pub(crate) mod reader;
 pub(crate) mod registry;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use crate::url::Url;
 use host_rule::HostRule;
 use oauth::Oauth;
+use policy::Policy;
 
 /// What the child holds instead of a credential, unless the definition has a word of its own.
 pub(crate) const PLACEHOLDER: &str = "authsome-proxy-managed";
@@ -57,6 +59,8 @@ pub(crate) struct Provider {
     pub(crate) docs_url: Option<String>,
     /// The hosts that take the credential. Empty when the definition needs a base URL that nobody gave.
     pub(crate) rules: Vec<Rule>,
+    /// Which of their requests may get it.
+    pub(crate) policy: Policy,
     /// Why `rules` is empty: what would give the base URL.
     pub(crate) missing_base_url: Option<String>,
     /// The environment variables that programs look for.

@@ -148,7 +148,7 @@ pub(super) fn filled(text: &str, base_url: Option<&str>) -> Option<String> {
 }
 
 /// Whether the text is a token (RFC 9110 section 5.6.2): what a field's name is made of.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(good)
 }

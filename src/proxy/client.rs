@@ -179,7 +179,11 @@ fn connect(client: Wire, head: &RequestHead, shared: &Shared) {
         return refuse(client, &Refusal::Target(why), shared);
     };
     shared.notices.step(Step::Asked, authority.host.as_str());
-    if shared.router.claims(&authority) {
+    let is_claimed = shared.router.claims(&authority);
+    if let Err(refused) = shared.dialer.egress().admit(&authority, is_claimed) {
+        return refuse(client, &Refusal::Egress(refused), shared);
+    }
+    if is_claimed {
         intercept(client, &authority, shared);
     } else {
         pass(client, &authority, shared);

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Shared;
 use super::inject::Outgoing;
+use super::inject::is_same_field;
 use super::refusal::Refusal;
 use super::relay::Outcome;
 use super::relay::Relay;
@@ -21,6 +22,7 @@ use super::target::Destination;
 use super::target::Scope;
 use crate::encoding;
 use crate::http1::framing::Framing;
+use crate::http1::head::Fields;
 use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
 use crate::notice::Step;
@@ -119,6 +121,10 @@ impl Exchange<'_> {
         }
         self.place = Some(destination.shown());
         self.can_keep = framing.is_empty() && keeps_alive(self.head);
+        // A CONNECT was judged when it came.
+        if matches!(scope, Scope::Proxy) {
+            self.check_egress(&destination)?;
+        }
         let found = self.find_match(&destination)?;
         let outgoing = Outgoing {
             head: self.head,
@@ -148,6 +154,15 @@ impl Exchange<'_> {
         }
     }
 
+    /// Refuses a request for a host that the child may not go to.
+    fn check_egress(&self, destination: &Destination) -> Result<(), Refusal> {
+        let authority = &destination.authority;
+        let is_claimed =
+            destination.scheme == Scheme::Https && self.shared.router.claims(authority);
+        let egress = self.shared.dialer.egress();
+        egress.admit(authority, is_claimed).map_err(Refusal::Egress)
+    }
+
     /// Sends it on.
     fn sender(&self) -> Sender<'_> {
         Sender {
@@ -162,6 +177,8 @@ impl Exchange<'_> {
             scheme: destination.scheme,
             authority: &destination.authority,
             path: &destination.target,
+            method: &self.head.method,
+            overrides_method: overrides_method(&self.head.fields),
         };
         match self.shared.router.decide(target) {
             Decision::Inject(found) => {
@@ -173,6 +190,10 @@ impl Exchange<'_> {
                 Ok(Some(found))
             }
             Decision::RefusePath => Err(Refusal::AmbiguousPath),
+            Decision::Deny(denial) => Err(Refusal::Rules {
+                label: self.shared.broker.connection(denial.connection).label(),
+                why: denial.why,
+            }),
             Decision::Forward(Why::Ambiguous(connections)) => {
                 let labels: Vec<String> = connections
                     .iter()
@@ -231,6 +252,17 @@ fn upgrade(head: &RequestHead) -> Option<&'static str> {
         && head.method == "GET"
         && head.fields.has_member("connection", "upgrade");
     wanted.then_some("websocket")
+}
+
+/// Whether a field asks for another method than the request's, as frameworks have it for clients that can't send all.
+fn overrides_method(fields: &Fields) -> bool {
+    let known: [&[u8]; 3] = [
+        b"x-http-method-override",
+        b"x-http-method",
+        b"x-method-override",
+    ];
+    let mut names = fields.iter().map(|(name, _)| name);
+    names.any(|name| known.iter().any(|known| is_same_field(name, known)))
 }
 
 /// Refuses `head` and the like: what such a method's answer looks like depends on whether the origin folds case.

@@ -264,7 +264,7 @@ pub(super) fn basic_pair(user: &BasicUser, secret: &[u8]) -> Option<Zeroizing<Ve
 }
 
 /// Whether two field names are the same to every server: case does not count, and some servers (CGI, WSGI) fold `_` and `-`.
-fn is_same_field(one: &[u8], other: &[u8]) -> bool {
+pub(super) fn is_same_field(one: &[u8], other: &[u8]) -> bool {
     let fold = |byte: &u8| {
         if *byte == b'_' {
             b'-'

@@ -5,8 +5,10 @@ use serde::Serialize;
 use crate::broker;
 use crate::http1;
 use crate::http1::head::write_field;
+use crate::provider::policy;
 use crate::upstream;
 use crate::upstream::Kind;
+use crate::upstream::egress;
 
 /// Why the proxy answers instead of the origin.
 #[derive(Debug)]
@@ -23,6 +25,15 @@ pub(crate) enum Refusal {
     Scheme,
     /// Servers could read its path in ways that meet different routes.
     AmbiguousPath,
+    /// The child may not go to this host.
+    Egress(egress::Refused),
+    /// Rules keep the request from the credential.
+    Rules {
+        /// Which connection's.
+        label: String,
+        /// Why.
+        why: policy::Denied,
+    },
     /// TRACE would have the credential sent back (RFC 9110 section 9.3.8): the connection's, or an upstream proxy's password.
     Trace(Option<String>),
     /// The provider's credential can't be had.
@@ -77,9 +88,11 @@ impl Refusal {
             Self::HeadTimeout => (408, "http_request_error"),
             Self::Scheme => (501, "http_request_error"),
             Self::AmbiguousPath => (400, "http_request_denied"),
+            Self::Egress(_) | Self::Rules { .. } => (403, "http_request_denied"),
             Self::Trace(_) => (405, "http_request_denied"),
             Self::NoCredential { .. } => (502, "proxy_configuration_error"),
             Self::Upstream(error) if error.kind.is_timeout() => (504, error.kind.token()),
+            Self::Upstream(error) if error.kind == Kind::Prohibited => (403, error.kind.token()),
             Self::Upstream(error) => (502, error.kind.token()),
             Self::BadResponse(_) => (502, "http_protocol_error"),
             Self::NoResponse => (502, "connection_terminated"),
@@ -98,6 +111,10 @@ impl Refusal {
                 return format!("no credential for {label}: {why}");
             }
             Self::Upstream(error) => return error.text.clone(),
+            Self::Egress(refused) => return refused.to_string(),
+            Self::Rules { label, why } => {
+                return format!("the request may not have the credential of {label}: {why}");
+            }
             Self::BadResponse(error) => {
                 return format!("the origin's answer is malformed: {error}");
             }
@@ -106,7 +123,7 @@ impl Refusal {
             Self::HeadTimeout => "the request's head did not come within 30 s",
             Self::Scheme => "the scheme is neither http nor https",
             Self::AmbiguousPath => {
-                "servers differ about what this path means, and routes differ with it"
+                "servers differ about what this path means, and routes or rules differ with it"
             }
             Self::Trace(_) => "TRACE where a credential goes along is refused",
             Self::NoResponse => "the origin ended the connection before it answered",
@@ -130,6 +147,8 @@ impl Refusal {
             Self::AmbiguousPath => {
                 "write the path without encoded slashes, empty segments and dot segments"
             }
+            Self::Egress(refused) => refused.hint(),
+            Self::Rules { why, .. } => why.remedy(),
             Self::Trace(_) => "use another method",
             Self::NoCredential { .. } => {
                 "mend the credential's source, or log in again with `authsome login`; the request was not sent"
@@ -147,7 +166,9 @@ impl Refusal {
     /// The provider that the answer is about.
     fn provider(&self) -> Option<&str> {
         match self {
-            Self::NoCredential { label, .. } | Self::Trace(Some(label)) => Some(label),
+            Self::NoCredential { label, .. }
+            | Self::Rules { label, .. }
+            | Self::Trace(Some(label)) => Some(label),
             _ => None,
         }
     }
@@ -212,6 +233,9 @@ fn upstream_hint(kind: Kind) -> &'static str {
         Kind::Alert | Kind::TlsProtocol => "the request was not sent; is this a TLS server?",
         Kind::Loop => "send requests to the host that they are for",
         Kind::Via => "check the proxy variables that authsome was started with",
+        Kind::Prohibited => {
+            "if it is meant, `run --allow` with the address or its network lets it pass, unless --deny has it; a name does not"
+        }
     }
 }
 
@@ -219,6 +243,7 @@ fn upstream_hint(kind: Kind) -> &'static str {
 fn reason(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
+        403 => "Forbidden",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         414 => "URI Too Long",

@@ -8,6 +8,8 @@ use crate::broker::ConnectionId;
 use crate::path;
 use crate::provider::Placement;
 use crate::provider::host_rule::HostRule;
+use crate::provider::policy::Denied;
+use crate::provider::policy::Policy;
 use crate::url;
 use crate::url::Authority;
 use crate::url::Host;
@@ -32,6 +34,8 @@ pub(crate) struct Router {
     patterns: Vec<Route>,
     /// The OAuth endpoints of each connection's provider.
     endpoints: Vec<(ConnectionId, Url)>,
+    /// The rules of each connection's provider, where there are some.
+    policies: HashMap<ConnectionId, Policy>,
 }
 
 /// Whether a method is refused where a credential would go: the origin would send it back (RFC 9110 section 9.3.8).
@@ -43,7 +47,7 @@ pub(crate) fn is_refused_method(method: &str) -> bool {
         .any(|refused| method.eq_ignore_ascii_case(refused))
 }
 
-/// What is matched: where a request goes, and its target's path.
+/// What is matched: where a request goes, its method, and its target's path.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     /// Its scheme.
@@ -52,6 +56,21 @@ pub(crate) struct Target<'a> {
     pub(crate) authority: &'a Authority,
     /// Path and query as they will be sent; only the path counts.
     pub(crate) path: &'a str,
+    /// Its method.
+    pub(crate) method: &'a str,
+    /// Whether a field of it asks for another method, as some servers would have it.
+    pub(crate) overrides_method: bool,
+}
+
+/// A route that a request met, whose connection's rules deny it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    /// Whose credential the request would get.
+    pub(crate) connection: ConnectionId,
+    /// The host rule that was met, as text.
+    pub(crate) route: String,
+    /// Why it doesn't.
+    pub(crate) why: Denied,
 }
 
 /// A route that a request met. Only [`Router::decide`] makes one.
@@ -96,8 +115,20 @@ pub(crate) enum Decision {
     Inject(Match),
     /// It is forwarded as it is.
     Forward(Why),
-    /// Servers could read its path in ways that meet different routes: it is refused.
+    /// Rules keep it from the credential: it is refused.
+    Deny(Denial),
+    /// Servers could read its path in ways that lead to different decisions: it is refused.
     RefusePath,
+}
+
+impl Decision {
+    /// Whether it comes to the same: which rule denies a request doesn't matter to it.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Deny(one), Self::Deny(other)) => one.connection == other.connection,
+            _ => self == other,
+        }
+    }
 }
 
 /// Why a request gets no credential.
@@ -126,6 +157,7 @@ impl Router {
             exact: HashMap::new(),
             patterns: Vec::new(),
             endpoints: Vec::new(),
+            policies: HashMap::new(),
         };
         for (id, connection) in broker.connections() {
             for rule in &connection.provider.rules {
@@ -143,6 +175,10 @@ impl Router {
             router
                 .endpoints
                 .extend(endpoints.map(|url| (id, url.clone())));
+            let policy = &connection.provider.policy;
+            if !policy.is_empty() {
+                router.policies.insert(id, policy.clone());
+            }
         }
         router
     }
@@ -212,24 +248,28 @@ impl Router {
         } else {
             path
         };
-        let counts = routes.iter().any(|route| route.rule.path().is_some())
+        let has_path = |route: &&Route| {
+            let policy = self.policies.get(&route.connection);
+            route.rule.path().is_some() || policy.is_some_and(Policy::has_paths)
+        };
+        let counts = routes.iter().any(has_path)
             || self
                 .endpoints
                 .iter()
                 .any(|(_, url)| url.authority == *target.authority);
         if !counts {
-            return self.choose(routes, target.authority, "/");
+            return self.choose(routes, target, "/");
         }
         let Ok(readings) = path::path_readings(path) else {
             return Decision::RefusePath;
         };
         let mut decisions = readings
             .iter()
-            .map(|reading| self.choose(routes, target.authority, reading));
+            .map(|reading| self.choose(routes, target, reading));
         let Some(first) = decisions.next() else {
             return Decision::RefusePath;
         };
-        if decisions.all(|other| other == first) {
+        if decisions.all(|other| other.is_like(&first)) {
             first
         } else {
             Decision::RefusePath
@@ -237,7 +277,8 @@ impl Router {
     }
 
     /// The best route for one reading of the path: the longest prefix, then an exact host over a pattern.
-    fn choose(&self, routes: &[&Route], authority: &Authority, path: &str) -> Decision {
+    fn choose(&self, routes: &[&Route], target: Target<'_>, path: &str) -> Decision {
+        let authority = target.authority;
         let rank = |route: &Route| {
             (
                 route.rule.path().map_or(0, str::len),
@@ -265,12 +306,32 @@ impl Router {
         if self.is_endpoint(*connection, authority, path) {
             return Decision::Forward(Why::OauthEndpoint(*connection));
         }
+        if let Err(why) = self.judge(*connection, target, path) {
+            return Decision::Deny(Denial {
+                connection: *connection,
+                route: route.rule.to_string(),
+                why,
+            });
+        }
         Decision::Inject(Match {
             connection: *connection,
             placement: route.placement.clone(),
             authority: authority.clone(),
             rule: route.rule.to_string(),
         })
+    }
+
+    /// Holds a request that would get the connection's credential against its provider's rules.
+    fn judge(&self, id: ConnectionId, target: Target<'_>, path: &str) -> Result<(), Denied> {
+        let Some(policy) = self.policies.get(&id) else {
+            return Ok(());
+        };
+        policy.judge(target.method, path)?;
+        // The rules have judged the method that is written, and the server might run the other.
+        if target.overrides_method {
+            return Err(Denied::Override);
+        }
+        Ok(())
     }
 
     /// Whether host and path are those of an OAuth endpoint of the connection's provider.
@@ -310,13 +371,20 @@ mod tests {
         (Router::new(&broker), ids)
     }
 
-    /// What the router says of a URL.
+    /// What the router says of a GET of a URL.
     fn decide(router: &Router, url: &str) -> Decision {
+        decide_for(router, "GET", url)
+    }
+
+    /// What it says of another method.
+    fn decide_for(router: &Router, method: &str, url: &str) -> Decision {
         let url = Url::parse(url.as_bytes()).unwrap();
         router.decide(Target {
             scheme: url.scheme,
             authority: &url.authority,
             path: &url.target,
+            method,
+            overrides_method: false,
         })
     }
 
@@ -405,6 +473,56 @@ mod tests {
         );
         let (router, ids) = self::router(&[r#""api_url": "x.com""#]);
         assert_eq!(meets(&router, &ids, "https://x.com/a/..%2f..%2f"), Some(0));
+    }
+
+    #[test]
+    fn rules_are_held_against_every_reading_of_a_path() {
+        let (router, ids) = router(&[r#""auth_type": "oauth2", "api_url": "x.com",
+            "oauth": {"token_url": "https://x.com/token"}, "rules": [
+            {"path": "/admin*", "action": "deny"},
+            {"methods": ["GET"], "path": "/v1/*", "action": "allow"}]"#]);
+        let denied = |method: &str, url: &str| match decide_for(&router, method, url) {
+            Decision::Deny(denial) => Some(denial.why),
+            _ => None,
+        };
+        assert_eq!(meets(&router, &ids, "https://x.com/v1/a?b=/admin"), Some(0));
+        assert_eq!(meets(&router, &ids, "https://x.com/v1/a%2fb"), Some(0));
+        assert_eq!(meets(&router, &ids, "https://x.com/%761/a"), Some(0));
+        for (method, url, why) in [
+            ("GET", "https://x.com/adm%69n", Denied::Rule(0)),
+            ("GET", "https://x.com/v1/../admin", Denied::Rule(0)),
+            // Both readings are denied, each by another rule or by none.
+            ("GET", "https://x.com//admin", Denied::NoRule),
+            ("POST", "https://x.com/v1/a", Denied::NoRule),
+            ("get", "https://x.com/v1/a", Denied::NoRule),
+            ("GET", "https://x.com", Denied::NoRule),
+        ] {
+            assert_eq!(denied(method, url), Some(why), "{method} {url}");
+        }
+        for url in [
+            "https://x.com/v1/..%2fadmin",
+            "https://x.com/v1%2fa",
+            "https://x.com//v1/a",
+            "https://x.com/v1/..;/admin",
+        ] {
+            assert_eq!(decide(&router, url), Decision::RefusePath, "{url}");
+        }
+        // The child logs in there with what is its own.
+        let endpoint = decide_for(&router, "POST", "https://x.com/token");
+        assert_eq!(endpoint, Decision::Forward(Why::OauthEndpoint(ids[0])));
+        let plain = decide_for(&router, "POST", "http://x.com/v1/a");
+        assert_eq!(plain, Decision::Forward(Why::PlainHttp));
+    }
+
+    #[test]
+    fn rules_without_a_path_leave_paths_alone() {
+        let (router, ids) = router(&[r#""api_url": "x.com",
+            "rules": [{"methods": ["GET"], "action": "allow"}]"#]);
+        assert_eq!(meets(&router, &ids, "https://x.com/a/..%2f..;/"), Some(0));
+        assert!(matches!(
+            decide_for(&router, "PUT", "https://x.com/a/..%2f..;/"),
+            Decision::Deny(_)
+        ));
     }
 
     #[test]

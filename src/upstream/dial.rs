@@ -1,7 +1,6 @@
 //! Making a connection: resolve, connect to the first address that answers, go through an upstream proxy, verify TLS.
 
 use std::io;
-use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::net::ToSocketAddrs;
@@ -18,6 +17,10 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use super::Kind;
+use super::connect_to::ConnectTo;
+use super::egress::Asker;
+use super::egress::Egress;
+use super::egress::Prohibited;
 use super::via::ProxySettings;
 use super::via::Via;
 use crate::http1::head::HeadScanner;
@@ -26,7 +29,6 @@ use crate::http1::head::ResponseHead;
 use crate::http1::head::write_field;
 use crate::tls::trust::Trust;
 use crate::url::Authority;
-use crate::url::Host;
 use crate::url::Scheme;
 use crate::wire::Wire;
 
@@ -41,82 +43,6 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Names being resolved at once, at the most: a resolver that hangs holds a thread each.
 const MAX_RESOLVING: usize = 256;
-
-/// `--connect-to HOST:PORT:ADDR:PORT`, as curl has it: empty parts match, or keep, anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ConnectTo {
-    /// The host that is asked for.
-    from_host: Option<Host>,
-    /// The port that is asked for.
-    from_port: Option<u16>,
-    /// The host to connect to instead.
-    to_host: Option<Host>,
-    /// The port to connect to instead.
-    to_port: Option<u16>,
-}
-
-impl ConnectTo {
-    /// A rule for one authority.
-    pub(crate) fn new(from: Authority, to: SocketAddr) -> Option<Self> {
-        let address = match to.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        Some(Self {
-            from_host: Some(from.host),
-            from_port: Some(from.port),
-            to_host: Some(Host::parse(address.as_bytes()).ok()?),
-            to_port: Some(to.port()),
-        })
-    }
-
-    /// Reads the option's value; `None` when it isn't of that form.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (from_host, rest) = split_host(text)?;
-        let (from_port, rest) = rest.split_once(':')?;
-        let (to_host, to_port) = split_host(rest)?;
-        let port = |text: &str| match text {
-            "" => Some(None),
-            text => Authority::parse(format!("x:{text}").as_bytes(), None)
-                .ok()
-                .map(|a| Some(a.port)),
-        };
-        let host = |text: &str| match text {
-            "" => Some(None),
-            text => Host::parse(text.as_bytes()).ok().map(Some),
-        };
-        Some(Self {
-            from_host: host(from_host)?,
-            from_port: port(from_port)?,
-            to_host: host(to_host)?,
-            to_port: port(to_port)?,
-        })
-    }
-
-    /// Where a connection for `authority` goes, if the rule is for it.
-    fn apply(&self, authority: &Authority) -> Option<Authority> {
-        let applies = self
-            .from_host
-            .as_ref()
-            .is_none_or(|host| *host == authority.host)
-            && self.from_port.is_none_or(|port| port == authority.port);
-        applies.then(|| Authority {
-            host: self.to_host.as_ref().unwrap_or(&authority.host).clone(),
-            port: self.to_port.unwrap_or(authority.port),
-        })
-    }
-}
-
-/// The text before a colon, brackets kept whole, and the text behind it.
-fn split_host(text: &str) -> Option<(&str, &str)> {
-    let start = if text.starts_with('[') {
-        text.find(']')?
-    } else {
-        0
-    };
-    let colon = start + text.get(start..)?.find(':')?;
-    Some((text.get(..colon)?, text.get(colon + 1..)?))
-}
 
 /// A connection whose peer was verified for an authority. Only [`Dialer::secure`] makes one.
 pub(crate) struct SecureStream {
@@ -146,33 +72,63 @@ pub(crate) struct Dialer {
     proxies: ProxySettings,
     /// What origins are verified against.
     trust: Trust,
+    /// What may be reached.
+    egress: Egress,
     /// Our own listener, if there is one: no connection may lead to it.
     own: Option<SocketAddr>,
 }
 
+/// Where a connection goes, and whether the person named that very address: then it is reached whatever it is.
+struct Target {
+    /// The host and the port.
+    authority: Authority,
+    /// Whose word its addresses are held against; nobody's where the person named it.
+    asker: Option<Asker>,
+}
+
 impl Dialer {
-    /// A dialer that never connects to `own`.
+    /// A dialer that never connects to `own`, nor to what `egress` forbids.
     pub(crate) fn new(
         connect_to: Vec<ConnectTo>,
         proxies: ProxySettings,
         trust: Trust,
+        egress: Egress,
         own: Option<SocketAddr>,
     ) -> Self {
         Self {
             connect_to,
             proxies,
             trust,
+            egress,
             own,
         }
     }
 
-    /// A connection to the authority with TLS that was verified for its host.
+    /// What may be reached.
+    pub(crate) fn egress(&self) -> &Egress {
+        &self.egress
+    }
+
+    /// A connection for the child to the authority, with TLS that was verified for its host.
     ///
     /// # Errors
     /// What could not be reached or verified. Nothing was sent then but the handshake.
     pub(crate) fn secure(&self, authority: &Authority) -> Result<SecureStream, Error> {
+        self.verified(authority, Asker::Child)
+    }
+
+    /// The same for a request of our own.
+    ///
+    /// # Errors
+    /// What could not be reached or verified.
+    pub(super) fn secure_own(&self, authority: &Authority) -> Result<SecureStream, Error> {
+        self.verified(authority, Asker::Authsome)
+    }
+
+    /// A connection with TLS that was verified for the authority's host.
+    fn verified(&self, authority: &Authority, asker: Asker) -> Result<SecureStream, Error> {
         let host = authority.host.as_str();
-        let wire = self.tunnel(Scheme::Https, authority)?;
+        let wire = self.tunnel_for(Scheme::Https, authority, asker)?;
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
         let tls = ClientConnection::new(self.trust.config(), name)
@@ -188,57 +144,117 @@ impl Dialer {
         })
     }
 
-    /// A connection to the authority, through the upstream proxy's CONNECT where there is one.
+    /// A connection for the child to the authority, through the upstream proxy's CONNECT where there is one.
     ///
     /// # Errors
     /// What could not be reached.
     pub(crate) fn tunnel(&self, scheme: Scheme, authority: &Authority) -> Result<Wire, Error> {
-        let target = self.target(authority);
+        self.tunnel_for(scheme, authority, Asker::Child)
+    }
+
+    /// The same, for whoever asks.
+    fn tunnel_for(
+        &self,
+        scheme: Scheme,
+        authority: &Authority,
+        asker: Asker,
+    ) -> Result<Wire, Error> {
+        let target = self.target(authority, asker);
         match self.proxies.for_authority(scheme, authority) {
             None => self.connect(&target),
             Some(via) => {
-                let mut wire = self.connect(&via.authority)?;
-                connect_through(&mut wire, via, &target)?;
+                self.check_unresolved(&target)?;
+                let mut wire = self.connect(&Target::of(via))?;
+                connect_through(&mut wire, via, &target.authority)?;
                 Ok(wire)
             }
         }
     }
 
-    /// A connection for plain http requests to the authority, and the upstream proxy that it leads to, if any: requests on it
-    /// then have a target in absolute form.
+    /// A connection for the child's plain http requests to the authority, and the upstream proxy that it leads to, if any: requests on
+    /// it then have a target in absolute form.
     ///
     /// # Errors
     /// What could not be reached.
     pub(crate) fn plain(&self, authority: &Authority) -> Result<(Wire, Option<&Via>), Error> {
         let via = self.proxies.for_authority(Scheme::Http, authority);
         let wire = match via {
-            None => self.connect(&self.target(authority))?,
-            Some(via) => self.connect(&via.authority)?,
+            None => self.connect(&self.target(authority, Asker::Child))?,
+            Some(via) => {
+                self.check_unresolved(&Target {
+                    authority: authority.clone(),
+                    asker: Some(Asker::Child),
+                })?;
+                self.connect(&Target::of(via))?
+            }
         };
         Ok((wire, via))
     }
 
     /// Where connections for the authority go.
-    fn target(&self, authority: &Authority) -> Authority {
+    fn target(&self, authority: &Authority, asker: Asker) -> Target {
         let rule = self
             .connect_to
             .iter()
             .find_map(|rule| rule.apply(authority));
-        rule.unwrap_or_else(|| authority.clone())
+        let (authority, is_address) = rule.unwrap_or_else(|| (authority.clone(), false));
+        Target {
+            authority,
+            asker: (!is_address).then_some(asker),
+        }
+    }
+
+    /// Refuses what an upstream proxy must not be asked for.
+    fn check_unresolved(&self, target: &Target) -> Result<(), Error> {
+        let prohibited = target
+            .asker
+            .and_then(|asker| self.egress.prohibits_unresolved(&target.authority, asker));
+        match prohibited {
+            Some(why) => Err(prohibited_error(&target.authority, why)),
+            None => Ok(()),
+        }
     }
 
     /// Resolves and connects.
-    fn connect(&self, target: &Authority) -> Result<Wire, Error> {
+    fn connect(&self, target: &Target) -> Result<Wire, Error> {
         let deadline = Instant::now() + CONNECT_TIME;
-        let addresses = resolve(target, deadline)?;
+        let addresses = resolve(&target.authority, deadline)?;
         if addresses.iter().any(|address| self.is_own(*address)) {
-            let text = format!("{target} is this proxy itself");
+            let text = format!("{} is this proxy itself", target.authority);
             return Err(Error::new(Kind::Loop, text));
         }
-        let what = target.to_string();
+        let addresses = self.permitted(target, addresses)?;
+        let what = target.authority.to_string();
         let socket = connect_first(&addresses, deadline)
             .map_err(|error| Error::of_connect(&what, &error))?;
         Wire::plain(socket).map_err(|error| Error::of_connect(&what, &error))
+    }
+
+    /// Those of the addresses that may be connected to. They are connected to as they are here: what a name leads to at another time
+    /// does not count.
+    ///
+    /// A prohibited one among others is passed over, and does not refuse the whole: it gains whoever put it there nothing, and the name
+    /// of a machine often has its link-local address beside the one that is meant (mDNS, LLMNR).
+    fn permitted(
+        &self,
+        target: &Target,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, Error> {
+        let Some(asker) = target.asker else {
+            return Ok(addresses);
+        };
+        let mut permitted = Vec::new();
+        let mut refused = None;
+        for address in addresses {
+            match self.egress.prohibits(address, asker) {
+                None => permitted.push(address),
+                Some(why) => refused = refused.or(Some(why)),
+            }
+        }
+        match refused {
+            Some(why) if permitted.is_empty() => Err(prohibited_error(&target.authority, why)),
+            _ => Ok(permitted),
+        }
     }
 
     /// Whether the address is where we listen: the port, on an address of this machine that reaches it.
@@ -249,6 +265,21 @@ impl Dialer {
                 && (ip == own.ip() || ip.is_unspecified() || ip.is_loopback())
         })
     }
+}
+
+impl Target {
+    /// An upstream proxy: the person's choice, wherever it is.
+    fn of(via: &Via) -> Self {
+        Self {
+            authority: via.authority.clone(),
+            asker: None,
+        }
+    }
+}
+
+/// What is told of an address that may not be connected to.
+fn prohibited_error(target: &Authority, why: Prohibited) -> Error {
+    Error::new(Kind::Prohibited, format!("{target} is not reached: {why}"))
 }
 
 /// The addresses of an authority, families interleaved (RFC 8305 section 4). Names are resolved on a thread of their own, since
@@ -419,42 +450,6 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Where a rule sends an authority.
-    fn apply(rule: &str, authority: &str) -> Option<String> {
-        let authority = Authority::parse(authority.as_bytes(), None).unwrap();
-        ConnectTo::parse(rule)
-            .unwrap()
-            .apply(&authority)
-            .map(|found| found.to_string())
-    }
-
-    #[test]
-    fn connect_to_reads_as_curls_does() {
-        assert_eq!(
-            apply("a.com:443:127.0.0.1:8443", "a.com:443").as_deref(),
-            Some("127.0.0.1:8443")
-        );
-        assert_eq!(apply("a.com:443:127.0.0.1:8443", "a.com:80"), None);
-        assert_eq!(apply("::b.com:", "a.com:443").as_deref(), Some("b.com:443"));
-        assert_eq!(
-            apply("a.com::[::1]:", "a.com:5").as_deref(),
-            Some("[::1]:5")
-        );
-        assert_eq!(apply(":::1", "a.com:5").as_deref(), Some("a.com:1"));
-        for bad in [
-            "",
-            "a",
-            "a:1",
-            "a:1:b",
-            "a:x:b:1",
-            "a:1:b:70000",
-            "a b:1:c:1",
-            "[::1:1:b:1",
-        ] {
-            assert_eq!(ConnectTo::parse(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn families_take_turns() {

@@ -79,7 +79,11 @@ impl fmt::Display for Error {
 impl Error {
     /// Whether another try may do better.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Upstream(_) | Self::Timeout(_) | Self::Cut(_))
+        match self {
+            Self::Upstream(error) => error.kind != super::Kind::Prohibited,
+            Self::Timeout(_) | Self::Cut(_) => true,
+            Self::NotHttps(_) | Self::Malformed(..) | Self::TooLarge(_) => false,
+        }
     }
 }
 
@@ -92,7 +96,7 @@ pub(crate) fn fetch(dialer: &Dialer, call: &Call<'_>) -> Result<Answer, Error> {
     if call.url.scheme != Scheme::Https {
         return Err(Error::NotHttps(authority.clone()));
     }
-    let mut stream = dialer.secure(authority).map_err(Error::Upstream)?;
+    let mut stream = dialer.secure_own(authority).map_err(Error::Upstream)?;
     write_request(call, stream.wire().output());
     let deadline = Instant::now() + TIME;
     let failed = |error: io::Error| match error.kind() {

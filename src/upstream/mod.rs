@@ -1,6 +1,9 @@
 //! Reaching origins: addresses, upstream proxies, verified TLS, and connections kept for the next request.
 
+pub(crate) mod address;
+pub(crate) mod connect_to;
 pub(crate) mod dial;
+pub(crate) mod egress;
 pub(crate) mod fetch;
 pub(crate) mod pool;
 pub(crate) mod via;
@@ -46,6 +49,8 @@ pub(crate) enum Kind {
     Loop,
     /// The upstream proxy did not let us through.
     Via,
+    /// The address may not be connected to.
+    Prohibited,
 }
 
 impl Kind {
@@ -62,6 +67,7 @@ impl Kind {
             Self::Alert => "tls_alert_received",
             Self::TlsProtocol => "tls_protocol_error",
             Self::Loop => "proxy_loop_detected",
+            Self::Prohibited => "destination_ip_prohibited",
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::address::Network;
 use crate::encoding;
 use crate::environment::Environment;
 use crate::secret::Secret;
@@ -189,8 +190,8 @@ fn parse_via(variable: &'static str, value: &str) -> Result<Via, Invalid> {
 pub(crate) enum Exemption {
     /// `*`
     All,
-    /// Addresses whose first bits are these.
-    Network(IpAddr, u8),
+    /// Addresses.
+    Network(Network),
     /// A name and everything below it, on one port or all.
     Name(String, Option<u16>),
 }
@@ -207,7 +208,7 @@ impl Exemption {
         };
         let bare = address.trim_start_matches('[').trim_end_matches(']');
         if let (Ok(ip), Some(bits)) = (bare.parse::<IpAddr>(), bits) {
-            return Self::Network(ip, bits);
+            return Self::Network(Network::new(ip, bits));
         }
         let (name, port) = match entry.rsplit_once(':') {
             Some((name, port)) if port.parse::<u16>().is_ok() => (name, port.parse().ok()),
@@ -224,10 +225,7 @@ impl Exemption {
     fn covers(&self, authority: &Authority) -> bool {
         match self {
             Self::All => true,
-            Self::Network(network, bits) => authority
-                .host
-                .ip()
-                .is_some_and(|ip| shares_bits(ip, *network, *bits)),
+            Self::Network(network) => authority.host.ip().is_some_and(|ip| network.has(ip)),
             Self::Name(name, port) => {
                 port.is_none_or(|port| port == authority.port) && is_below(&authority.host, name)
             }
@@ -239,26 +237,6 @@ impl Exemption {
 fn is_below(host: &Host, name: &str) -> bool {
     let below = |rest: &str| rest.is_empty() || rest.ends_with('.');
     !name.is_empty() && host.as_str().strip_suffix(name).is_some_and(below)
-}
-
-/// Whether two addresses share their first bits; more bits than there are mean all.
-fn shares_bits(one: IpAddr, other: IpAddr, bits: u8) -> bool {
-    let shift = |width: u8| u32::from(width.saturating_sub(bits));
-    match (one, other) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => {
-            (one.to_bits() ^ other.to_bits())
-                .checked_shr(shift(32))
-                .unwrap_or(0)
-                == 0
-        }
-        (IpAddr::V6(one), IpAddr::V6(other)) => {
-            (one.to_bits() ^ other.to_bits())
-                .checked_shr(shift(128))
-                .unwrap_or(0)
-                == 0
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]
