@@ -12,6 +12,14 @@ pub(crate) fn token() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Random bytes.
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+pub(crate) fn fill(bytes: &mut [u8]) -> io::Result<()> {
+    Ok(getrandom::getrandom(bytes)?)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -176,8 +176,8 @@ const LAID_OPEN: [(&str, usize, &str); 18] = [
         usize::MAX,
         "the one place that writes a credential to the wire",
     ),
-    ("proxy/mask.rs", 1, "to be found in what comes back"),
-    ("proxy/sending.rs", 1, "the password of an upstream proxy"),
+    ("proxy/forms.rs", 1, "to be found in what comes back"),
+    ("proxy/sending.rs", 2, "the password of an upstream proxy"),
     ("upstream/dial.rs", 1, "the password of an upstream proxy"),
     (
         "vault/master.rs",

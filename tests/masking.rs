@@ -1,10 +1,12 @@
 //! The credential that was sent, in what the origin sends back: it does not reach the child, whatever piece of the answer it is in, and
 //! the answer is otherwise as it was.
 
+use crate::support::Home;
 use crate::support::SECRET;
 use crate::support::Scene;
 use crate::support::origin::Conn;
 use crate::support::origin::HOST;
+use crate::support::origin::Origin;
 use crate::support::wire::End;
 use crate::support::wire::Framing;
 use crate::support::wire::base64;
@@ -81,6 +83,59 @@ fn an_echo_in_chunks_of_any_size_has_none_of_it() {
         assert!(body.contains(&stars()), "{size}: {body}");
         assert_eq!(framing, Framing::Chunked);
     }
+}
+
+#[test]
+fn a_pause_within_a_chunk_lets_nothing_out() {
+    // As long as the network takes, or the child that reads slowly: here until the client has all that leaves meanwhile.
+    let scene = Scene::new("", |conn| {
+        conn.channel.request_head().expect("a head");
+        let (first, second) = SECRET.split_at(SECRET.len() - 1);
+        let length = 12 + SECRET.len();
+        conn.send(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\nfirst line\r\n{first}"
+        ));
+        assert_eq!(conn.channel.take(1), b"x");
+        conn.send(format!("{second}\r\n0\r\n\r\n"));
+    });
+    let mut client = scene.client();
+    client.send(format!(
+        "POST / HTTP/1.0\r\nHost: {HOST}\r\nContent-Length: 1\r\n\r\n"
+    ));
+    client.until(b"\r\n\r\n").expect("a head");
+    assert_eq!(client.take(12), b"first line\r\n");
+    client.send("x");
+    let (rest, _) = client.rest();
+    assert_eq!(String::from_utf8_lossy(&rest), stars());
+    scene.finish();
+}
+
+#[test]
+fn the_page_of_an_upstream_proxy_does_not_show_its_password() {
+    let home = Home::new();
+    let proxy = Origin::plain(|conn| {
+        let head = printed(conn);
+        assert!(head.contains("Proxy-Authorization: Basic "), "{head}");
+        conn.ok(&format!(
+            "{head} mailto:you?body=p4ssw0rd%20of%20mine, p4ssw0rd of mine"
+        ));
+    });
+    let url = format!("http://corp:p4ssw0rd%20of%20mine@127.0.0.1:{}", proxy.port);
+    let run = home.authsome(["run"]).env("http_proxy", url).start();
+    let mut client = run.proxy.plain();
+    client.send("GET http://nowhere.test/ HTTP/1.1\r\nHost: nowhere.test\r\n\r\n");
+    let page = client.response("GET");
+    assert_eq!(page.status(), 200, "{page}");
+    let sent = base64(b"corp:p4ssw0rd of mine");
+    for secret in [&*sent, "p4ssw0rd"] {
+        assert!(!page.text().contains(secret), "{page}");
+    }
+    assert!(
+        page.text()
+            .contains(&format!("Basic {}\r\n", "*".repeat(sent.len()))),
+        "{page}"
+    );
+    run.stop();
 }
 
 #[test]
@@ -290,9 +345,9 @@ fn a_short_credential_is_no_reason_to_change_what_comes_back() {
     });
     scene.exchange(&get());
     scene.run.stop();
-    let home = crate::support::Home::new();
+    let home = Home::new();
     home.acme("");
-    let origin = crate::support::origin::Origin::start(|conn| {
+    let origin = Origin::start(|conn| {
         let head = printed(conn);
         conn.ok(&head);
     });

@@ -31,6 +31,7 @@ use crate::proxy::Listener;
 use crate::proxy::Shared;
 use crate::proxy::demo;
 use crate::proxy::demo::Demo;
+use crate::proxy::mask;
 use crate::proxy::route::Router;
 use crate::random;
 use crate::source::Source;
@@ -120,6 +121,9 @@ impl Session {
             leaves,
             dialer,
             pool: Pool::default(),
+            masking: Arc::new(
+                mask::Key::new().map_err(|error| Error::new("no randomness", error))?,
+            ),
             notices: Arc::clone(&app.notices),
             patience: setup.origins.timeout,
             max_connections: setup.max_connections,

@@ -80,6 +80,14 @@ impl BodyReader {
         self.state == State::Done
     }
 
+    /// Whether the part that it is in isn't whole: more must come at once, unless the message is cut.
+    pub(crate) fn expects_more(&self) -> bool {
+        matches!(
+            self.state,
+            State::Length(_) | State::Data(_) | State::DataEnd
+        )
+    }
+
     /// Reads on. Call again with what is left of the input until it uses nothing or is done.
     ///
     /// # Errors
@@ -157,11 +165,11 @@ impl BodyReader {
             .take_while(|byte| matches!(byte, b' ' | b'\t'))
             .count();
         let rest = extension.get(spaces..).unwrap_or_default();
-        // Spaces alone are let pass: servers that pad their sizes exist. Anything else must be an extension.
+        // Spaces alone are let pass: servers that pad their sizes exist, and pad all of them. Anything else must be an extension.
         if !rest.is_empty() && !rest.starts_with(b";") {
             return Err(Error::Chunk);
         }
-        self.extensions += extension.len();
+        self.extensions += rest.len();
         if self.extensions > MAX_EXTENSIONS {
             return Err(Error::Chunk);
         }
@@ -424,6 +432,17 @@ mod tests {
             body.extend([b"1;".as_slice(), &[b'a'; 200], b"\r\nx\r\n"].concat());
         }
         assert_eq!(read(Framing::Chunked, &body, &[]), Err(Error::Chunk));
+    }
+
+    #[test]
+    fn sizes_may_be_padded_in_as_many_chunks_as_there_are() {
+        let body = [
+            b"1    \r\nx\r\n".repeat(MAX_EXTENSIONS),
+            b"0\r\n\r\n".to_vec(),
+        ]
+        .concat();
+        let expected = Ok((vec![b'x'; MAX_EXTENSIONS], 0, vec![]));
+        assert_eq!(read(Framing::Chunked, &body, &[]), expected);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One direction of an exchange: a body from one side's framing into the other's, or bytes as they are.
 
+use std::time::Duration;
 use std::time::Instant;
 
 use super::mask::Masker;
@@ -14,6 +15,13 @@ use crate::wire::Wire;
 /// Bytes that a lane moves in one turn, about.
 const TURN: usize = 64 * 1024;
 
+/// How long the end of a piece is held between chunks, or in a body that ends with the connection: pieces of one answer follow each other
+/// within a round trip, and what a stream says before a pause mostly ends with a line end or a space.
+const HOLD: Duration = Duration::from_millis(100);
+
+/// The same in a tunnel, whose messages end with anything.
+const HOLD_IN_TUNNEL: Duration = Duration::from_millis(5);
+
 /// A trailer filter: whether a field of that name and value goes on.
 pub(crate) type TrailerFilter<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
 
@@ -25,8 +33,8 @@ pub(super) struct Lane<'a> {
     writer: BodyWriter,
     /// Takes out what must not arrive.
     pub(super) masker: Masker<'a>,
-    /// Whether more of it may come at any time, or never.
-    is_endless: bool,
+    /// How long the end of a piece is held where it isn't known whether more comes.
+    hold: Duration,
     /// Whether the end has been written.
     pub(super) finished: bool,
 }
@@ -41,7 +49,7 @@ impl<'a> Lane<'a> {
             reader,
             writer,
             masker: Masker::default(),
-            is_endless: matches!(framing, Framing::Chunked | Framing::UntilClose),
+            hold: HOLD,
             finished,
         }
     }
@@ -53,7 +61,10 @@ impl<'a> Lane<'a> {
 
     /// Bytes as they are, until the connection ends.
     pub(super) fn raw() -> Self {
-        Self::new(Framing::UntilClose, BodyWriter::Plain)
+        Self {
+            hold: HOLD_IN_TUNNEL,
+            ..Self::new(Framing::UntilClose, BodyWriter::Plain)
+        }
     }
 
     /// Moves what is there. Tells whether anything was.
@@ -106,18 +117,18 @@ impl<'a> Lane<'a> {
         Ok(true)
     }
 
-    /// Until when an end of the body is held that may as well be all that comes for now. Where the length is known, more does.
+    /// Until when the end of a piece is held that may be all that comes for now. Within a length, or a chunk, more does.
     pub(super) fn holds_until(&self) -> Option<Instant> {
-        match self.is_endless {
-            true => self.masker.holds_until(),
-            false => None,
-        }
+        let since = self.masker.holds_since();
+        since
+            .filter(|_| !self.reader.expects_more())
+            .map(|since| since + self.hold)
     }
 
     /// Writes what was held for long enough, or behind which nothing comes. Tells whether anything was.
     fn release_in_time(&mut self, has_ended: bool, out: &mut Vec<u8>) -> bool {
         let is_due = match has_ended {
-            true => self.masker.holds_until().is_some(),
+            true => self.masker.holds_since().is_some(),
             false => self.holds_until().is_some_and(|due| due <= Instant::now()),
         };
         if is_due {

@@ -1,24 +1,26 @@
 //! Taking the credential that was sent out of what comes back: an origin that echoes a request would show it to the child.
 //!
-//! Each byte of it becomes a star, so lengths and framing stay as they are. It is looked for in the forms that servers write a value in,
-//! across whatever pieces it arrives in: the end of a piece is held until more is there. What is held does not depend on what it says,
-//! but on its length and on control bytes, which no credential has (so lines and events leave at once): were it held just where it begins
-//! like the credential, a child whose words come back could ask for its bytes one by one.
+//! Each byte of it becomes a star, so lengths and framing stay as they are. It is looked for in the forms that servers write a value in
+//! (`forms`), across whatever pieces it arrives in: the end of a piece is held until more is there.
+//!
+//! The child may choose what is looked through, and see when it leaves and what that cost. So neither depends on how much of it is
+//! like the credential: what is held depends on its length and on bytes that no credential has (lines and events leave at once), and
+//! the search compares hashes by a key that is made for the run, not bytes.
 //!
 //! This is a second line, not a boundary: who can have the origin write the credential backwards, or in parts, gets it.
 #![deny(clippy::indexing_slicing)]
 
+use std::io;
 use std::ops::Range;
-use std::time::Duration;
+use std::sync::Arc;
 use std::time::Instant;
 
-use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
-use super::inject;
+use super::forms;
 use crate::credential::Credential;
-use crate::encoding;
 use crate::provider::Placement;
+use crate::random;
 
 /// Bytes of what is looked for, at the least: anything shorter is in ordinary text by chance.
 const SHORTEST: usize = 8;
@@ -26,114 +28,153 @@ const SHORTEST: usize = 8;
 /// What is held is as long as the longest form, and up to a multiple of this: its length shall not be seen either.
 const STEP: usize = 64;
 
-/// How long the end of a piece is held where it isn't known whether more will come. Pieces of one answer follow each other at once; a
-/// stream may pause for ever.
-const HOLD: Duration = Duration::from_millis(5);
+/// The key of the hashes: a number for each byte.
+pub(crate) struct Key(Box<[u64; 256]>);
 
-/// The forms in which servers write a credential.
-pub(crate) struct Forms(Vec<Zeroizing<Vec<u8>>>);
-
-impl Forms {
-    /// The forms of a credential that is sent like this: itself, as it is sent, and as text of JSON, HTML and URLs has it.
-    pub(crate) fn of(credential: &Credential, placement: &Placement) -> Self {
-        let secret = credential.expose();
-        let mut forms = Self(Vec::with_capacity(8));
-        forms.add(secret.to_vec());
-        if let Placement::Basic(user) = placement
-            && let Some(pair) = inject::basic_pair(user, secret)
-        {
-            forms.add(encoding::base64(&pair));
+impl Key {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut bytes = Zeroizing::new([0; 256 * 8]);
+        random::fill(&mut *bytes)?;
+        let mut key = Self(Box::new([0; 256]));
+        for (number, bytes) in key.0.iter_mut().zip(bytes.as_chunks().0) {
+            *number = u64::from_le_bytes(*bytes);
         }
-        if secret.iter().all(|byte| encoding::is_unreserved(*byte)) {
-            return forms;
-        }
-        let json = |byte| match byte {
-            b'"' => Some("\\\""),
-            b'\\' => Some("\\\\"),
-            _ => None,
-        };
-        forms.add(escaped(secret, json));
-        forms.add(escaped(secret, |byte| match byte {
-            b'/' => Some("\\/"),
-            other => json(other),
-        }));
-        for quotes in [
-            ["&quot;", "&#39;"],
-            ["&quot;", "&#x27;"],
-            ["&#34;", "&#39;"],
-        ] {
-            let [double, single] = quotes;
-            forms.add(escaped(secret, |byte| match byte {
-                b'&' => Some("&amp;"),
-                b'<' => Some("&lt;"),
-                b'>' => Some("&gt;"),
-                b'"' => Some(double),
-                b'\'' => Some(single),
-                _ => None,
-            }));
-        }
-        let percent = encoding::percent_encode(secret);
-        forms.add(lower_escapes(&percent));
-        forms.add(percent);
-        forms
+        Ok(key)
     }
 
-    /// Adds a form, if it is new and long enough.
-    fn add(&mut self, form: Vec<u8>) {
-        let form = Zeroizing::new(form);
-        if form.len() >= SHORTEST && !self.0.contains(&form) {
-            self.0.push(form);
+    /// The number of a byte.
+    fn of(&self, byte: u8) -> u64 {
+        self.0.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// The hash of a text: the numbers of its bytes, each turned as often as bytes come behind it.
+    fn hash(&self, text: &[u8]) -> u64 {
+        let numbers = text.iter().map(|byte| self.of(*byte));
+        numbers.fold(0, |hash, number| hash.rotate_left(1) ^ number)
+    }
+
+    /// The hash one byte further on in a text: of so many bytes, without the first one and with the next.
+    fn roll(&self, hash: u64, length: u32, first: u8, next: u8) -> u64 {
+        hash.rotate_left(1) ^ self.of(first).rotate_left(length) ^ self.of(next)
+    }
+}
+
+/// One form, and its hash.
+struct Form {
+    /// The form.
+    bytes: Zeroizing<Vec<u8>>,
+    /// Its hash.
+    hash: u64,
+}
+
+/// The forms in which servers write a secret.
+pub(crate) struct Forms {
+    /// The key of their hashes.
+    key: Arc<Key>,
+    /// Each once.
+    all: Vec<Form>,
+    /// Whether all of them are printable ASCII without spaces, as nearly all credentials are.
+    is_visible: bool,
+}
+
+impl Forms {
+    /// The forms of a credential that is sent like this.
+    pub(crate) fn of(key: &Arc<Key>, credential: &Credential, placement: &Placement) -> Self {
+        Self::new(key, forms::of_credential(credential, placement))
+    }
+
+    /// The forms of a user and a password as the field of basic authentication has them.
+    pub(crate) fn of_basic(key: &Arc<Key>, authorization: &[u8]) -> Self {
+        Self::new(key, forms::of_basic(authorization))
+    }
+
+    /// These forms, but for those that are too short.
+    fn new(key: &Arc<Key>, forms: Vec<Zeroizing<Vec<u8>>>) -> Self {
+        let mut all: Vec<Form> = Vec::with_capacity(forms.len());
+        for bytes in forms {
+            if bytes.len() >= SHORTEST && all.iter().all(|known| known.bytes != bytes) {
+                let hash = key.hash(&bytes);
+                all.push(Form { bytes, hash });
+            }
+        }
+        let mut bytes = all.iter().flat_map(|form| form.bytes.iter());
+        Self {
+            key: Arc::clone(key),
+            is_visible: bytes.all(u8::is_ascii_graphic),
+            all,
         }
     }
 
     /// What looks for them in one response.
     pub(crate) fn masker(&self) -> Masker<'_> {
-        let longest = self.0.iter().map(|form| form.len()).max();
+        let longest = self.all.iter().map(|form| form.bytes.len()).max();
         Masker {
-            finders: self.0.iter().map(|form| Finder::new(&**form)).collect(),
+            forms: Some(self).filter(|forms| !forms.all.is_empty()),
             reach: longest.unwrap_or(0).next_multiple_of(STEP),
-            held: Zeroizing::default(),
-            since: None,
-            scratch: Zeroizing::default(),
-            found: false,
+            ..Masker::default()
         }
     }
-}
 
-/// The text with some bytes written in another way.
-fn escaped(text: &[u8], as_written: impl Fn(u8) -> Option<&'static str>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() * 6);
-    for byte in text {
-        match as_written(*byte) {
-            Some(other) => out.extend_from_slice(other.as_bytes()),
-            None => out.push(*byte),
+    /// Whether no form has this byte.
+    fn is_break(&self, byte: u8) -> bool {
+        match self.is_visible {
+            true => !byte.is_ascii_graphic(),
+            false => byte.is_ascii_control(),
         }
     }
-    out
-}
 
-/// The text with the digits of its percent escapes in lower case.
-fn lower_escapes(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((byte, tail)) = rest.split_first() {
-        out.push(*byte);
-        rest = tail;
-        if *byte == b'%'
-            && let Some((digits, tail)) = tail.split_at_checked(2)
-        {
-            out.extend(digits.iter().map(u8::to_ascii_lowercase));
-            rest = tail;
+    /// Where forms are in the text; they may overlap.
+    fn found_in(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for form in &self.all {
+            self.find(form, text, &mut found);
+        }
+        found
+    }
+
+    /// Adds the places where a form is. What it costs depends on where the text has bytes that no form has, and on nothing else.
+    fn find(&self, form: &Form, text: &[u8], found: &mut Vec<Range<usize>>) {
+        let length = form.bytes.len();
+        let turns = u32::try_from(length % 64).unwrap_or_default();
+        let mut start = 0;
+        while let Some(window) = text.get(start..start + length) {
+            // From its end: a byte that breaks it is the quicker found, and all before it is passed over.
+            if let Some(at) = window.iter().rposition(|byte| self.is_break(*byte)) {
+                start += at + 1;
+                continue;
+            }
+            let mut hash = self.key.hash(window);
+            let leaving = text.get(start..).unwrap_or_default();
+            let coming = text.get(start + length..).unwrap_or_default();
+            let mut at = start;
+            let mut steps = leaving.iter().zip(coming);
+            loop {
+                if hash == form.hash && text.get(at..at + length) == Some(&form.bytes) {
+                    found.push(at..at + length);
+                }
+                let Some((first, next)) = steps.next() else {
+                    return;
+                };
+                at += 1;
+                if self.is_break(*next) {
+                    break;
+                }
+                hash = self.key.roll(hash, turns, *first, *next);
+            }
+            start = at + length;
         }
     }
-    out
 }
 
 /// Masks one response.
 #[derive(Default)]
 pub(crate) struct Masker<'a> {
-    /// One for each form.
-    finders: Vec<Finder<'a>>,
+    /// What to look for.
+    forms: Option<&'a Forms>,
     /// Bytes that are held, at the most.
     reach: usize,
     /// The end of what came, which is held.
@@ -152,9 +193,9 @@ impl Masker<'_> {
         self.found
     }
 
-    /// Until when something is held; nothing where nothing is.
-    pub(crate) fn holds_until(&self) -> Option<Instant> {
-        self.since.map(|since| since + HOLD)
+    /// Since when something is held; nothing where nothing is.
+    pub(crate) fn holds_since(&self) -> Option<Instant> {
+        self.since
     }
 
     /// Masks text that is whole, in its place.
@@ -169,7 +210,7 @@ impl Masker<'_> {
 
     /// Takes the next piece of a body, and gives what may leave by now.
     pub(crate) fn pass<'b>(&'b mut self, piece: &'b [u8]) -> &'b [u8] {
-        if self.finders.is_empty() || piece.is_empty() {
+        if self.forms.is_none() || piece.is_empty() {
             return piece;
         }
         if self.held.is_empty() && self.found_in(piece).is_empty() {
@@ -209,37 +250,38 @@ impl Masker<'_> {
     fn end_to_hold(&self, text: &[u8]) -> usize {
         let start = text.len().saturating_sub(self.reach);
         let end = text.get(start..).unwrap_or_default();
-        let control = end.iter().rposition(u8::is_ascii_control);
-        control.map_or(start, |at| start + at + 1)
+        let is_break = |byte: &u8| self.forms.is_some_and(|forms| forms.is_break(*byte));
+        let last = end.iter().rposition(is_break);
+        last.map_or(start, |at| start + at + 1)
     }
 
-    /// Where forms are in the text; they may overlap.
+    /// Where forms are in the text.
     fn found_in(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut ranges = Vec::new();
-        for finder in &self.finders {
-            let mut from = 0;
-            while let Some(at) = finder.find(text.get(from..).unwrap_or_default()) {
-                let start = from + at;
-                ranges.push(start..start + finder.needle().len());
-                from = start + 1;
-            }
-        }
-        ranges
+        self.forms
+            .map(|forms| forms.found_in(text))
+            .unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding;
+    use crate::provider::BasicUser;
 
     /// The forms of a bearer token.
     fn forms(secret: &str) -> Forms {
-        let credential = Credential::new(secret.as_bytes().to_vec()).unwrap();
         let placement = Placement::Header {
             name: "Authorization".into(),
             prefix: None,
         };
-        Forms::of(&credential, &placement)
+        of(secret, &placement)
+    }
+
+    /// The forms of a credential.
+    fn of(secret: &str, placement: &Placement) -> Forms {
+        let credential = Credential::new(secret.as_bytes().to_vec()).unwrap();
+        Forms::of(&Arc::new(Key::new().unwrap()), &credential, placement)
     }
 
     /// What leaves of pieces.
@@ -307,34 +349,83 @@ mod tests {
     }
 
     #[test]
+    fn a_form_is_found_at_every_place_and_nothing_else_is() {
+        for secret in [
+            "0123456789",
+            "with a space",
+            &"x".repeat(64),
+            &"ab".repeat(70),
+        ] {
+            let forms = forms(secret);
+            for before in 0..140 {
+                let text = format!("{}{secret}{}", "y".repeat(before), "z".repeat(before % 7));
+                assert_eq!(
+                    forms.found_in(text.as_bytes()),
+                    vec![before..before + secret.len()]
+                );
+                let other = text.replacen(['0', 'w', 'x', 'a'], "q", 1);
+                assert_eq!(forms.found_in(other.as_bytes()), [], "{other}");
+            }
+        }
+        // Bytes that change places behind so many others have the same hash; they are compared all the same.
+        let secret = format!("a{}b", "x".repeat(63));
+        let swapped = format!("b{}a", "x".repeat(63));
+        assert_eq!(forms(&secret).found_in(swapped.as_bytes()), []);
+    }
+
+    #[test]
     fn the_forms_that_servers_write_are_known() {
         let secret = r#"a/b"c\d'e&f<g+h="#;
         let forms = forms(secret);
         for text in [
             r#"a/b\"c\\d'e&f<g+h="#,
             r#"a\/b\"c\\d'e&f<g+h="#,
+            r#"a/b\"c\\d'e\u0026f\u003cg+h="#,
             r"a/b&quot;c\d&#39;e&amp;f&lt;g+h=",
             r"a/b&quot;c\d&#x27;e&amp;f&lt;g+h=",
             r"a/b&#34;c\d&#39;e&amp;f&lt;g+h=",
+            r"a/b&#34;c\d&#39;e&amp;f&lt;g&#43;h=",
+            r"a&#x2F;b&quot;c\d&#x27;e&amp;f&lt;g+h&#x3D;",
             "a%2Fb%22c%5Cd%27e%26f%3Cg%2Bh%3D",
             "a%2fb%22c%5cd%27e%26f%3cg%2bh%3d",
+            "a/b%22c%5Cd%27e%26f%3Cg%2Bh%3D",
             secret,
         ] {
-            assert_eq!(
-                passed(&forms, &[text.as_bytes()]).0,
-                "*".repeat(text.len()),
-                "{text}"
-            );
+            let stars = "*".repeat(text.len());
+            assert_eq!(passed(&forms, &[text.as_bytes()]).0, stars, "{text}");
         }
     }
 
     #[test]
-    fn basic_authentication_is_known_as_it_is_sent() {
-        let credential = Credential::new(b"p4ssw0rd-of-mine".to_vec()).unwrap();
-        let user = crate::provider::BasicUser::Fixed("me".into());
-        let forms = Forms::of(&credential, &Placement::Basic(user));
-        let sent = encoding::base64(b"me:p4ssw0rd-of-mine");
-        assert_eq!(passed(&forms, &[&sent]).0, "*".repeat(sent.len()));
+    fn basic_authentication_is_known_as_it_is_sent_and_by_its_password() {
+        let password = "ab?4w0rd-of-mine>";
+        let sent =
+            String::from_utf8(encoding::base64(format!("me:{password}").as_bytes())).unwrap();
+        assert!(sent.contains('/'), "{sent}");
+        let fixed = Placement::Basic(BasicUser::Fixed("me".into()));
+        let both = Placement::Basic(BasicUser::InCredential);
+        let key = Arc::new(Key::new().unwrap());
+        for forms in [
+            of(password, &fixed),
+            of(&format!("me:{password}"), &both),
+            Forms::of_basic(&key, format!("Basic {sent}").as_bytes()),
+        ] {
+            for text in [
+                &sent,
+                password,
+                &sent.replace('/', "\\/"),
+                &sent
+                    .replace('=', "%3D")
+                    .replace('/', "%2F")
+                    .replace('+', "%2B"),
+            ] {
+                assert_eq!(
+                    passed(&forms, &[text.as_bytes()]).0,
+                    "*".repeat(text.len()),
+                    "{text}"
+                );
+            }
+        }
     }
 
     #[test]

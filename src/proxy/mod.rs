@@ -3,9 +3,10 @@
 mod client;
 pub(crate) mod demo;
 mod exchange;
+mod forms;
 mod inject;
 mod lane;
-mod mask;
+pub(crate) mod mask;
 mod refusal;
 mod relay;
 pub(crate) mod route;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) dialer: Dialer,
     /// Idle connections to them.
     pub(crate) pool: Pool,
+    /// The key by which credentials are found in what comes back.
+    pub(crate) masking: Arc<mask::Key>,
     /// What the person should hear.
     pub(crate) notices: Arc<Notices>,
     /// How long an origin may take to begin its response.

@@ -185,7 +185,7 @@ impl Sender<'_> {
         match sending.found {
             Some(found) => {
                 let (armed, credential) = self.arm(sending.outgoing, found, given)?;
-                let forms = Forms::of(&credential, found.placement());
+                let forms = Forms::of(&self.shared.masking, &credential, found.placement());
                 let used = Used { credential, forms };
                 Ok((Prepared::Armed(armed), Some(used)))
             }
@@ -349,7 +349,13 @@ impl Sender<'_> {
         }
         let keep_trailer =
             |name: &[u8], value: &[u8]| is_trailer_allowed(&self.head.fields, name, value, None);
-        let request = self.request(outgoing, &keep_trailer);
+        // A proxy's own pages quote what it was sent.
+        let password = via.and_then(|via| via.authorization.as_ref());
+        let secret = password.map(|secret| Forms::of_basic(&self.shared.masking, secret.expose()));
+        let request = Request {
+            secret: secret.as_ref(),
+            ..self.request(outgoing, &keep_trailer)
+        };
         let (outcome, result) = Relay::new(client, &mut wire, &request).run();
         conclude(outcome, result)
     }
