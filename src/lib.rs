@@ -17,7 +17,7 @@
 //! 4  upstream ···················· sockets to origins
 //! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
 //! 2  provider  credential  loopback ·· the domain; pages for the person's browser
-//! 1  url  path  files  dotenv  http1  wire  program ·· formats; the way to disk; one side of a connection; programs
+//! 1  url  path  files  dotenv  http1  wire  peer  program ·· formats; the way to disk; a connection; programs
 //! 0  secret  encoding  environment  notice  clock  random  sys
 //! ```
 //!
@@ -84,6 +84,7 @@ mod loopback;
 mod notice;
 mod oauth;
 mod path;
+mod peer;
 mod program;
 mod provider;
 mod proxy;

@@ -4,6 +4,8 @@
     reason = "signals, poll(2), terminals and process attributes have no safe interface in std"
 )]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod diag;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod signal;
