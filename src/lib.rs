@@ -16,7 +16,7 @@
 //! 5  oauth ······················· tokens from authorization servers
 //! 4  upstream ···················· sockets to origins
 //! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
-//! 2  provider  credential  loopback ·· the domain; pages for the person's browser
+//! 2  provider  credential  loopback  account ·· the domain; pages for the person's browser; users
 //! 1  url  path  files  dotenv  http1  wire  peer  program ·· formats; the way to disk; a connection; programs
 //! 0  secret  encoding  environment  notice  clock  random  sys
 //! ```
@@ -68,6 +68,7 @@
 //!   its words come from the `Syntax`.
 //! - An answer of the proxy's own: a variant of `proxy::refusal::Refusal` and its row in the table.
 
+mod account;
 mod broker;
 mod child;
 mod cli;

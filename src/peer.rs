@@ -68,15 +68,18 @@ impl Peers {
     /// # Errors
     /// When there is no way to find out who connects: nobody would be heard. `Unsupported` where the system has none.
     pub(crate) fn of(listener: &TcpListener) -> io::Result<Self> {
-        let diag = SockDiag::open().ok().and_then(|diag| proven(diag, listener));
+        let diag = SockDiag::open()
+            .ok()
+            .and_then(|diag| proven(diag, listener));
         let mut tables = Vec::new();
         for (path, mapped) in TABLES {
             match File::open(path) {
                 Ok(table) => tables.push((Mutex::new(table), mapped)),
                 // A system without IPv6 has no second one.
                 Err(error) if diag.is_none() && tables.is_empty() => {
-                    let text =
-                        format!("{path}, which tells whose connections are, can't be read: {error}");
+                    let text = format!(
+                        "{path}, which tells whose connections are, can't be read: {error}"
+                    );
                     return Err(io::Error::new(error.kind(), text));
                 }
                 Err(_) => break,

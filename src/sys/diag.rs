@@ -215,7 +215,8 @@ mod tests {
 
     /// Addresses for answers that are made up.
     fn addresses() -> [SocketAddrV4; 2] {
-        [(1, 4660), (2, 80)].map(|(last, port)| SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), port))
+        [(1, 4660), (2, 80)]
+            .map(|(last, port)| SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), port))
     }
 
     /// An answer about them.
@@ -267,7 +268,10 @@ mod tests {
     #[test]
     fn an_answer_counts_only_for_what_was_asked() {
         let [own, peer] = addresses();
-        let owner = Owner { user: 1000, inode: 7 };
+        let owner = Owner {
+            user: 1000,
+            inode: 7,
+        };
         for mapped in [false, true] {
             let good = answer(BY_FAMILY, 1, mapped);
             assert_eq!(read(&good, own, peer).unwrap(), owner);
