@@ -77,5 +77,8 @@ mod sources;
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
 
+// The program as another user, and what it finds of authsome then.
+mod user;
+
 // The vault: faults, keys, many at once, and a run that sees what becomes of it.
 mod vault;

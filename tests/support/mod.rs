@@ -570,6 +570,16 @@ pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// Whether a process has ended; one that nobody has reaped counts.
+pub(crate) fn is_over(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = status
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    matches!(state, None | Some('Z' | 'X'))
+}
+
 /// Sends a signal to a process, or with a minus to a group.
 pub(crate) fn signal(name: &str, pid: &str) -> bool {
     let sent = Command::new("kill")
