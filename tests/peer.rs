@@ -103,10 +103,10 @@ fn root_and_the_own_user_may_use_the_proxy_of_somebody_without_rights() {
     let home = Home::new();
     home.acme("");
     let origin = Origin::start(always_ok);
-    fs::copy(BINARY, home.path("authsome")).expect("a copy of the program");
+    let binary = home.copy_of(BINARY, "authsome");
     let ca = home.file("origin.pem", &origin.ca_pem);
     home.give(NOBODY);
-    let run = Cmd::new(&home, home.path("authsome"))
+    let run = Cmd::new(&home, binary)
         .args(["run", "--upstream-ca", &ca])
         .args(origin.leads_here(&[HOST], 443))
         .env("ACME_API_KEY", SECRET)

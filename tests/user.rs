@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::fs::Permissions;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::FileExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -195,8 +197,7 @@ fn a_program_that_would_make_it_root_does_not() {
         return;
     }
     let home = reachable();
-    let copy = home.path("own-id");
-    fs::copy("/usr/bin/id", &copy).expect("a copy of id");
+    let copy = home.copy_of("/usr/bin/id", "own-id");
     set_mode(&copy, 0o4755);
     let id = copy.display().to_string();
     let alone = Cmd::new(&home, &id)
@@ -358,8 +359,7 @@ fn users_that_can_not_be_are_refused_before_anything_runs() {
 #[test]
 fn only_root_can_run_a_program_as_somebody_else() {
     let home = Home::new();
-    let binary = home.path("authsome");
-    fs::copy(BINARY, &binary).expect("a copy of the program");
+    let binary = home.copy_of(BINARY, "authsome");
     let cmd = Cmd::new(&home, &binary).args(["run", "--user", "41234", "--", "echo", "ran"]);
     let output = if is_root() {
         home.give(NOBODY);
@@ -456,4 +456,55 @@ fn what_root_finds_in_authsome_s_own_environment_holds_no_secret() {
     let requests = origin.finish().requests;
     let sent: Vec<&str> = requests.iter().map(|r| r.one("Authorization")).collect();
     assert_eq!(sent, hosts.map(|(_, _, secret)| format!("Bearer {secret}")));
+}
+
+/// How often these bytes are in a process's memory.
+#[cfg(target_os = "linux")]
+fn count_in_memory(pid: u32, bytes: &[u8]) -> usize {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("root may look there");
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).expect("root may look there");
+    let mut count = 0;
+    for line in maps.lines().filter(|line| !line.contains("[v")) {
+        let range = line
+            .split(' ')
+            .next()
+            .and_then(|range| range.split_once('-'));
+        let (start, end) = range.expect("a range");
+        let number = |digits| u64::from_str_radix(digits, 16).expect("an address");
+        let length = usize::try_from(number(end) - number(start)).expect("a length");
+        let mut content = vec![0; length];
+        // What can't be read has nothing in it.
+        let read = memory.read_at(&mut content, number(start)).unwrap_or(0);
+        let content = content.get(..read).unwrap_or_default();
+        count += memchr::memmem::find_iter(content, bytes).count();
+    }
+    count
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_credential_that_no_connection_needs_is_not_kept_in_memory() {
+    if !is_root() {
+        return; // nobody else can look there
+    }
+    let home = Home::new();
+    home.acme("");
+    let unused = [
+        ("OPENAI_API_KEY", "sk-proj-unused-canary"),
+        ("GH_TOKEN", "ghp_unused-canary"),
+    ];
+    let cmd = home.authsome(["run", "--no-env-credentials"]);
+    let cmd = cmd.args(["--credential", "acme=env:ACME_API_KEY"]);
+    let cmd = cmd.env("ACME_API_KEY", SECRET);
+    let cmd = unused
+        .iter()
+        .fold(cmd, |cmd, (name, value)| cmd.env(name, value));
+    let run = cmd.start();
+    let pid = run.program.pid;
+    assert!(count_in_memory(pid, SECRET.as_bytes()) > 0);
+    for (name, value) in unused {
+        assert_eq!(run.env[name], PLACEHOLDER);
+        assert_eq!(count_in_memory(pid, value.as_bytes()), 0, "{name}");
+    }
+    run.stop();
 }

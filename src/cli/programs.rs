@@ -43,8 +43,11 @@ pub(super) fn surroundings(
         commands.remove(name);
     }
     commands.remove_where(is_own_secret);
+    // Kept as long as there are connections: a login while a run goes on may name any of them.
+    let mut variables = parent.clone();
+    variables.remove_where(is_own_secret);
     Surroundings {
-        variables: parent.clone(),
+        variables,
         commands,
     }
 }

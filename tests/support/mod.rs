@@ -117,6 +117,15 @@ impl Home {
         path.display().to_string()
     }
 
+    /// A copy of a program in the folder. By another process: one that is started while this one writes to it would keep it from being
+    /// started itself.
+    pub(crate) fn copy_of(&self, program: &str, name: &str) -> PathBuf {
+        let path = self.path(name);
+        let copied = Command::new("cp").arg(program).arg(&path).status();
+        assert!(copied.is_ok_and(|status| status.success()), "no {program}");
+        path
+    }
+
     /// Writes the definition of a provider.
     pub(crate) fn provider(&self, name: &str, json: &str) {
         let path = self.file(&format!("home/.authsome/providers/{name}.json"), json);
