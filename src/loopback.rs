@@ -188,7 +188,7 @@ impl Listener {
     pub(crate) fn bind(port: u16) -> io::Result<Self> {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         socket.set_nonblocking(true)?;
-        let peers = match Peers::of(&socket) {
+        let peers = match Peers::of(&socket, None) {
             Ok(peers) => Some(peers),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error),

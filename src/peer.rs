@@ -6,6 +6,8 @@ use std::net::TcpListener;
 use std::net::TcpStream;
 
 #[cfg(target_os = "linux")]
+use std::fs;
+#[cfg(target_os = "linux")]
 use std::fs::File;
 #[cfg(target_os = "linux")]
 use std::io::Read;
@@ -63,11 +65,17 @@ const TABLES: [(&str, &str); 2] = [("/proc/net/tcp", ""), ("/proc/net/tcp6", MAP
 
 #[cfg(target_os = "linux")]
 impl Peers {
-    /// Those of a listener on 127.0.0.1.
+    /// Those of a listener on 127.0.0.1; `besides` may connect, too.
     ///
     /// # Errors
-    /// When there is no way to find out who connects: nobody would be heard. `Unsupported` where the system has none.
-    pub(crate) fn of(listener: &TcpListener) -> io::Result<Self> {
+    /// When there is no way to find out who connects: nobody would be heard. `Unsupported` where the system has none, or others look
+    /// like those who may.
+    pub(crate) fn of(listener: &TcpListener, besides: Option<u32>) -> io::Result<Self> {
+        let own = [0, process::user()];
+        let admitted: Vec<u32> = own.into_iter().chain(besides).collect();
+        if admitted.iter().any(|user| is_shared(*user)) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let diag = SockDiag::open()
             .ok()
             .and_then(|diag| proven(diag, listener));
@@ -88,14 +96,8 @@ impl Peers {
         Ok(Self {
             diag: diag.map(Mutex::new),
             tables,
-            admitted: vec![0, process::user()],
+            admitted,
         })
-    }
-
-    /// The same, and this user may connect, too.
-    pub(crate) fn and(mut self, user: u32) -> Self {
-        self.admitted.push(user);
-        self
     }
 
     /// Whose the other side is of a connection that the listener has accepted.
@@ -150,6 +152,17 @@ impl Peers {
             _ => Ok(None),
         }
     }
+}
+
+/// Whether others may look like this user: in a user namespace (user_namespaces(7)) all who have no number there are shown under one.
+#[cfg(target_os = "linux")]
+fn is_shared(user: u32) -> bool {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let overflow = read("/proc/sys/kernel/overflowuid");
+    let overflow: u32 = overflow.trim().parse().unwrap_or(65_534);
+    let map = read("/proc/self/uid_map");
+    let maps_all = map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
+    user == overflow && !maps_all
 }
 
 /// The socket to the kernel, if it tells whose the listener is: some systems have one that doesn't know TCP, and "not found" would be
@@ -210,13 +223,8 @@ impl Peers {
     ///
     /// # Errors
     /// `Unsupported`.
-    pub(crate) fn of(_: &TcpListener) -> io::Result<Self> {
+    pub(crate) fn of(_: &TcpListener, _: Option<u32>) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
-    }
-
-    /// The same.
-    pub(crate) fn and(self, _: u32) -> Self {
-        self
     }
 
     /// Nothing is known of it.
@@ -239,14 +247,16 @@ mod tests {
     fn both_ways_of_finding_out_tell_the_same() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let diag = Peers::of(&listener).unwrap();
+        let diag = Peers::of(&listener, None).unwrap();
+        // Where it can be opened at all it is what is used.
+        assert_eq!(diag.diag.is_some(), SockDiag::open().is_ok());
         let tables = Peers {
             diag: None,
-            ..Peers::of(&listener).unwrap()
+            ..Peers::of(&listener, None).unwrap()
         };
         let nobody = Peers {
             admitted: Vec::new(),
-            ..Peers::of(&listener).unwrap()
+            ..Peers::of(&listener, None).unwrap()
         };
         for address in ["127.0.0.1", "::ffff:127.0.0.1"] {
             let client = TcpStream::connect((address, port)).unwrap();

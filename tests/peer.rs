@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::process::Command;
 use std::thread;
 
 use crate::support::BINARY;
@@ -402,6 +403,30 @@ fn a_run_within_a_run_goes_through_its_password() {
     );
     arrived.assert_without("Proxy-Authorization");
     plain.finish().assert_without("Proxy-Authorization");
+}
+
+#[test]
+fn there_is_a_password_where_strangers_look_like_the_own_user() {
+    let can = Command::new("unshare").args(["--user", "true"]).output();
+    if !can.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let home = Home::new();
+    let plain = Origin::plain(always_ok);
+    // In a namespace where nobody has a number of their own.
+    let output = Cmd::new(&home, "unshare")
+        .args(["--user", BINARY, "run"])
+        .args(plain.leads_here(&["other.test"], 80))
+        .args([
+            "--",
+            "sh",
+            "-c",
+            "echo \"$HTTPS_PROXY\"; curl -sS http://other.test/",
+        ])
+        .run();
+    assert!(output.stdout().starts_with("http://authsome:"), "{output}");
+    assert!(output.stdout().ends_with("\nok"), "{output}");
+    assert_eq!(plain.finish().requests.len(), 1);
 }
 
 #[test]

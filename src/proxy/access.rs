@@ -36,11 +36,8 @@ impl Access {
         child: Option<u32>,
         wants_password: bool,
     ) -> io::Result<(Self, String)> {
-        let peers = match Peers::of(listener) {
-            Ok(peers) => Some(match child {
-                Some(user) => peers.and(user),
-                None => peers,
-            }),
+        let peers = match Peers::of(listener, child) {
+            Ok(peers) => Some(peers),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
         };
