@@ -24,7 +24,7 @@
 //! # A request's way
 //!
 //! ```text
-//! proxy::mod ── accept ──▶ client.rs ── CONNECT host:port
+//! proxy::mod ── accept ──▶ client.rs ── Access: whose connection? its password? ── CONNECT host:port
 //!                             ├─ Egress::admit says no ─▶ 403
 //!                             ├─ no route can match ─▶ tunnel: bytes both ways, unread
 //!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop:

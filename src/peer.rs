@@ -33,6 +33,10 @@ use crate::sys::process;
 
 /// Who is at the other side of a connection.
 #[derive(Debug)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "nothing tells there who it is")
+)]
 pub(crate) enum Peer {
     /// One of those who may connect.
     Admitted,
@@ -102,10 +106,9 @@ impl Peers {
 
     /// Whose the other side is of a connection that the listener has accepted.
     pub(crate) fn judge(&self, socket: &TcpStream) -> Peer {
-        let (peer, own) = match (socket.peer_addr(), socket.local_addr()) {
-            (Ok(SocketAddr::V4(peer)), Ok(SocketAddr::V4(own))) => (peer, own),
-            // Reset already.
-            _ => return Peer::Gone,
+        let addresses = (socket.peer_addr(), socket.local_addr());
+        let (Ok(SocketAddr::V4(peer)), Ok(SocketAddr::V4(own))) = addresses else {
+            return Peer::Gone; // reset already
         };
         // A second time, since a table is no picture of one moment.
         let found = match self.user_of(peer, own) {

@@ -68,7 +68,7 @@ fn the_program_is_who_was_said_and_nobody_else() {
     for (user, expected, surroundings) in [
         (
             "nobody",
-            [NOBODY.to_string(), group.clone()],
+            [NOBODY.to_string(), group],
             format!("{folder} nobody nobody none"),
         ),
         (

@@ -52,8 +52,10 @@ fn entries() -> *const *mut c_char {
         unsafe { environ }
     }
     #[cfg(target_os = "macos")]
-    // SAFETY: takes nothing, and gives the address of that pointer.
-    unsafe {
-        *libc::_NSGetEnviron().cast()
+    {
+        // SAFETY: takes nothing, cannot fail.
+        let address = unsafe { libc::_NSGetEnviron() };
+        // SAFETY: the address of that pointer, which is valid as long as the process is.
+        unsafe { *address }.cast_const()
     }
 }
