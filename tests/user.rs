@@ -431,10 +431,12 @@ fn what_root_finds_in_authsome_s_own_environment_holds_no_secret() {
         // Of a provider that has another credential, and of one that is built in.
         ("BETA_API_KEY", "unused-of-beta"),
         ("OPENAI_API_KEY", "sk-proj-canary"),
+        ("ALL_PROXY", "http://user:proxy-canary@127.0.0.1:9"),
     ];
     let cmd = home
         .authsome(["run", "--credential", "beta=env:BETA_SOURCE"])
         .args(origin.args_for(&hosts.map(|(_, host, _)| host)))
+        .env("NO_PROXY", "*")
         .env("HARMLESS", "still-there");
     let cmd = secrets
         .iter()

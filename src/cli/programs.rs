@@ -1,12 +1,15 @@
 //! What programs that are no part of a run get: those that open a page, print a key, or are a source.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::ffi::OsString;
 
 use super::app::App;
 use crate::broker::Surroundings;
 use crate::broker::record::Record;
 use crate::environment::Environment;
+use crate::environment::OTHER_PROXY;
+use crate::environment::PROXY;
 use crate::provider::registry::Registry;
 use crate::source::Spec;
 use crate::sys::environ;
@@ -69,11 +72,13 @@ fn credential_variables(registry: &Registry) -> impl Iterator<Item = String> {
     })
 }
 
-/// Takes what providers' programs and the vault are given by variables out of the memory in which this process was given them: whoever
-/// may look into it would find there also what no connection needs. For a process that has taken its copy.
+/// Takes what providers' programs and the vault are given by variables, and the passwords of proxies, out of the memory in which this
+/// process was given them: whoever may look into it would find there also what no connection needs. For a process that has taken its
+/// copy.
 pub(super) fn forget_credentials(registry: &Registry) {
     let names: HashSet<OsString> = credential_variables(registry).map(OsString::from).collect();
-    environ::wipe(|name| is_own_secret(name) || names.contains(name));
+    let is_proxy = |name: &OsStr| PROXY.iter().chain(&OTHER_PROXY).any(|proxy| name == *proxy);
+    environ::wipe(|name| is_own_secret(name) || is_proxy(name) || names.contains(name));
 }
 
 /// The same for variables that are sources.

@@ -115,9 +115,10 @@ impl Session {
             Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
         let identity = setup.account.map(|account| account.identity);
         let user = identity.map(|identity| identity.user);
-        let (access, url) = listener
-            .access(user, setup.proxy_auth)
-            .map_err(|error| Error::new("cannot guard the proxy", error))?;
+        let (access, url) = listener.access(user, setup.proxy_auth).map_err(|error| {
+            Error::new("cannot guard the proxy", error)
+                .hint("make that readable, or guard it with --proxy-auth")
+        })?;
         let trusted = bundle::trusted(parent);
         let files = Files::write(parent, home, &root, trusted.as_deref())?;
         if let Some(identity) = identity {

@@ -26,10 +26,10 @@ pub(crate) struct Access {
 
 impl Access {
     /// Access to a listener for this user and root, and for the user of the child if that is another; and the proxy's URL for the
-    /// child. Where the system doesn't tell whose a connection is, there is a password in any case.
+    /// child. Where the system doesn't tell whose a connection is, a password is all that there is.
     ///
     /// # Errors
-    /// When it should tell and doesn't, or has no randomness to give.
+    /// When it should tell and doesn't, and no password is wanted; when it has no randomness to give.
     pub(super) fn to(
         listener: &TcpListener,
         address: SocketAddr,
@@ -38,7 +38,7 @@ impl Access {
     ) -> io::Result<(Self, String)> {
         let peers = match Peers::of(listener, child) {
             Ok(peers) => Some(peers),
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
+            Err(error) if wants_password || error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
         };
         let (password, user) = if wants_password || peers.is_none() {
