@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::ffi::OsString;
+use std::mem;
+
+use zeroize::Zeroize;
 
 /// What names a proxy.
 pub(crate) const PROXY: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
@@ -35,6 +38,9 @@ pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /// What names hosts that are reached without a proxy.
 pub(crate) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
+/// What names the folder where authsome keeps its things.
+pub(crate) const OWN_HOME: &str = "AUTHSOME_HOME";
+
 /// What tells a program, and authsome itself, that it is in a run.
 pub(crate) const FLAGS: [(&str, &str); 3] = [
     ("NODE_USE_ENV_PROXY", "1"),
@@ -49,7 +55,7 @@ pub(crate) fn is_set_by_a_run(name: &str) -> bool {
     all.iter().any(|names| names.contains(&name))
 }
 
-/// Environment variables by name.
+/// Environment variables by name. Values may be secrets: they are wiped when they are dropped, replaced or removed.
 #[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
@@ -79,17 +85,27 @@ impl Environment {
 
     /// Sets a variable.
     pub(crate) fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        self.0.insert(name.into(), value.into());
+        if let Some(old) = self.0.insert(name.into(), value.into()) {
+            wipe(old);
+        }
     }
 
     /// Removes a variable.
     pub(crate) fn remove(&mut self, name: &str) {
-        self.0.remove(OsStr::new(name));
+        if let Some(old) = self.0.remove(OsStr::new(name)) {
+            wipe(old);
+        }
     }
 
     /// Removes the variables whose name the test accepts.
     pub(crate) fn remove_where(&mut self, test: impl Fn(&OsStr) -> bool) {
-        self.0.retain(|name, _| !test(name));
+        self.0.retain(|name, value| {
+            let stays = !test(name);
+            if !stays {
+                wipe(mem::take(value));
+            }
+            stays
+        });
     }
 
     /// All variables, by name.
@@ -98,6 +114,17 @@ impl Environment {
             .iter()
             .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(|value| wipe(mem::take(value)));
+    }
+}
+
+/// Overwrites a value.
+fn wipe(value: OsString) {
+    value.into_encoded_bytes().zeroize();
 }
 
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {

@@ -16,15 +16,15 @@
 //! 5  oauth ······················· tokens from authorization servers
 //! 4  upstream ···················· sockets to origins
 //! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
-//! 2  provider  credential  loopback ·· the domain; pages for the person's browser
-//! 1  url  path  files  dotenv  http1  wire  program ·· formats; the way to disk; one side of a connection; programs
+//! 2  provider  credential  loopback  account ·· the domain; pages for the person's browser; users
+//! 1  url  path  files  dotenv  http1  wire  peer  program ·· formats; the way to disk; a connection; programs
 //! 0  secret  encoding  environment  notice  clock  random  sys
 //! ```
 //!
 //! # A request's way
 //!
 //! ```text
-//! proxy::mod ── accept ──▶ client.rs ── CONNECT host:port
+//! proxy::mod ── accept ──▶ client.rs ── Access: whose connection? its password? ── CONNECT host:port
 //!                             ├─ Egress::admit says no ─▶ 403
 //!                             ├─ no route can match ─▶ tunnel: bytes both ways, unread
 //!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop:
@@ -68,6 +68,7 @@
 //!   its words come from the `Syntax`.
 //! - An answer of the proxy's own: a variant of `proxy::refusal::Refusal` and its row in the table.
 
+mod account;
 mod broker;
 mod child;
 mod cli;
@@ -84,6 +85,7 @@ mod loopback;
 mod notice;
 mod oauth;
 mod path;
+mod peer;
 mod program;
 mod provider;
 mod proxy;

@@ -1,11 +1,9 @@
 //! A page for the person's own browser: a listener on loopback that is there for one answer, and ends with it.
 //!
 //! Whoever is on this machine can connect to it, and any website can have the browser do so. So on Linux other users are not heard at
-//! all (`owner`), nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is
+//! all, nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is
 //! accepted that another site's page sent (Origin, Sec-Fetch-Site), and what a page takes needs a path, or a state, that nobody can guess.
 //! What stray connections do holds nobody up: each has a thread, a deadline and a limit.
-
-mod owner;
 
 use std::io;
 use std::io::PipeReader;
@@ -30,9 +28,10 @@ use crate::encoding;
 use crate::http1::framing::Framing;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::RequestHead;
+use crate::peer::Peer;
+use crate::peer::Peers;
 use crate::sys::poll;
 use crate::wire::Wire;
-use owner::Owners;
 
 /// How long a connection may take for its request, and for taking the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -161,16 +160,16 @@ pub(crate) struct Listener {
     socket: TcpListener,
     /// Its port.
     port: u16,
-    /// Whose connections are.
-    owners: Owners,
+    /// Who is heard; where the system tells nothing of it, the unguessable path or state is what a stranger would have to know.
+    peers: Option<Peers>,
 }
 
 /// What the threads of a listener share.
 struct Shared<T> {
     /// The port.
     port: u16,
-    /// Whose connections are.
-    owners: Owners,
+    /// Who is heard; where the system tells nothing of it, the unguessable path or state is what a stranger would have to know.
+    peers: Option<Peers>,
     /// Decides.
     handler: Box<Handler<T>>,
     /// What the listener was there for.
@@ -187,14 +186,18 @@ impl Listener {
     /// # Errors
     /// When the port is taken, or it can't be found out who connects.
     pub(crate) fn bind(port: u16) -> io::Result<Self> {
-        let owners = Owners::open()?;
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         socket.set_nonblocking(true)?;
+        let peers = match Peers::of(&socket, None) {
+            Ok(peers) => Some(peers),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
+            Err(error) => return Err(error),
+        };
         let port = socket.local_addr()?.port();
         Ok(Self {
             socket,
             port,
-            owners,
+            peers,
         })
     }
 
@@ -215,7 +218,7 @@ impl Listener {
         let (news, told) = io::pipe()?;
         let shared = Arc::new(Shared {
             port: self.port,
-            owners: self.owners,
+            peers: self.peers,
             handler: Box::new(handler),
             answer: Mutex::new(None),
             told: Mutex::new(told),
@@ -286,13 +289,13 @@ fn start<T: Send + 'static>(socket: TcpStream, shared: &Arc<Shared<T>>) {
 
 /// One request and its answer.
 fn converse<T>(socket: TcpStream, shared: &Shared<T>) -> io::Result<()> {
-    let (peer, own) = (socket.peer_addr()?, socket.local_addr()?);
+    let peer = shared.peers.as_ref().map(|peers| peers.judge(&socket));
+    if !matches!(peer, None | Some(Peer::Admitted)) {
+        return Ok(());
+    }
     let mut wire = Wire::plain(socket)?;
     let deadline = Instant::now() + PATIENCE;
     let received = receive(&mut wire, shared.port, deadline)?;
-    if !shared.owners.are_we(peer, own) {
-        return Ok(());
-    }
     let verdict = match received {
         Ok(request) => (shared.handler)(&request),
         Err(reply) => Verdict::Go(reply),

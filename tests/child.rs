@@ -13,6 +13,7 @@ use crate::support::Home;
 use crate::support::PLACEHOLDER;
 use crate::support::SECRET;
 use crate::support::contains;
+use crate::support::is_over;
 use crate::support::signal;
 use crate::support::wait_until;
 
@@ -436,16 +437,6 @@ fn killing_authsome_ends_the_child_and_the_next_run_sweeps_what_was_left() {
     assert!(text.contains("BEGIN CERTIFICATE") && !text.contains("PRIVATE"));
     script(&home, ":").run().assert_code(0).assert_quiet();
     assert!(run_directories(&home.temporary()).is_empty());
-}
-
-/// Whether a process has ended; one that nobody has reaped counts.
-fn is_over(pid: &str) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = status
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    matches!(state, None | Some('Z' | 'X'))
 }
 
 #[test]

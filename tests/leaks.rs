@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::thread::JoinHandle;
@@ -23,6 +24,7 @@ use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
 use crate::support::page::Page;
+use crate::support::wait_until;
 use crate::support::wire::base64;
 
 /// What a command reads in the place of the canary.
@@ -320,6 +322,8 @@ fn hex(bytes: &[u8]) -> String {
 struct Watch {
     /// Whether it shall end.
     over: Arc<AtomicBool>,
+    /// How often it has looked.
+    looks: Arc<AtomicUsize>,
     /// What it has seen.
     seen: JoinHandle<Seen>,
 }
@@ -378,17 +382,30 @@ impl Watch {
     /// Starts to look.
     fn start(canary: &Canary) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let (canary, is_over) = (canary.clone(), Arc::clone(&over));
+        let looks = Arc::new(AtomicUsize::new(0));
+        let (canary, is_over, count) = (canary.clone(), Arc::clone(&over), Arc::clone(&looks));
         let watch = move || {
             let mut seen = Seen::default();
             while !is_over.load(Ordering::Relaxed) {
                 seen.look(&canary);
+                count.fetch_add(1, Ordering::Relaxed);
                 thread::sleep(Duration::from_millis(1));
             }
             seen
         };
         let seen = thread::Builder::new().spawn(watch).expect("a thread");
-        Self { over, seen }
+        let watch = Self { over, looks, seen };
+        // The first look is at all that there is, and takes its time.
+        watch.look();
+        watch
+    }
+
+    /// Waits for a look that has begun by now at the earliest: what runs now is seen.
+    fn look(&self) {
+        let before = self.looks.load(Ordering::Relaxed);
+        wait_until("all processes were looked at", || {
+            self.looks.load(Ordering::Relaxed) >= before + 2
+        });
     }
 
     /// Ends, and tells what was seen.
@@ -644,6 +661,7 @@ fn no_page_lets_a_secret_out() {
                     .command(&with_mode(&["login", provider], mode))
                     .background(),
             );
+            watch.look();
             let too_long = page.enter(&canary.input(Input::TooLong));
             let two_lines = page.enter(&canary.input(Input::TwoLines));
             let without_token = page.post(&[("key", &canary.secret)], "");

@@ -231,8 +231,7 @@ fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
     let home = logged_in(&idp, 4);
     idp.change(|manner| manner.expires_in = json!(4));
     let first = idp.newest("refresh");
-    let binary = home.path("authsome");
-    fs::copy(BINARY, &binary).unwrap();
+    let binary = home.copy_of(BINARY, "authsome");
     let ca = home.file("ca.pem", &idp.origin.ca_pem);
     let user = is_root().then_some(NOBODY);
     if let Some(user) = user {

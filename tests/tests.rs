@@ -53,6 +53,9 @@ mod oauth_device;
 // Servers that are found by asking, and clients that are registered there.
 mod oauth_discovery;
 
+// Who may use the proxy: which users, and with a password.
+mod peer;
+
 // The bundled definitions.
 mod providers;
 
@@ -73,6 +76,9 @@ mod sources;
 
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
+
+// The program as another user, and what it finds of authsome then.
+mod user;
 
 // The vault: faults, keys, many at once, and a run that sees what becomes of it.
 mod vault;

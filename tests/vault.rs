@@ -387,8 +387,7 @@ fn a_home_of_another_user_is_refused() {
 #[test]
 fn a_home_that_cannot_be_written_to_is_read_and_a_change_is_refused() {
     let home = Home::connected("");
-    let binary = home.path("authsome");
-    fs::copy(BINARY, &binary).unwrap();
+    let binary = home.copy_of(BINARY, "authsome");
     let user = is_root().then_some(NOBODY);
     if let Some(user) = user {
         home.give(user);
@@ -1024,8 +1023,7 @@ fn what_fails_after_the_vault_was_written_is_told_so() {
 #[test]
 fn a_folder_that_cannot_be_written_to_the_disk_is_told_and_the_change_is_there() {
     let home = Home::connected("");
-    let binary = home.path("authsome");
-    fs::copy(BINARY, &binary).unwrap();
+    let binary = home.copy_of(BINARY, "authsome");
     let user = is_root().then_some(NOBODY);
     if let Some(user) = user {
         home.give(user);

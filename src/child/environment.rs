@@ -1,14 +1,15 @@
 //! The child's environment: the parent's, with the proxy in and the secrets out.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::account::Account;
 use crate::environment::BUNDLE;
 use crate::environment::Environment;
 use crate::environment::FLAGS;
 use crate::environment::NO_PROXY;
 use crate::environment::OTHER_PROXY;
+use crate::environment::OWN_HOME;
 use crate::environment::PROXY;
 use crate::provider::Export;
 use crate::provider::ExportKind;
@@ -22,8 +23,10 @@ const LOCAL: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
 
 /// What the child's environment is made of.
 pub(crate) struct Plan<'a> {
-    /// Where the proxy listens.
-    pub(crate) proxy: SocketAddr,
+    /// The proxy's URL.
+    pub(crate) proxy: &'a str,
+    /// Who the child is, if somebody else.
+    pub(crate) account: Option<&'a Account>,
     /// The bundle with our root.
     pub(crate) bundle: &'a Path,
     /// The file for each name of [`crate::environment::EXTRA`].
@@ -42,9 +45,8 @@ pub(crate) struct Plan<'a> {
 pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<String>) {
     let mut child = parent.clone();
     let mut warnings = Vec::new();
-    let proxy = format!("http://{}", plan.proxy);
     for name in PROXY {
-        child.set(name, &proxy);
+        child.set(name, plan.proxy);
     }
     for name in OTHER_PROXY {
         child.remove(name);
@@ -63,7 +65,23 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
         child.set(name, value);
     }
     mask(parent, plan, &mut child);
+    if let Some(account) = plan.account {
+        be(account, &mut child);
+    }
     (child, warnings)
+}
+
+/// Puts the account's own in the place of what is this user's: as su and container engines do, the home and the names; and where
+/// authsome keeps its things, which an authsome in the child could not use.
+fn be(account: &Account, child: &mut Environment) {
+    child.remove(OWN_HOME);
+    child.set("HOME", &account.home);
+    for name in ["USER", "LOGNAME"] {
+        match &account.name {
+            Some(own) => child.set(name, own),
+            None => child.remove(name),
+        }
+    }
 }
 
 /// Takes the secrets out and puts placeholders in.
@@ -164,7 +182,8 @@ mod tests {
         build(
             &parent.iter().copied().collect(),
             &Plan {
-                proxy: "127.0.0.1:8080".parse().unwrap(),
+                proxy: "http://127.0.0.1:8080",
+                account: None,
                 bundle: Path::new("/run/bundle.pem"),
                 extra: &EXTRA
                     .into_iter()

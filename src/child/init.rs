@@ -6,6 +6,7 @@
 use std::io;
 
 use super::supervise;
+use crate::sys::environ;
 use crate::sys::process;
 
 /// What the caller is from here on.
@@ -30,6 +31,8 @@ pub(crate) fn split_if_first() -> io::Result<Role> {
     let Some(worker) = process::fork()? else {
         return Ok(Role::Worker);
     };
+    // The worker has its own copy, and nothing is read from this one any more.
+    environ::wipe(|_| true);
     loop {
         while let Ok(Some((pid, change))) = process::reap_now() {
             if let Some(change) = change

@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::environment::Environment;
 use crate::sys::process;
 use crate::sys::process::Change;
+use crate::sys::process::Identity;
 use crate::sys::process::Limits;
 use crate::sys::signal;
 use crate::sys::signal::Signals;
@@ -34,7 +35,7 @@ pub(crate) enum End {
     NotStarted(io::Error),
 }
 
-/// Runs the program to its end. To be called from the main thread: the child asks to be told when the thread that started it
+/// Runs the program to its end, as somebody else if that is given. To be called from the main thread: the child asks to be told when the thread that started it
 /// dies.
 ///
 /// # Errors
@@ -44,6 +45,7 @@ pub(crate) fn run(
     arguments: &[OsString],
     environment: &Environment,
     limits: Limits,
+    identity: Option<Identity>,
 ) -> io::Result<End> {
     // Before the child is there, so that no signal is lost between.
     let mut signals = catch_signals()?;
@@ -53,7 +55,7 @@ pub(crate) fn run(
     )]
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(environment.iter());
-    process::prepare_child(&mut command, limits);
+    process::prepare_child(&mut command, limits, identity);
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(End::NotStarted(error)),

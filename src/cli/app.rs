@@ -13,6 +13,7 @@ use super::prompt;
 use crate::broker::record::Record;
 use crate::broker::store::Store;
 use crate::encoding;
+use crate::environment;
 use crate::environment::Environment;
 use crate::files::Home;
 use crate::files::private;
@@ -70,6 +71,7 @@ impl App {
             Error::new(&format!("cannot read {}", directory.display()), error)
                 .hint("check the folder and its permissions")
         })?;
+        programs::forget_credentials(&registry);
         let notices = Arc::new(output::notices(verbosity));
         let store = Arc::new(store(&parent, &home, &registry, &notices));
         Ok(Self {
@@ -91,6 +93,7 @@ impl App {
             Ok(registry) => (registry, None),
             Err(error) => (Registry::bundled(), Some(error)),
         };
+        programs::forget_credentials(&registry);
         // What they would say is found by looking.
         let notices = Arc::new(Notices::new(|_| {}));
         let app = Self {
@@ -194,6 +197,6 @@ pub(super) fn home(parent: &Environment) -> Home {
             .get("HOME")
             .map_or_else(|| PathBuf::from("/"), PathBuf::from)
     };
-    let chosen = parent.get("AUTHSOME_HOME").map(PathBuf::from);
+    let chosen = parent.get(environment::OWN_HOME).map(PathBuf::from);
     Home::at(chosen.unwrap_or_else(|| of_person().join(".authsome")))
 }

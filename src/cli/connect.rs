@@ -162,7 +162,8 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
     let named = args.credentials.iter().map(|(_, spec)| spec);
     let stored = records.iter().filter_map(Record::source);
     let specs: Vec<&Spec> = named.chain(stored).collect();
-    let sources = programs::variables(&specs).map(str::to_owned).collect();
+    let sources: Vec<String> = programs::variables(&specs).map(str::to_owned).collect();
+    programs::forget_sources(&sources);
     let mut finder = Finder {
         args,
         app,

@@ -1,11 +1,18 @@
 //! What programs that are no part of a run get: those that open a page, print a key, or are a source.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::ffi::OsString;
+
 use super::app::App;
 use crate::broker::Surroundings;
 use crate::broker::record::Record;
 use crate::environment::Environment;
+use crate::environment::OTHER_PROXY;
+use crate::environment::PROXY;
 use crate::provider::registry::Registry;
 use crate::source::Spec;
+use crate::sys::environ;
 use crate::vault::is_own_secret;
 
 /// What programs that are no part of a run get, such as one that opens a page: the parent's environment without the variables that
@@ -39,8 +46,11 @@ pub(super) fn surroundings(
         commands.remove(name);
     }
     commands.remove_where(is_own_secret);
+    // Kept as long as there are connections: a login while a run goes on may name any of them.
+    let mut variables = parent.clone();
+    variables.remove_where(is_own_secret);
     Surroundings {
-        variables: parent.clone(),
+        variables,
         commands,
     }
 }
@@ -48,14 +58,30 @@ pub(super) fn surroundings(
 /// The environment without the variables under which providers' credentials are kept.
 pub(super) fn without_credentials(parent: &Environment, registry: &Registry) -> Environment {
     let mut environment = parent.clone();
-    for (_, entry) in registry.iter() {
-        let names = match entry {
-            Ok(definition) => definition.variable_names(),
-            Err(broken) => broken.variables.clone(),
-        };
-        for name in names {
-            environment.remove(&name);
-        }
+    for name in credential_variables(registry) {
+        environment.remove(&name);
     }
     environment
+}
+
+/// The variables under which providers' credentials are kept.
+fn credential_variables(registry: &Registry) -> impl Iterator<Item = String> {
+    registry.iter().flat_map(|(_, entry)| match entry {
+        Ok(definition) => definition.variable_names(),
+        Err(broken) => broken.variables.clone(),
+    })
+}
+
+/// Takes what providers' programs and the vault are given by variables, and the passwords of proxies, out of the memory in which this
+/// process was given them: whoever may look into it would find there also what no connection needs. For a process that has taken its
+/// copy.
+pub(super) fn forget_credentials(registry: &Registry) {
+    let names: HashSet<OsString> = credential_variables(registry).map(OsString::from).collect();
+    let is_proxy = |name: &OsStr| PROXY.iter().chain(&OTHER_PROXY).any(|proxy| name == *proxy);
+    environ::wipe(|name| is_own_secret(name) || is_proxy(name) || names.contains(name));
+}
+
+/// The same for variables that are sources.
+pub(super) fn forget_sources(sources: &[String]) {
+    environ::wipe(|name| sources.iter().any(|source| name == source.as_str()));
 }

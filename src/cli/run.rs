@@ -26,6 +26,7 @@ use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::syntax::flag;
 use super::syntax::valued;
+use crate::account::Account;
 use crate::sys::process;
 
 /// How long a run's root lasts.
@@ -48,6 +49,20 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
         connect::OPTIONS,
         origins::OPTIONS,
         egress::OPTIONS,
+        Group {
+            title: "Who uses the proxy",
+            options: &[
+                valued(
+                    "user",
+                    "UID[:GID]",
+                    "run the program as this user, or a NAME of /etc/passwd (needs root)",
+                ),
+                flag(
+                    "proxy-auth",
+                    "put a password into the proxy's URL, and ask for it",
+                ),
+            ],
+        },
         Group {
             title: "Limits",
             options: &[
@@ -77,9 +92,13 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
             ],
         },
     ],
-    notes: "Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not executable; 125 authsome could not start; \
+    notes: "On Linux only programs of the program's user, of this one and of root can use the proxy; elsewhere it has a password in any case.
+With --user the program can neither read what is authsome's nor become root again; TMPDIR must be a folder that it can reach.
+
+Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not executable; 125 authsome could not start; \
 2 wrong usage.",
-    examples: "authsome run --credential github=command:'pass show github' -- gh pr list",
+    examples: "authsome run --credential github=command:'pass show github' -- gh pr list
+authsome run --user 1000:1000 -- my-agent",
     run,
 };
 
@@ -91,6 +110,10 @@ struct RunArgs {
     demo: bool,
     /// How origins are reached.
     origins: OriginArgs,
+    /// `--user UID[:GID]`
+    account: Option<Account>,
+    /// `--proxy-auth`
+    proxy_auth: bool,
     /// `--max-connections N`
     max_connections: usize,
     /// `--ca-lifetime HOURS`
@@ -115,6 +138,8 @@ impl RunArgs {
             connections: ConnectionArgs::read(parsed)?,
             demo: parsed.has("demo"),
             origins: OriginArgs::read(parsed)?,
+            account: account(parsed)?,
+            proxy_auth: parsed.has("proxy-auth"),
             max_connections: count
                 .and_then(|count| count.try_into().ok())
                 .unwrap_or(MAX_CONNECTIONS),
@@ -127,6 +152,18 @@ impl RunArgs {
             arguments: arguments.to_vec(),
         })
     }
+}
+
+/// `--user UID[:GID]`
+///
+/// # Errors
+/// When there is no such user that a program can be run as.
+fn account(parsed: &Parsed) -> Result<Option<Account>, Error> {
+    let Some(text) = parsed.value("user")? else {
+        return Ok(None);
+    };
+    let found = Account::find(text).map_err(|why| parsed.usage(format!("--user: {why}")))?;
+    Ok(Some(found))
 }
 
 /// Runs the program and gives its exit code.
@@ -143,6 +180,10 @@ fn run(parsed: &Parsed) -> Result<u8, Error> {
 
 /// The steps, in order. Whatever can fail does so before the child is there.
 fn start(args: &RunArgs) -> Result<u8, Error> {
+    if args.account.is_some() && process::user() != 0 {
+        return Err(Error::plain("only root can run a program as another user")
+            .hint("start authsome as root for --user, or leave it out"));
+    }
     let is_init = process::own_pid() == 1;
     let limits = match session::begin()? {
         Begun::Worker(limits) => limits,
@@ -164,6 +205,11 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         demo: demo.as_ref(),
         lifetime,
         max_connections: args.max_connections,
+        account: args.account.as_ref(),
+        proxy_auth: args.proxy_auth,
     };
-    Session::start(&app, connected, &setup)?.run(&args.program, &args.arguments, limits)
+    let session = Session::start(&app, connected, &setup)?;
+    // With the environment, which holds what no connection of this run needs.
+    drop(app);
+    session.run(&args.program, &args.arguments, limits)
 }

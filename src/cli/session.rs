@@ -1,8 +1,10 @@
 //! A program behind the proxy: what must be there before it starts, and its run to the end.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use super::app::App;
 use super::connect::Connected;
 use super::error::Error;
 use super::origins::OriginArgs;
+use crate::account::Account;
 use crate::broker::Connection;
 use crate::broker::store::Store;
 use crate::child::environment;
@@ -26,7 +29,6 @@ use crate::environment::Environment;
 use crate::files::Home;
 use crate::files::RunDirectory;
 use crate::provider::Provider;
-use crate::provider::host_rule::HostRule;
 use crate::proxy::Listener;
 use crate::proxy::Shared;
 use crate::proxy::demo;
@@ -35,6 +37,8 @@ use crate::proxy::mask;
 use crate::proxy::route::Router;
 use crate::random;
 use crate::source::Source;
+use crate::sys::process;
+use crate::sys::process::Identity;
 use crate::sys::process::Limits;
 use crate::tls;
 use crate::tls::bundle;
@@ -81,6 +85,10 @@ pub(super) struct Setup<'a> {
     pub(super) lifetime: Duration,
     /// Connections at once, at the most.
     pub(super) max_connections: usize,
+    /// Who the program is run as, if somebody else.
+    pub(super) account: Option<&'a Account>,
+    /// Whether the proxy asks for a password.
+    pub(super) proxy_auth: bool,
 }
 
 /// A proxy that serves, and what a program needs to use it.
@@ -89,6 +97,8 @@ pub(super) struct Session {
     files: Files,
     /// The program's environment.
     environment: Environment,
+    /// Who it is run as, if somebody else.
+    identity: Option<Identity>,
     /// Where new tokens go.
     store: Arc<Store>,
 }
@@ -104,11 +114,30 @@ impl Session {
         let root = make_root(&router, setup.lifetime)?;
         let listener =
             Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
+        let identity = setup.account.map(|account| account.identity);
+        let user = identity.map(|identity| identity.user);
+        let (access, url) = listener.access(user, setup.proxy_auth).map_err(|error| {
+            Error::new("cannot guard the proxy", error)
+                .hint("make that readable, or guard it with --proxy-auth")
+        })?;
         let trusted = bundle::trusted(parent);
         let files = Files::write(parent, home, &root, trusted.as_deref())?;
+        if let Some(identity) = identity {
+            files.open_to(identity)?;
+        }
         let own = Some(listener.address());
         let (dialer, warning) = setup.origins.dialer(parent, own, setup.demo, trusted)?;
-        let child = child_environment(parent, &connected, &router, &listener, &files);
+        let plan = environment::Plan {
+            proxy: &url,
+            account: setup.account,
+            bundle: &files.bundle,
+            extra: &files.extra,
+            connected: &providers(&connected),
+            known: &connected.known,
+            sources: &connected.sources,
+            rules: &router.rules().collect::<Vec<_>>(),
+        };
+        let child = environment::build(parent, &plan);
         for warning in child.1.into_iter().chain(warning) {
             app.notices.warn(warning);
         }
@@ -116,6 +145,7 @@ impl Session {
             .map_err(|error| Error::new("no certificates", error))?;
         app.store.vault().ask_no_more();
         let shared = Shared {
+            access,
             router,
             broker: connected.broker,
             leaves,
@@ -134,6 +164,7 @@ impl Session {
         Ok(Self {
             files,
             environment: child.0,
+            identity,
             store: Arc::clone(&app.store),
         })
     }
@@ -154,7 +185,8 @@ impl Session {
         arguments: &[OsString],
         limits: Limits,
     ) -> Result<u8, Error> {
-        let end = supervise::run(program, arguments, &self.environment, limits)
+        let (environment, identity) = (&self.environment, self.identity);
+        let end = supervise::run(program, arguments, environment, limits, identity)
             .map_err(|error| Error::new("cannot wait for the program", error))?;
         drop(self.files);
         // A new refresh token that is on its way would be lost, and the old one may be good no more.
@@ -194,7 +226,7 @@ fn make_root(router: &Router, lifetime: Duration) -> Result<Root, Error> {
 /// The files that the child reads.
 struct Files {
     /// Removed when this is dropped.
-    _directory: RunDirectory,
+    directory: RunDirectory,
     /// All that the parent's programs trust, and our root.
     bundle: PathBuf,
     /// For the variables that name certificates beside a program's own: our root, and the parent's extra ones.
@@ -225,6 +257,30 @@ impl Files {
             })
     }
 
+    /// Lets somebody else read them.
+    ///
+    /// # Errors
+    /// When they can't all the same, since a folder above is closed to them; when nobody can be run as them.
+    fn open_to(&self, identity: Identity) -> Result<(), Error> {
+        let failed = |error: io::Error| {
+            let user = identity.user;
+            Error::new(&format!("cannot run a program as user {user}"), error).hint(
+                "start authsome as root, with the right to change users (CAP_SETUID, CAP_SETGID)",
+            )
+        };
+        self.directory.share().map_err(failed)?;
+        let path = CString::new(self.bundle.as_os_str().as_bytes()).map_err(io::Error::from);
+        if !process::can_be_read_by(identity, &path.map_err(failed)?).map_err(failed)? {
+            let file = self.bundle.display();
+            return Err(Error::plain(format!(
+                "user {} can't read the certificates in {file}",
+                identity.user
+            ))
+            .hint("set TMPDIR to a folder that this user can reach, as /tmp is"));
+        }
+        Ok(())
+    }
+
     /// Writes them into a new directory in this one.
     fn write_in(
         place: &Path,
@@ -250,37 +306,19 @@ impl Files {
             extra.insert(name, path);
         }
         Ok(Self {
-            _directory: directory,
+            directory,
             bundle,
             extra,
         })
     }
 }
 
-/// The child's environment, and warnings about it.
-fn child_environment(
-    parent: &Environment,
-    connected: &Connected,
-    router: &Router,
-    listener: &Listener,
-    files: &Files,
-) -> (Environment, Vec<String>) {
-    let providers: Vec<&Provider> = connected
-        .broker
-        .connections()
+/// The providers that have a connection.
+fn providers(connected: &Connected) -> Vec<&Provider> {
+    let connections = connected.broker.connections();
+    connections
         .map(|(_, Connection { provider, .. })| provider)
-        .collect();
-    let rules: Vec<&HostRule> = router.rules().collect();
-    let plan = environment::Plan {
-        proxy: listener.address(),
-        bundle: &files.bundle,
-        extra: &files.extra,
-        connected: &providers,
-        known: &connected.known,
-        sources: &connected.sources,
-        rules: &rules,
-    };
-    environment::build(parent, &plan)
+        .collect()
 }
 
 /// Why the program did not start, with the exit codes of a shell.

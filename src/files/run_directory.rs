@@ -6,11 +6,13 @@ use std::fs::DirBuilder;
 use std::fs::File;
 use std::fs::Metadata;
 use std::fs::OpenOptions;
+use std::fs::Permissions;
 use std::io;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -87,8 +89,18 @@ impl RunDirectory {
             .create_new(true)
             .mode(0o644)
             .open(&path)?;
+        // Whatever the umask.
+        file.set_permissions(Permissions::from_mode(0o644))?;
         file.write_all(bytes)?;
         Ok(path)
+    }
+
+    /// Lets every user read what is in it. They still can't write there.
+    ///
+    /// # Errors
+    /// Those of changing a mode.
+    pub(crate) fn share(&self) -> io::Result<()> {
+        fs::set_permissions(&self.path, Permissions::from_mode(0o755))
     }
 }
 
@@ -149,7 +161,6 @@ fn is_abandoned(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
     use std::thread;
 
     use super::*;

@@ -12,12 +12,15 @@ use super::Shared;
 use super::exchange;
 use super::exchange::After;
 use super::refusal::Refusal;
+use super::sending::keeps_alive;
 use super::target::Scope;
 use crate::http1;
+use crate::http1::framing::Framing;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::MAX_REQUEST_HEAD;
 use crate::http1::head::RequestHead;
 use crate::notice::Step;
+use crate::sys::socket;
 use crate::url::Authority;
 use crate::wire;
 use crate::wire::Wire;
@@ -34,17 +37,29 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 /// How long an answer of our own may take to leave.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 
+/// How often a connection may ask without the password, or with a wrong one.
+const MAX_TRIES: usize = 4;
+
 /// Serves a connection to its end.
 pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
-    let Ok(mut client) = Wire::plain(socket) else {
+    let Some(mut client) = admitted(socket, shared) else {
         return;
     };
+    let mut tries = 0;
     loop {
         let head = match read_head(&mut client) {
             Ok(Some(head)) => head,
             Ok(None) => return,
             Err(refusal) => return refuse(client, &refusal, shared),
         };
+        if !shared.access.allows(&head) {
+            tries += 1;
+            match ask_for_password(client, &head, tries < MAX_TRIES, shared) {
+                Some(open) => client = open,
+                None => return,
+            }
+            continue;
+        }
         if head.method == "CONNECT" {
             return connect(client, &head, shared);
         }
@@ -58,9 +73,36 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
 
 /// Tells a client that there are too many connections.
 pub(crate) fn turn_away(socket: TcpStream, shared: &Shared) {
-    if let Ok(client) = Wire::plain(socket) {
+    if let Some(client) = admitted(socket, shared) {
         refuse(client, &Refusal::TooManyConnections, shared);
     }
+}
+
+/// The connection of somebody who may use the proxy. A stranger's is closed, with nothing read or said.
+fn admitted(socket: TcpStream, shared: &Shared) -> Option<Wire> {
+    if !shared.access.admits(&socket, &shared.notices) {
+        // An error, not an end: nobody shall take it for an answer.
+        socket::reset_on_close(&socket);
+        return None;
+    }
+    Wire::plain(socket).ok()
+}
+
+/// Asks for the password; gives the connection back for a second try where that may come: a client without one in mind asks first and
+/// is told the scheme (RFC 9110 section 11.7.1).
+fn ask_for_password(
+    mut client: Wire,
+    head: &RequestHead,
+    may_try: bool,
+    shared: &Shared,
+) -> Option<Wire> {
+    let refusal = Refusal::Password;
+    let is_whole = Framing::of_request(head).is_ok_and(|framing| framing.is_empty());
+    let stays = may_try && is_whole && keeps_alive(head);
+    refusal.write(!stays, head.method != "HEAD", client.output());
+    tell(&refusal, shared);
+    let after = if stays { After::KeepOpen } else { After::Close };
+    settle(client, after)
 }
 
 /// Serves a connection whose TLS ends here, to its end.
@@ -112,12 +154,17 @@ fn settle(mut client: Wire, after: After) -> Option<Wire> {
 /// Answers a request that can't be handled, and ends the connection: where its next one would begin is not known.
 fn refuse(mut client: Wire, refusal: &Refusal, shared: &Shared) {
     refusal.write(true, true, client.output());
+    tell(refusal, shared);
+    client.close_gracefully();
+}
+
+/// Tells of a request that was refused before it was known what it is for.
+fn tell(refusal: &Refusal, shared: &Shared) {
     shared.notices.request(format!(
         "refused: {} ({})",
         refusal.status(),
         refusal.text()
     ));
-    client.close_gracefully();
 }
 
 /// The next request's head. `None` when the client has ended instead of asking for more, or asked for nothing for too long.

@@ -1,5 +1,6 @@
 //! The proxy: accepts connections on loopback and serves each on a thread of its own.
 
+mod access;
 mod client;
 pub(crate) mod demo;
 mod exchange;
@@ -28,6 +29,7 @@ use crate::notice::Notices;
 use crate::tls::leaf::LeafCache;
 use crate::upstream::dial::Dialer;
 use crate::upstream::pool::Pool;
+pub(crate) use access::Access;
 use route::Router;
 
 /// The stack of a connection's thread. Untouched pages cost nothing; the deepest use is a TLS handshake.
@@ -41,6 +43,8 @@ const TURNED_AWAY: usize = 64;
 
 /// What all connections share.
 pub(crate) struct Shared {
+    /// Who is served.
+    pub(crate) access: Access,
     /// Which requests get whose credential.
     pub(crate) router: Router,
     /// The credentials.
@@ -85,6 +89,18 @@ impl Listener {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Who may use it, and its URL for the child.
+    ///
+    /// # Errors
+    /// When it can't be found out who connects, or there is no randomness.
+    pub(crate) fn access(
+        &self,
+        child: Option<u32>,
+        wants_password: bool,
+    ) -> io::Result<(Access, String)> {
+        Access::to(&self.socket, self.address, child, wants_password)
     }
 
     /// Serves connections from now on, on threads of their own, until the process ends.

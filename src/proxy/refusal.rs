@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     Method,
     /// The request doesn't say where it is for, or says two things.
     Target(&'static str),
+    /// It has not the proxy's password.
+    Password,
     /// Its head did not come in time.
     HeadTimeout,
     /// It is for a scheme that isn't http or https.
@@ -85,6 +87,7 @@ impl Refusal {
         match self {
             Self::Malformed(error) => (malformed_status(*error), "http_request_error"),
             Self::Target(_) | Self::Method => (400, "http_request_error"),
+            Self::Password => (407, "http_request_denied"),
             Self::HeadTimeout => (408, "http_request_error"),
             Self::Scheme => (501, "http_request_error"),
             Self::AmbiguousPath => (400, "http_request_denied"),
@@ -120,6 +123,7 @@ impl Refusal {
             }
             Self::Target(why) | Self::Internal(why) => why,
             Self::Method => "the method differs from a known one by case only",
+            Self::Password => "the proxy's password is missing or wrong",
             Self::HeadTimeout => "the request's head did not come within 30 s",
             Self::Scheme => "the scheme is neither http nor https",
             Self::AmbiguousPath => {
@@ -142,6 +146,9 @@ impl Refusal {
                 "this is an HTTP proxy: send an absolute-form target, or CONNECT host:port"
             }
             Self::Method => "write the method in capital letters",
+            Self::Password => {
+                "take the proxy's URL from HTTPS_PROXY as it is, with its user and password"
+            }
             Self::HeadTimeout => "send the request again",
             Self::Scheme => "use https",
             Self::AmbiguousPath => {
@@ -197,6 +204,9 @@ impl Refusal {
             b"Proxy-Status",
             format!("authsome; error={token}").as_bytes(),
         );
+        if status == 407 {
+            write_field(out, b"Proxy-Authenticate", b"Basic realm=\"authsome\"");
+        }
         write_field(out, b"Content-Type", b"application/json");
         write_field(out, b"Content-Length", body.len().to_string().as_bytes());
         write_field(out, b"Cache-Control", b"no-store");
@@ -245,6 +255,7 @@ fn reason(status: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
         408 => "Request Timeout",
         414 => "URI Too Long",
         431 => "Request Header Fields Too Large",

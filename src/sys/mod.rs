@@ -1,9 +1,12 @@
 //! What std cannot do, asked of the operating system: the only module with `unsafe`.
 #![expect(
     unsafe_code,
-    reason = "signals, poll(2), terminals and process attributes have no safe interface in std"
+    reason = "signals, poll(2), terminals, process attributes, the environment's memory and sock_diag(7) have no safe interface in std"
 )]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod diag;
+pub(crate) mod environ;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod signal;

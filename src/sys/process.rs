@@ -1,5 +1,6 @@
 //! Processes: what a child inherits, how it ended, and what others may see of this one.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
@@ -114,16 +115,98 @@ fn set_limit(resource: Resource, limit: libc::rlimit) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the child, between fork and exec, take back the limits and ask for SIGTERM when its parent dies.
+/// A user and a group, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The user.
+    pub(crate) user: u32,
+    /// The group.
+    pub(crate) group: u32,
+}
+
+/// Has this process be somebody else, for good: no other groups, no way back, and no program that would give more rights (setuid, file
+/// capabilities) does so from here on. Async-signal-safe.
+fn become_user(identity: Identity) -> io::Result<()> {
+    // SAFETY: no groups, so no memory is read.
+    if unsafe { libc::setgroups(0, std::ptr::null()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: takes a plain number.
+    if unsafe { libc::setgid(identity.group) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: takes a plain number.
+    if unsafe { libc::setuid(identity.user) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // Some ways of starting this process let capabilities outlive the change (securebits).
+    // SAFETY: takes a plain number.
+    if unsafe { libc::setuid(0) } == 0 {
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // Where there are none of these, there is nothing to clear.
+        // SAFETY: two numbers, and others that are not used.
+        unsafe { libc::prctl(libc::PR_CAP_AMBIENT, CLEAR_AMBIENT, NONE, NONE, NONE) };
+        let on: libc::c_ulong = 1;
+        // SAFETY: PR_SET_NO_NEW_PRIVS takes one number, and wants zeros behind it.
+        if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, NONE, NONE, NONE) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// PR_CAP_AMBIENT_CLEAR_ALL of linux/prctl.h.
+#[cfg(target_os = "linux")]
+const CLEAR_AMBIENT: libc::c_ulong = 4;
+
+/// Whether somebody else can read a file; found out by a process that becomes them, as the child will.
+///
+/// # Errors
+/// When this process can't have another be somebody else.
+pub(crate) fn can_be_read_by(identity: Identity, path: &CStr) -> io::Result<bool> {
+    const UNREADABLE: libc::c_int = 255;
+
+    // SAFETY: the new process makes only system calls, none of which needs what another thread may hold.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if pid == 0 {
+        let code = match become_user(identity) {
+            // SAFETY: reads a string that ends with a zero.
+            Ok(()) if unsafe { libc::open(path.as_ptr(), libc::O_RDONLY) } < 0 => UNREADABLE,
+            Ok(()) => 0,
+            Err(error) => error.raw_os_error().unwrap_or(libc::EINVAL),
+        };
+        // SAFETY: ends this process, with nothing run that others have left to be run at its end.
+        unsafe { libc::_exit(code) };
+    }
+    match wait_pid(pid, 0)?.and_then(|(_, status)| change(status)) {
+        Some(Change::Exited(0)) => Ok(true),
+        Some(Change::Exited(UNREADABLE)) => Ok(false),
+        Some(Change::Exited(code)) => Err(io::Error::from_raw_os_error(code)),
+        _ => Err(io::ErrorKind::Interrupted.into()),
+    }
+}
+
+/// Has the child, between fork and exec, take back the limits, become somebody else if it is to, and ask for SIGTERM when its parent
+/// dies.
 ///
 /// The parent's death is judged by the *thread* that forked (prctl(2)): spawn from the main thread.
-pub(crate) fn prepare_child(command: &mut Command, limits: Limits) {
+pub(crate) fn prepare_child(command: &mut Command, limits: Limits, identity: Option<Identity>) {
     let parent = own_pid();
     #[cfg(target_os = "linux")]
     let signal = libc::c_ulong::from(libc::SIGTERM.unsigned_abs());
     let before_exec = move || {
         set_limit(libc::RLIMIT_NOFILE, limits.files)?;
         set_limit(libc::RLIMIT_CORE, limits.core)?;
+        // What follows must come afterwards: a change of user takes the wish for a signal back.
+        if let Some(identity) = identity {
+            become_user(identity)?;
+        }
         #[cfg(target_os = "linux")]
         // SAFETY: PR_SET_PDEATHSIG takes one number.
         if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, NONE, NONE, NONE) } < 0 {

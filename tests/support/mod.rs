@@ -117,6 +117,15 @@ impl Home {
         path.display().to_string()
     }
 
+    /// A copy of a program in the folder. By another process: one that is started while this one writes to it would keep it from being
+    /// started itself.
+    pub(crate) fn copy_of(&self, program: &str, name: &str) -> PathBuf {
+        let path = self.path(name);
+        let copied = Command::new("cp").arg(program).arg(&path).status();
+        assert!(copied.is_ok_and(|status| status.success()), "no {program}");
+        path
+    }
+
     /// Writes the definition of a provider.
     pub(crate) fn provider(&self, name: &str, json: &str) {
         let path = self.file(&format!("home/.authsome/providers/{name}.json"), json);
@@ -568,6 +577,16 @@ pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Whether a process has ended; one that nobody has reaped counts.
+pub(crate) fn is_over(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = status
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    matches!(state, None | Some('Z' | 'X'))
 }
 
 /// Sends a signal to a process, or with a minus to a group.

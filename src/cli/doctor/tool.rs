@@ -72,6 +72,8 @@ pub(super) fn try_out(
         demo: Some(&demo),
         lifetime: CA_LIFETIME,
         max_connections: MAX_CONNECTIONS,
+        account: None,
+        proxy_auth: false,
     };
     let url = demo.url();
     let arguments: Vec<OsString> = arguments.iter().map(|word| filled(word, &url)).collect();

@@ -1,0 +1,61 @@
+//! The block of memory in which this process was given its environment: what `/proc/PID/environ` shows, and a core file has.
+
+use std::ffi::CStr;
+use std::ffi::OsStr;
+use std::ffi::c_char;
+use std::os::unix::ffi::OsStrExt;
+
+use zeroize::Zeroize;
+
+/// Overwrites the values of variables by zeros where they are; whoever reads them afterwards finds nothing in them. Only for variables
+/// of which this process has its own copy, and that the C library doesn't read.
+pub(crate) fn wipe(is_secret: impl Fn(&OsStr) -> bool) {
+    let mut entry = entries();
+    if entry.is_null() {
+        return;
+    }
+    loop {
+        // SAFETY: `environ` is an array of pointers that ends with a null one, and `entry` hasn't passed that. Nothing here sets
+        // variables, so it is as it was at the start.
+        let text = unsafe { *entry };
+        if text.is_null() {
+            return;
+        }
+        // SAFETY: each is a string that ends with a zero.
+        let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+        let mut parts = bytes.splitn(2, |byte| *byte == b'=');
+        if let (Some(name), Some(value)) = (parts.next(), parts.next())
+            && is_secret(OsStr::from_bytes(name))
+        {
+            let (start, length) = (name.len() + 1, value.len());
+            // SAFETY: where the value begins, within the string.
+            let value = unsafe { text.add(start) };
+            // SAFETY: so many bytes are there, up to the zero, on the stack that the kernel has prepared, which may be written to. No
+            // reference to them is used any more, and no other thread reads them: that would be the C library, which reads others.
+            let value = unsafe { std::slice::from_raw_parts_mut(value.cast::<u8>(), length) };
+            value.zeroize();
+        }
+        // SAFETY: one further is at most the null pointer at the end.
+        entry = unsafe { entry.add(1) };
+    }
+}
+
+/// Where the array of variables begins.
+fn entries() -> *const *mut c_char {
+    #[cfg(not(target_os = "macos"))]
+    {
+        unsafe extern "C" {
+            /// environ(7)
+            static environ: *const *mut c_char;
+        }
+        // SAFETY: a pointer that the C library has set before main, and that nobody changes.
+        unsafe { environ }
+    }
+    #[cfg(target_os = "macos")]
+    {
+        // SAFETY: takes nothing, cannot fail.
+        let address = unsafe { libc::_NSGetEnviron() };
+        // SAFETY: the address of that pointer, which is valid as long as the process is.
+        unsafe { *address }.cast_const()
+    }
+}
