@@ -8,12 +8,13 @@ use crate::encoding;
 pub(crate) struct AmbiguousPath;
 
 /// The ways in which servers read a path, normalised: percent-encoded unreserved characters decoded, then dot segments resolved
-/// (RFC 3986 sections 6.2.2.2 and 5.2.4). More than one where the path has an encoded slash or a backslash, which some take for a
-/// slash, or an empty segment, which some drop. For a decision that must hold for all of them; the request goes on as it came.
+/// (RFC 3986 sections 6.2.2.2 and 5.2.4). More than one where the path has dot segments, which some routers leave as they are; an encoded
+/// slash or a backslash, which some take for a slash; or an empty segment, which some drop. For a decision that must hold for all of
+/// them; the request goes on as it came.
 ///
 /// # Errors
-/// When the path can't be judged: a NUL, a broken escape, a `..` above the root, or dot segments beside anything that servers take
-/// apart in ways of their own (`..;x`, `..%2f`, `%252e%252e`, `//..`).
+/// When the path can't be judged: an escaped control byte, a broken escape, a `..` above the root, or dot segments beside anything that
+/// servers take apart in ways of their own (`..;x`, `..%2f`, `%252e%252e`, `//..`), be they written in bytes that only some take for dots.
 pub(crate) fn path_readings(path: &[u8]) -> Result<Vec<String>, AmbiguousPath> {
     let decoded = decode_unreserved(path)?;
     if has_hidden_dots(&decoded) {
@@ -35,12 +36,16 @@ pub(crate) fn path_readings(path: &[u8]) -> Result<Vec<String>, AmbiguousPath> {
         forms.push(merged);
     }
     let mut readings: Vec<String> = Vec::new();
-    for form in forms {
-        let reading = resolve_dots(&form)?;
+    let mut add = |reading: String| {
         if !readings.contains(&reading) {
             readings.push(reading);
         }
+    };
+    for form in &forms {
+        add(resolve_dots(form)?);
     }
+    // Last: the first is the one of RFC 3986.
+    forms.into_iter().for_each(add);
     Ok(readings)
 }
 
@@ -58,6 +63,7 @@ fn has_hidden_dots(path: &str) -> bool {
         }
         deep = next;
     }
+    let deep = with_plain_dots(&deep);
     let mut segments = deep.split(|byte| matches!(byte, b'/' | b'\\'));
     segments.any(|segment| {
         let name = segment
@@ -66,6 +72,38 @@ fn has_hidden_dots(path: &str) -> bool {
             .unwrap_or_default();
         name.starts_with(b"..") || name.trim_ascii() == b"."
     })
+}
+
+/// The bytes with a dot or a slash for what only some servers take for one: UTF-8 that is longer than it has to be (RFC 3629 section 3),
+/// and the full-width forms that compatibility makes the same (Unicode Standard Annex 15).
+fn with_plain_dots(bytes: &[u8]) -> Vec<u8> {
+    const LIKE: [(&[u8], u8); 10] = [
+        (b"\xc0\xae", b'.'),
+        (b"\xe0\x80\xae", b'.'),
+        (b"\xef\xbc\x8e", b'.'),
+        (b"\xe2\x80\xa4", b'.'),
+        (b"\xc0\xaf", b'/'),
+        (b"\xe0\x80\xaf", b'/'),
+        (b"\xef\xbc\x8f", b'/'),
+        (b"\xc1\x9c", b'/'),
+        (b"\xe0\x81\x9c", b'/'),
+        (b"\xef\xbc\xbc", b'/'),
+    ];
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((byte, tail)) = rest.split_first() {
+        match LIKE.iter().find(|(like, _)| rest.starts_with(like)) {
+            Some((like, plain)) => {
+                out.push(*plain);
+                rest = rest.get(like.len()..).unwrap_or_default();
+            }
+            None => {
+                out.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    out
 }
 
 /// The one reading of a path that has only one.
@@ -114,7 +152,7 @@ fn decode_unreserved(path: &[u8]) -> Result<String, AmbiguousPath> {
         match byte {
             b'%' => {
                 let value = encoding::escape_value(tail).ok_or(AmbiguousPath)?;
-                if value == 0 {
+                if value.is_ascii_control() {
                     return Err(AmbiguousPath);
                 }
                 let (escape, after) = tail.split_at_checked(2).ok_or(AmbiguousPath)?;
@@ -152,13 +190,12 @@ mod tests {
     fn paths_are_compared_normalised() {
         for (path, normal) in [
             ("/v1/chat", "/v1/chat"),
-            ("/v1/./chat", "/v1/chat"),
-            ("/v2/../v1/chat", "/v1/chat"),
             ("/%76%31/chat", "/v1/chat"),
             ("/%2e%2E/v1", ""),
-            ("/a/%2e%2e/v1", "/v1"),
+            ("/a/%2e%2e/v1", ""),
+            ("/a/./v1", ""),
             ("/a%20b/%7e", "/a%20b/~"),
-            ("/a/..", "/"),
+            ("/a/..", ""),
             ("/", "/"),
         ] {
             let expected = if normal.is_empty() {
@@ -180,6 +217,10 @@ mod tests {
             "/a%",
             "/a%zz",
             "/%00",
+            "/v1/.%09./a",
+            "/v1/%c0%ae%c0%ae/a",
+            "/v1/%EF%BC%8E%EF%BC%8E/a",
+            "/v1/..%c0%afa",
             "x",
         ] {
             assert_eq!(path_readings(path.as_bytes()), Err(AmbiguousPath), "{path}");
@@ -194,6 +235,9 @@ mod tests {
             ("/v1/a%2fb", &["/v1/a%2Fb", "/v1/a/b"]),
             ("//v1", &["//v1", "/v1"]),
             ("/a\\b", &["/a\\b", "/a/b"]),
+            ("/v2/../v1/a", &["/v1/a", "/v2/../v1/a"]),
+            ("/v1/%2e/a", &["/v1/a", "/v1/./a"]),
+            ("/a/..", &["/", "/a/.."]),
         ] {
             assert_eq!(path_readings(path.as_bytes()).unwrap(), readings, "{path}");
         }

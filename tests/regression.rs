@@ -140,6 +140,123 @@ fn paths_that_lead_out_of_a_prefix_by_tricks_are_refused() {
 }
 
 #[test]
+fn dot_segments_do_not_lead_into_a_prefix_for_servers_that_leave_them() {
+    let scene = Scene::ok(&format!(r#""api_url": "https://{HOST}/v1""#));
+    for path in [
+        "/echo/../v1/x",
+        "/echo/%2e%2e/v1/x",
+        "/./v1",
+        "/v1/%c0%ae%c0%ae/echo",
+        "/v1/.%09./echo",
+        "/v1/%EF%BC%8E%EF%BC%8E/echo",
+    ] {
+        let response = scene.exchange(&format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        response.assert_refusal(400, "http_request_denied");
+    }
+    // Both readings lie below the prefix.
+    let request = format!("GET /v1/a/../b HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    assert_eq!(scene.exchange(&request).text(), "ok");
+    assert_eq!(scene.finish().arrived.only().target(), "/v1/a/../b");
+}
+
+#[test]
+fn fields_that_name_another_target_or_method_do_not_go_with_a_credential() {
+    let scene = Scene::ok(&format!(r#""api_url": "https://{HOST}/v1""#));
+    let request = |line: &str| format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n{line}\r\n\r\n");
+    for line in ["X-HTTP-Method-Override: TRACE", "x_http_method: trace"] {
+        let response = scene.exchange(&request(line));
+        response.assert_refusal(405, "http_request_denied");
+    }
+    for line in [
+        "X-Original-URL: /echo",
+        "X_Rewrite_Url: /echo",
+        "Accept-Charset: utf-16",
+    ] {
+        assert_eq!(scene.exchange(&request(line)).text(), "ok");
+    }
+    let arrived = scene.finish().arrived;
+    assert_eq!(arrived.requests.len(), 3);
+    arrived.assert_without("echo");
+    arrived.assert_without("utf-16");
+}
+
+#[test]
+fn a_request_with_a_credential_of_its_own_shares_no_connection_with_ours() {
+    let scene = Scene::ok(r#""inject": "if-placeholder""#);
+    let own = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer mine\r\n\r\n");
+    let ours = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    for request in [&own, &ours, &own, &ours] {
+        assert_eq!(scene.exchange(request).text(), "ok");
+    }
+    assert_eq!(scene.finish().arrived.accepted, 2);
+}
+
+#[test]
+fn a_stored_credential_does_not_follow_its_definition_to_another_place_in_a_request() {
+    let home = Home::connected("");
+    let origin = Origin::start(always_ok);
+    home.acme(r#""api_key": {"in": "query", "param": "text"}, "placeholder": "zzzzzzzzzz""#);
+    let run = home.authsome(["run"]).args(origin.args()).start();
+    drop(run.proxy.plain());
+    let output = run.stop();
+    output.assert_stderr(&[
+        "acme gets no requests",
+        "go elsewhere than when you logged in",
+        "query parameter text=********",
+        "authsome login acme --force",
+    ]);
+    // What was stored is used again as soon as it goes where it went.
+    home.acme("");
+    let run = home.authsome(["run"]).args(origin.args()).start();
+    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    assert_eq!(run.proxy.exchange(HOST, &request).text(), "ok");
+    run.stop().assert_quiet();
+    let arrived = origin.finish();
+    assert_eq!(
+        arrived.only().one("Authorization"),
+        format!("Bearer {SECRET}")
+    );
+}
+
+#[test]
+fn a_definition_in_the_place_of_a_bundled_one_lays_no_variable_open() {
+    let home = Home::new();
+    home.provider(
+        "openai",
+        r#"{"name": "openai", "auth_type": "api_key", "api_url": "api.openai.com"}"#,
+    );
+    let env = |words: &[&str]| {
+        let cmd = home.authsome(["run"]).args(words).args(["--", "env"]);
+        cmd.env("OPENAI_API_KEY", SECRET).run()
+    };
+    for words in [&[][..], &["--no-env-credentials"]] {
+        let output = env(words);
+        output.assert_code(0).assert_without(SECRET);
+        assert!(
+            output
+                .stdout()
+                .contains(&format!("OPENAI_API_KEY={PLACEHOLDER}\n"))
+        );
+    }
+    home.provider(
+        "openai",
+        r#"{"name": "openai", "api_url": ["api.openai.com", "other.test"], "export": {"OPENAI_API_KEY": "API_TOKEN"}}"#,
+    );
+    env(&[]).assert_stderr(&["openai.json has OPENAI_API_KEY go to https://other.test"]);
+    // Also from a definition of another name.
+    home.provider(
+        "mine",
+        r#"{"name": "mine", "api_url": "third.test", "export": {"OPENAI_API_KEY": "API_TOKEN"}}"#,
+    );
+    env(&[]).assert_stderr(&["mine.json has OPENAI_API_KEY go to https://third.test"]);
+    home.provider(
+        "openai",
+        r#"{"name": "openai", "api_url": "api.openai.com", "export": {"OPENAI_API_KEY": "API_TOKEN"}}"#,
+    );
+    assert_eq!(env(&[]).lines_with("openai.json"), 0);
+}
+
+#[test]
 fn a_connect_with_two_hosts_is_refused() {
     let scene = Scene::ok("");
     let mut client = scene.run.proxy.plain();
@@ -344,7 +461,9 @@ fn a_stored_credential_does_not_follow_its_definition_to_other_hosts() {
     ]);
     let output = home.authsome(["run", "true"]).run();
     output.assert_code(0).assert_stderr(&[
-        &format!("claims other hosts than when you logged in (new: https://{HOST})"),
+        &format!(
+            "has the credential go elsewhere than when you logged in (new: https://{HOST}, as "
+        ),
         "`authsome login openai --force`",
     ]);
     let explained = home.explain(&[HOST]);

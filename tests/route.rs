@@ -206,8 +206,8 @@ fn a_path_prefix_takes_whole_segments_on_the_normalised_path() {
         "/v1/a?b=/v2",
         "/v1?q",
         "/%761/a",
-        "/a/../v1/b",
-        "/./v1",
+        "/v1/a/../b",
+        "/v1/./a",
     ] {
         assert_eq!(authorization_for(fields, path), injected(), "{path}");
     }
@@ -217,7 +217,7 @@ fn a_path_prefix_takes_whole_segments_on_the_normalised_path() {
         "/v1a/b",
         "/V1/a",
         "/v2/v1",
-        "/v1/../v2",
+        "/v2/../v3",
         "/?/v1",
     ] {
         assert_eq!(authorization_for(fields, path), "Bearer mine", "{path}");
@@ -233,6 +233,11 @@ fn an_ambiguous_path_is_refused_and_nothing_arrives() {
         "/v1/..;/admin",
         "/../v1/a",
         "//v1/a",
+        // Not every server resolves dot segments before it routes.
+        "/a/../v1/b",
+        "/./v1",
+        "/v1/../v2",
+        "/v1/%2e%2e/v2",
     ] {
         let response = scene.exchange(&get(HOST, path));
         response.assert_refusal(400, "http_request_denied");

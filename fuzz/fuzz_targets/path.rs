@@ -1,5 +1,5 @@
-//! Every reading of a path starts with a slash, has no dot segments, and is its own first reading. A prefix that covers all of them
-//! also covers what a server reads into one of them that a proxy in front of it made.
+//! Every reading of a path starts with a slash; the first has no dot segments, and is its own first reading. A prefix that covers all of
+//! them also covers what a server reads into one of them that a proxy in front of it made.
 #![no_main]
 
 use authsome::fuzzing::path_readings;
@@ -24,21 +24,23 @@ fuzz_target!(|data: &[u8]| {
         .map(|(at, _)| &first[..at])
         .filter(is_rule)
         .collect();
+    assert!(
+        !first
+            .split('/')
+            .any(|segment| matches!(segment, "." | "..")),
+        "{first}"
+    );
     for reading in &readings {
         assert!(reading.starts_with('/'), "{reading}");
-        assert!(
-            !reading
-                .split('/')
-                .any(|segment| matches!(segment, "." | "..")),
-            "{reading}"
-        );
         let mut escapes = reading.split('%').skip(1).map(|after| &after[..2]);
         assert!(
             escapes.all(|escape| escape == escape.to_ascii_uppercase()),
             "{reading}"
         );
         let again = path_readings(reading.as_bytes()).expect("a reading can be read");
-        assert_eq!(again.first(), Some(reading));
+        if reading == first {
+            assert_eq!(again.first(), Some(first));
+        }
         for prefix in prefixes
             .iter()
             .filter(|prefix| readings.iter().all(|one| is_below(one, prefix)))

@@ -31,7 +31,7 @@ pub(crate) struct Record {
     pub(crate) base_url: Option<String>,
     /// The user in basic authentication, where the definition takes it from outside.
     pub(crate) username: Option<String>,
-    /// The rules of the routes that its credential was stored for, sorted; `None` where that isn't known.
+    /// What its credential was stored for ([`claim`]), sorted; `None` where that isn't known.
     pub(crate) routes: Option<Vec<String>>,
     /// When it was first stored, in seconds since 1970.
     pub(crate) created: u64,
@@ -55,6 +55,14 @@ pub(crate) enum Held {
     Oauth(Box<About>),
 }
 
+/// What stands between the parts of a claim: neither has one.
+const BETWEEN: char = '\t';
+
+/// What a credential is stored for: a rule, and its place in requests that meet it.
+pub(crate) fn claim(rule: &str, placement: &str) -> String {
+    format!("{rule}{BETWEEN}{placement}")
+}
+
 impl Record {
     /// What it is called in the vault.
     pub(crate) fn key(&self) -> String {
@@ -74,13 +82,18 @@ impl Record {
         }
     }
 
-    /// Those of the rules that its credential was not stored for.
-    pub(crate) fn new_routes<'a>(&self, rules: &'a [String]) -> Vec<&'a str> {
+    /// Those of the claims that its credential was not stored for. What an older version stored names the rules alone, and goes to
+    /// them in whatever way.
+    pub(crate) fn new_claims(&self, claims: &[String]) -> Vec<String> {
         let Some(known) = &self.routes else {
             return Vec::new();
         };
-        let new = rules.iter().filter(|rule| !known.contains(rule));
-        new.map(String::as_str).collect()
+        let is_known = |claim: &str| {
+            let rule = claim.split(BETWEEN).next().unwrap_or_default();
+            known.iter().any(|known| known == claim || known == rule)
+        };
+        let new = claims.iter().filter(|claim| !is_known(claim));
+        new.map(|claim| claim.replace(BETWEEN, ", as ")).collect()
     }
 
     /// What the vault is told of it.
@@ -213,12 +226,19 @@ mod tests {
             assert_eq!(read.as_ref(), Some(&record));
         }
         let rules = ["https://b.example", "https://c.example"].map(str::to_owned);
-        assert_eq!(record.new_routes(&rules), ["https://c.example"]);
+        assert_eq!(record.new_claims(&rules), ["https://c.example"]);
+        // An older version stored the rules alone; this one the place in a request, too.
+        let placed = |place| vec![claim("https://a.example", place)];
+        assert!(record.new_claims(&placed("X-Key: ********")).is_empty());
+        record.routes = Some(placed("X-Key: ********"));
+        assert!(record.new_claims(&placed("X-Key: ********")).is_empty());
+        let new = record.new_claims(&placed("query parameter key=********"));
+        assert_eq!(new, ["https://a.example, as query parameter key=********"]);
         // One of an older version says nothing of routes, and goes where it went.
         record.routes = None;
         let read = Record::from_json(&record.key(), &record.to_json());
         assert_eq!(read.as_ref(), Some(&record));
-        assert!(record.new_routes(&rules).is_empty());
+        assert!(record.new_claims(&rules).is_empty());
         assert_eq!(record.key(), "connection/acme/work");
         assert_eq!(record.label(), "acme/work");
         for key in ["", "backup/x", "connection/acme", "connection/../x"] {

@@ -177,7 +177,7 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
         app.definition(name)?;
     }
     finder.stored(&snapshot, records)?;
-    let mut known = Vec::new();
+    let mut known = masked_all_the_same(app);
     for (name, entry) in app.registry.iter() {
         match entry {
             Ok(definition) => finder.take_from_environment(name, definition, &mut known)?,
@@ -203,7 +203,7 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
 /// No connections, but what is to be masked all the same: what a run has for which none is wanted. A definition that is broken counts
 /// with the variables that can be read.
 pub(super) fn none(app: &App) -> Connected {
-    let mut known = Vec::new();
+    let mut known = masked_all_the_same(app);
     for (_, entry) in app.registry.iter() {
         let (exports, placeholder) = match entry {
             Ok(definition) => (definition.exports().ok(), definition.placeholder().ok()),
@@ -224,6 +224,18 @@ pub(super) fn none(app: &App) -> Connected {
         known,
         sources: Vec::new(),
     }
+}
+
+/// What bundled definitions export in whose place others stand that may not.
+fn masked_all_the_same(app: &App) -> Vec<(Export, String)> {
+    let exports = app.registry.replaced().iter();
+    let exports = exports.filter_map(|definition| definition.exports().ok());
+    let masked = exports
+        .flatten()
+        .filter(|export| export.kind != ExportKind::ApiUrl);
+    masked
+        .map(|export| (export, PLACEHOLDER.to_owned()))
+        .collect()
 }
 
 impl Finder<'_> {
@@ -350,6 +362,7 @@ impl Finder<'_> {
         match Source::held(&format!("the variable {variable}"), value) {
             Ok(source) => {
                 self.warn_of_copies(name, value);
+                self.warn_of_other_hosts(&provider, &definition.file, variable);
                 self.add(Connection::given(provider, source));
             }
             Err(error) => self
@@ -358,6 +371,27 @@ impl Finder<'_> {
                 .warn(format!("{name} has no credential: {error}")),
         }
         Ok(())
+    }
+
+    /// Warns when a definition of the person's own takes a variable that bundled ones know, for hosts that none of those claims.
+    fn warn_of_other_hosts(&self, provider: &Provider, file: &str, variable: &str) {
+        if !self.app.registry.is_own(provider.name.as_str()) {
+            return;
+        }
+        let bundled = self.app.registry.all_bundled();
+        let bundled: Vec<Provider> = bundled
+            .filter_map(|definition| self.app.provider_with(definition, None, None).ok())
+            .filter(|known| known.credential_variables().any(|name| name == variable))
+            .collect();
+        let claims: Vec<String> = bundled.iter().flat_map(settled::rules).collect();
+        let mut others = settled::sorted_rules(provider);
+        others.retain(|rule| !claims.contains(rule));
+        if !claims.is_empty() && !others.is_empty() {
+            self.app.notices.warn(format!(
+                "{file} has {variable} go to {}, which is none of the hosts that it is known for",
+                others.join(", ")
+            ));
+        }
     }
 
     /// Warns when another variable holds the same secret: the child gets all variables that no provider exports.

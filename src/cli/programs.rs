@@ -10,6 +10,7 @@ use crate::broker::record::Record;
 use crate::environment::Environment;
 use crate::environment::OTHER_PROXY;
 use crate::environment::PROXY;
+use crate::provider::definition::Definition;
 use crate::provider::registry::Registry;
 use crate::source::Spec;
 use crate::sys::environ;
@@ -66,10 +67,12 @@ pub(super) fn without_credentials(parent: &Environment, registry: &Registry) -> 
 
 /// The variables under which providers' credentials are kept.
 fn credential_variables(registry: &Registry) -> impl Iterator<Item = String> {
-    registry.iter().flat_map(|(_, entry)| match entry {
+    let used = registry.iter().flat_map(|(_, entry)| match entry {
         Ok(definition) => definition.variable_names(),
         Err(broken) => broken.variables.clone(),
-    })
+    });
+    let replaced = registry.replaced().iter();
+    used.chain(replaced.flat_map(Definition::variable_names))
 }
 
 /// Takes what providers' programs and the vault are given by variables, and the passwords of proxies, out of the memory in which this

@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::error::Error;
+use crate::broker::record;
 use crate::broker::record::Record;
 use crate::provider::Provider;
 use crate::provider::definition::Definition;
@@ -14,7 +15,7 @@ pub(super) struct Settled {
     pub(super) base_url: Option<String>,
     /// The user name, wherever it came from.
     pub(super) username: Option<String>,
-    /// The rules that the credential is for, sorted; `None` while there is no URL to have some.
+    /// The rules that the credential is for, each with its place in a request, sorted; `None` while there is no URL to have some.
     pub(super) routes: Option<Vec<String>>,
 }
 
@@ -42,7 +43,7 @@ pub(super) fn settle(
         username: username_given.or_else(|| username.map(str::to_owned)),
         routes: match provider.missing_base_url {
             Some(_) => None,
-            None => Some(sorted_rules(&provider)),
+            None => Some(claims(&provider)),
         },
     })
 }
@@ -55,13 +56,25 @@ pub(super) fn sorted_rules(provider: &Provider) -> Vec<String> {
     rules
 }
 
-/// Why a connection gets no requests: the hosts that its definition claims by now, and did not when the credential was stored.
+/// The rules of a provider, each with the place of the credential in requests to it, sorted. The place counts, too: what goes into a
+/// message's text instead of a header can be read by others.
+fn claims(provider: &Provider) -> Vec<String> {
+    let claims = provider.rules.iter();
+    let mut claims: Vec<String> = claims
+        .map(|rule| record::claim(&rule.host.to_string(), &rule.placement.shown()))
+        .collect();
+    claims.sort();
+    claims.dedup();
+    claims
+}
+
+/// Why a connection gets no requests: what its definition claims by now, and did not when the credential was stored.
 pub(super) fn moved(record: &Record, provider: &Provider) -> Option<String> {
-    let rules = sorted_rules(provider);
-    let new = record.new_routes(&rules);
+    let claims = claims(provider);
+    let new = record.new_claims(&claims);
     (!new.is_empty()).then(|| {
         format!(
-            "the definition of {} claims other hosts than when you logged in (new: {})",
+            "the definition of {} has the credential go elsewhere than when you logged in (new: {})",
             record.provider,
             new.join(", ")
         )

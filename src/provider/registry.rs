@@ -23,6 +23,8 @@ pub(crate) struct Registry {
     entries: BTreeMap<String, Result<Definition, Broken>>,
     /// The names of those that are the person's own.
     own: Vec<String>,
+    /// The bundled ones in whose place one of the person's own stands: what they export is still a credential's.
+    replaced: Vec<Definition>,
 }
 
 /// A definition that can't be used.
@@ -46,7 +48,8 @@ impl Registry {
                 continue;
             };
             let entry = read_definition(&path, stem);
-            registry.entries.insert(stem.to_owned(), entry);
+            let before = registry.entries.insert(stem.to_owned(), entry);
+            registry.replaced.extend(before.and_then(Result::ok));
             registry.own.push(stem.to_owned());
         }
         Ok(registry)
@@ -66,6 +69,7 @@ impl Registry {
         Self {
             entries,
             own: Vec::new(),
+            replaced: Vec::new(),
         }
     }
 
@@ -82,6 +86,18 @@ impl Registry {
     /// Whether there is a bundled definition of this name.
     pub(crate) fn is_bundled(&self, name: &str) -> bool {
         bundled(name).is_some()
+    }
+
+    /// The bundled ones in whose place one of the person's own stands.
+    pub(crate) fn replaced(&self) -> &[Definition] {
+        &self.replaced
+    }
+
+    /// The bundled ones, whatever stands in the place of some.
+    pub(crate) fn all_bundled(&self) -> impl Iterator<Item = &Definition> {
+        let used = self.iter().filter(|(name, _)| !self.is_own(name));
+        let used = used.filter_map(|(_, entry)| entry.as_ref().ok());
+        used.chain(&self.replaced)
     }
 
     /// All of them, by name.

@@ -136,7 +136,13 @@ impl Exchange<'_> {
         match destination.scheme {
             Scheme::Https => {
                 let found = found.as_ref();
-                let identity = found.map(|found| found.connection().number());
+                // A request that keeps a credential of its own is nobody's here.
+                let gets_credential = found.is_some_and(|found| {
+                    let connection = self.shared.broker.connection(found.connection());
+                    outgoing.wants(found.placement(), &connection.provider)
+                });
+                let armed = found.filter(|_| gets_credential);
+                let identity = armed.map(|found| found.connection().number());
                 let key = Key {
                     authority: destination.authority.clone(),
                     identity,
@@ -146,6 +152,7 @@ impl Exchange<'_> {
                     &Sending {
                         outgoing: &outgoing,
                         found,
+                        gets_credential,
                         key,
                     },
                 )
@@ -163,6 +170,13 @@ impl Exchange<'_> {
         egress.admit(authority, is_claimed).map_err(Refusal::Egress)
     }
 
+    /// The request's method, and those that some frameworks would take for it.
+    fn methods(&self) -> impl Iterator<Item = &str> {
+        let overriding = overriding(&self.head.fields);
+        let named = overriding.filter_map(|value| str::from_utf8(value).ok());
+        [self.head.method.as_str()].into_iter().chain(named)
+    }
+
     /// Sends it on.
     fn sender(&self) -> Sender<'_> {
         Sender {
@@ -178,12 +192,12 @@ impl Exchange<'_> {
             authority: &destination.authority,
             path: &destination.target,
             method: &self.head.method,
-            overrides_method: overrides_method(&self.head.fields),
+            overrides_method: overriding(&self.head.fields).next().is_some(),
         };
         match self.shared.router.decide(target) {
             Decision::Inject(found) => {
                 let label = self.shared.broker.connection(found.connection()).label();
-                if route::is_refused_method(&self.head.method) {
+                if self.methods().any(route::is_refused_method) {
                     return Err(Refusal::Trace(Some(label)));
                 }
                 self.label = Some(label);
@@ -254,15 +268,17 @@ fn upgrade(head: &RequestHead) -> Option<&'static str> {
     wanted.then_some("websocket")
 }
 
-/// Whether a field asks for another method than the request's, as frameworks have it for clients that can't send all.
-fn overrides_method(fields: &Fields) -> bool {
+/// The values of fields that ask for another method than the request's, as frameworks have it for clients that can't send all.
+fn overriding(fields: &Fields) -> impl Iterator<Item = &[u8]> {
     let known: [&[u8]; 3] = [
         b"x-http-method-override",
         b"x-http-method",
         b"x-method-override",
     ];
-    let mut names = fields.iter().map(|(name, _)| name);
-    names.any(|name| known.iter().any(|known| is_same_field(name, known)))
+    let found = fields
+        .iter()
+        .filter(move |(name, _)| known.iter().any(|known| is_same_field(name, known)));
+    found.map(|(_, value)| value)
 }
 
 /// Refuses `head` and the like: what such a method's answer looks like depends on whether the origin folds case.

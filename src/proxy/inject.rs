@@ -23,11 +23,16 @@ use crate::url::Authority;
 /// The field that lists WebSocket subprotocols (RFC 6455 section 11.3.4).
 const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
 
-/// Fields by which a client asks for answers that can't be looked through for the credential: compressed bodies (RFC 9110 section
-/// 12.5.3), and compressed messages of a WebSocket (RFC 7692).
-const CODINGS: [&[u8]; 2] = [b"accept-encoding", b"sec-websocket-extensions"];
+/// Fields of the child's that don't go with a credential. Two ask for answers that can't be looked through for it: compressed messages of
+/// a WebSocket (RFC 7692), and other charsets; two name another target to servers that route by them.
+const NOT_BESIDE: [&[u8]; 4] = [
+    b"sec-websocket-extensions",
+    b"accept-charset",
+    b"x-original-url",
+    b"x-rewrite-url",
+];
 
-/// What is asked for instead. Without the field an origin may take any coding.
+/// An answer that can be looked through is asked for (RFC 9110 section 12.5.3). Without the field an origin may take any coding.
 const IDENTITY: (&[u8], &[u8]) = (b"Accept-Encoding", b"identity");
 
 /// A request's head as it is sent on, and what of the client's is not.
@@ -95,6 +100,20 @@ impl Outgoing<'_> {
         self.write(self.target.as_bytes(), |_, _| false, added, out);
     }
 
+    /// The head of a request that keeps a credential of the child's own. The placeholder doesn't leave beside it.
+    pub(crate) fn left_alone(&self, provider: &Provider, out: &mut Vec<u8>) {
+        let placeholder = provider.placeholder.as_bytes();
+        let protocols = self.protocols_without(placeholder);
+        let kept = (PROTOCOLS.as_bytes(), protocols.as_slice());
+        let kept = if protocols.is_empty() {
+            None
+        } else {
+            Some(kept)
+        };
+        let drop = |_: &[u8], value: &[u8]| contains(value, placeholder);
+        self.write(self.target.as_bytes(), drop, kept.as_slice(), out);
+    }
+
     /// The head with the credential of a match.
     ///
     /// # Errors
@@ -107,48 +126,33 @@ impl Outgoing<'_> {
     ) -> Result<Armed, Unfit> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         let placeholder = provider.placeholder.as_bytes();
-        let holds_placeholder = |value: &[u8]| contains(value, placeholder);
-        let extra: Vec<(&[u8], &[u8])> = provider
-            .extra_headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-            .collect();
-        let is_coding = |name: &[u8]| CODINGS.iter().any(|own| is_same_field(name, own));
-        let is_extra =
-            |name: &[u8]| is_coding(name) || extra.iter().any(|(own, _)| is_same_field(name, own));
+        let field = field(found.placement(), credential)?;
+        let target = match found.placement() {
+            Placement::Query { param } => self.with_parameter(param.as_bytes(), credential),
+            Placement::Header { .. } | Placement::Basic(_) => {
+                Zeroizing::new(self.target.as_bytes().to_vec())
+            }
+        };
         let protocols = self.protocols_without(placeholder);
-        let mut extra_and_protocols = extra.clone();
+        let mut added: Vec<(&[u8], &[u8])> = Vec::with_capacity(4);
+        added.extend(
+            field
+                .as_ref()
+                .map(|(name, value)| (name.as_bytes(), value.as_slice())),
+        );
+        let extra = provider.extra_headers.iter();
+        added.extend(extra.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        added.push(IDENTITY);
+        let own = added.clone();
+        let drop = |name: &[u8], value: &[u8]| {
+            own.iter().any(|(own, _)| is_same_field(name, own))
+                || NOT_BESIDE.iter().any(|own| is_same_field(name, own))
+                || contains(value, placeholder)
+        };
         if !protocols.is_empty() {
-            extra_and_protocols.push((PROTOCOLS.as_bytes(), &protocols));
+            added.push((PROTOCOLS.as_bytes(), &protocols));
         }
-        match field(found.placement(), credential)? {
-            Some((name, _)) if !self.wants_field(provider, &name) => {
-                let drop = |_: &[u8], value: &[u8]| holds_placeholder(value);
-                let kept = extra_and_protocols.get(extra.len()..).unwrap_or_default();
-                // No credential leaves, so none can come back.
-                self.write(self.target.as_bytes(), drop, kept, &mut bytes);
-            }
-            Some((name, value)) => {
-                let drop = |field: &[u8], value: &[u8]| {
-                    is_same_field(field, name.as_bytes())
-                        || is_extra(field)
-                        || holds_placeholder(value)
-                };
-                let mut added = vec![(name.as_bytes(), value.as_slice())];
-                added.extend(extra_and_protocols);
-                added.push(IDENTITY);
-                self.write(self.target.as_bytes(), drop, &added, &mut bytes);
-            }
-            None => {
-                let Placement::Query { param } = found.placement() else {
-                    return Err(Unfit);
-                };
-                let target = self.with_parameter(provider, param.as_bytes(), credential);
-                let drop = |field: &[u8], value: &[u8]| is_extra(field) || holds_placeholder(value);
-                extra_and_protocols.push(IDENTITY);
-                self.write(&target, drop, &extra_and_protocols, &mut bytes);
-            }
-        }
+        self.write(&target, drop, &added, &mut bytes);
         Ok(Armed {
             bytes,
             authority: found.authority().clone(),
@@ -170,43 +174,40 @@ impl Outgoing<'_> {
         kept.join(&b", "[..])
     }
 
-    /// Whether the credential replaces what the child sent in this field: always, unless the definition says to leave a value of
-    /// the child's own.
-    fn wants_field(&self, provider: &Provider, name: &str) -> bool {
-        let own = |value: &[u8]| !sent_placeholder(value, provider.placeholder.as_bytes());
-        provider.inject == Inject::Always || !self.head.fields.all(name).any(own)
+    /// Whether the request gets the credential: always, unless the definition says to leave a value of the child's own.
+    pub(crate) fn wants(&self, placement: &Placement, provider: &Provider) -> bool {
+        let placeholder = provider.placeholder.as_bytes();
+        let is_own = |value: &[u8]| !sent_placeholder(value, placeholder);
+        let fields = &self.head.fields;
+        provider.inject == Inject::Always
+            || !match placement {
+                Placement::Header { name, .. } => fields.all(name).any(is_own),
+                Placement::Basic(_) => fields.all("authorization").any(is_own),
+                Placement::Query { param } => self
+                    .parameters()
+                    .filter_map(|pair| parameter(pair, param.as_bytes()))
+                    .any(|value| value != placeholder),
+            }
+    }
+
+    /// The parameters of the query, as they came.
+    fn parameters(&self) -> impl Iterator<Item = &[u8]> {
+        let (_, query) = url::split_query(self.target.as_bytes());
+        let pairs = query.unwrap_or_default().split(|byte| *byte == b'&');
+        pairs.filter(|pair| !pair.is_empty())
     }
 
     /// The target with the query's parameter set: all of the child's own are taken out.
-    fn with_parameter(
-        &self,
-        provider: &Provider,
-        param: &[u8],
-        credential: &Credential,
-    ) -> Zeroizing<Vec<u8>> {
-        let (path, query) = url::split_query(self.target.as_bytes());
-        let pairs: Vec<&[u8]> = query.map_or_else(Vec::new, |query| {
-            query
-                .split(|byte| *byte == b'&')
-                .filter(|pair| !pair.is_empty())
-                .collect()
-        });
-        let value_of = |pair: &[u8]| {
-            let mut parts = pair.splitn(2, |byte| *byte == b'=');
-            let name = encoding::query_decode(parts.next().unwrap_or_default());
-            (name == param).then(|| encoding::query_decode(parts.next().unwrap_or_default()))
-        };
-        let placeholder = provider.placeholder.as_bytes();
-        let has_own = pairs
-            .iter()
-            .filter_map(|pair| value_of(pair))
-            .any(|value| value != placeholder);
-        if provider.inject == Inject::IfPlaceholder && has_own {
-            return Zeroizing::new(self.target.as_bytes().to_vec());
-        }
-        let mut target = Zeroizing::new(path.to_vec());
+    fn with_parameter(&self, param: &[u8], credential: &Credential) -> Zeroizing<Vec<u8>> {
+        let (path, _) = url::split_query(self.target.as_bytes());
+        let length = self.target.len() + 3 * (param.len() + credential.expose().len()) + 3;
+        let mut target = Zeroizing::new(Vec::with_capacity(length));
+        target.extend_from_slice(path);
         target.push(b'?');
-        for pair in pairs.into_iter().filter(|pair| value_of(pair).is_none()) {
+        for pair in self
+            .parameters()
+            .filter(|pair| parameter(pair, param).is_none())
+        {
             target.extend_from_slice(pair);
             target.push(b'&');
         }
@@ -215,6 +216,13 @@ impl Outgoing<'_> {
         target.extend(Zeroizing::new(encoding::percent_encode(credential.expose())).iter());
         target
     }
+}
+
+/// The value of a parameter, if it is of this name.
+fn parameter(pair: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let mut parts = pair.splitn(2, |byte| *byte == b'=');
+    let own = encoding::query_decode(parts.next().unwrap_or_default());
+    (own == name).then(|| encoding::query_decode(parts.next().unwrap_or_default()))
 }
 
 /// The credential can't be put where its provider wants it: basic authentication wants `user:password`, and it has no colon.

@@ -45,6 +45,8 @@ pub(super) struct Sending<'a> {
     pub(super) outgoing: &'a Outgoing<'a>,
     /// The route that it met.
     pub(super) found: Option<&'a Match>,
+    /// Whether it gets that route's credential, rather than keep one of the child's own.
+    pub(super) gets_credential: bool,
     /// What its connection is kept under.
     pub(super) key: Key,
 }
@@ -121,7 +123,8 @@ impl Sender<'_> {
 
     /// Whether the credential is a token that may be replaced.
     fn has_tokens(&self, sending: &Sending<'_>) -> bool {
-        sending.found.is_some_and(|found| {
+        let armed = sending.found.filter(|_| sending.gets_credential);
+        armed.is_some_and(|found| {
             let connection = self.shared.broker.connection(found.connection());
             connection.provider.oauth.is_some()
         })
@@ -183,6 +186,12 @@ impl Sender<'_> {
         given: Option<&Arc<Credential>>,
     ) -> Result<(Prepared, Option<Used>), Refusal> {
         match sending.found {
+            Some(found) if !sending.gets_credential => {
+                let provider = &self.shared.broker.connection(found.connection()).provider;
+                let mut head = Vec::with_capacity(1024);
+                sending.outgoing.left_alone(provider, &mut head);
+                Ok((Prepared::Unarmed(head), None))
+            }
             Some(found) => {
                 let (armed, credential) = self.arm(sending.outgoing, found, given)?;
                 let forms = Forms::of(&self.shared.masking, &credential, found.placement());
