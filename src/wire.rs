@@ -226,6 +226,14 @@ impl Wire {
         self.input.consume(count);
     }
 
+    /// Gives back the memory of buffers that hold nothing: an idle connection may be one of many, for long.
+    pub(crate) fn give_memory_back(&mut self) {
+        if self.input.filled().is_empty() {
+            self.input = Buffer::default();
+        }
+        self.output.shrink_to_fit();
+    }
+
     /// How the peer's sending ended, once all that came before has been received.
     pub(crate) fn end(&self) -> Option<End> {
         self.end

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -45,8 +46,8 @@ pub(crate) struct LeafCache {
     key: Arc<dyn SigningKey>,
     /// What signs and encrypts.
     crypto: Arc<CryptoProvider>,
-    /// Configurations, and when they are to be made anew.
-    made: Mutex<HashMap<Host, (Arc<ServerConfig>, SystemTime)>>,
+    /// Configurations, and when they are good for a client.
+    made: Mutex<HashMap<Host, (Arc<ServerConfig>, Range<SystemTime>)>>,
 }
 
 impl LeafCache {
@@ -71,26 +72,35 @@ impl LeafCache {
     /// # Errors
     /// When no leaf can be made for it.
     pub(crate) fn config(&self, host: &Host) -> Result<Arc<ServerConfig>, Error> {
-        let now = clock::now();
+        self.config_at(host, clock::now())
+    }
+
+    /// The same at this time of day. It may be before that of the last call: clocks are set, and suspended machines wake up.
+    fn config_at(&self, host: &Host, now: SystemTime) -> Result<Arc<ServerConfig>, Error> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((config, renew)) = made.get(host)
-            && now < *renew
+        if let Some((config, good)) = made.get(host)
+            && good.contains(&now)
         {
             return Ok(Arc::clone(config));
         }
         if made.len() >= MAX_HOSTS {
             made.clear();
         }
-        let (config, ends) = self.make(host, now)?;
-        made.insert(host.clone(), (Arc::clone(&config), ends - RENEW));
+        let (config, good) = self.make(host, now)?;
+        let good = good.start..good.end - RENEW;
+        made.insert(host.clone(), (Arc::clone(&config), good));
         Ok(config)
     }
 
     /// Makes a leaf and a configuration around it: TLS 1.2 and 1.3, HTTP/1.x only, no early data, no client certificates.
-    fn make(&self, host: &Host, now: SystemTime) -> Result<(Arc<ServerConfig>, SystemTime), Error> {
+    fn make(
+        &self,
+        host: &Host,
+        now: SystemTime,
+    ) -> Result<(Arc<ServerConfig>, Range<SystemTime>), Error> {
         let failed =
             |error: &dyn fmt::Display| Error(format!("no certificate for {host}: {error}"));
-        let (leaf, ends) = self.root.leaf(host, now).map_err(|error| failed(&error))?;
+        let (leaf, good) = self.root.leaf(host, now).map_err(|error| failed(&error))?;
         let resolver = OneHost {
             host: host.clone(),
             key: Arc::new(CertifiedKey::new(vec![leaf], Arc::clone(&self.key))),
@@ -103,7 +113,7 @@ impl LeafCache {
         // `curl -0` offers only the second.
         config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         config.ignore_client_order = true;
-        Ok((Arc::new(config), ends))
+        Ok((Arc::new(config), good))
     }
 }
 
@@ -123,5 +133,53 @@ impl ResolvesServerCert for OneHost {
             .server_name()
             .is_some_and(|name| Host::parse(name.as_bytes()).as_ref() != Ok(&self.host));
         (!is_other).then(|| Arc::clone(&self.key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::crypto;
+    use crate::tls::root::Scope;
+
+    /// A cache below a root of so many hours, and the time at which it was made.
+    fn cache(hours: u32) -> (LeafCache, SystemTime) {
+        let now = clock::now();
+        let root = Root::make("test root", &Scope::AnyName, now, HOUR * hours).unwrap();
+        (LeafCache::new(root, crypto()).unwrap(), now)
+    }
+
+    /// An hour.
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    /// A host.
+    fn host(name: &str) -> Host {
+        Host::parse(name.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_leaf_is_made_anew_once_it_is_good_no_more_or_not_yet() {
+        let (cache, start) = cache(100);
+        let config = |time| cache.config_at(&host("api.x.com"), time).unwrap();
+        let later = start + 48 * HOUR;
+        let first = config(later);
+        assert!(Arc::ptr_eq(&first, &config(later + 22 * HOUR)));
+        assert!(Arc::ptr_eq(&first, &config(later - HOUR / 2)));
+        // The clock was set back: the first leaf is not valid yet.
+        let second = config(start);
+        assert!(!Arc::ptr_eq(&first, &second));
+        // And forward again.
+        assert!(!Arc::ptr_eq(&second, &config(later)));
+    }
+
+    #[test]
+    fn many_hosts_are_not_all_kept() {
+        let (cache, now) = cache(24);
+        for number in 0..MAX_HOSTS + 10 {
+            cache
+                .config_at(&host(&format!("a{number}.x.com")), now)
+                .unwrap();
+        }
+        assert!(cache.made.lock().unwrap().len() <= MAX_HOSTS);
     }
 }
