@@ -293,12 +293,16 @@ impl Wire {
                 }
                 Ok(_) => {
                     changed = true;
-                    if let Err(error) = tls.process_new_packets() {
+                    let failed = tls.process_new_packets().err();
+                    if failed.is_some() {
                         // The peer shall hear why, if it still listens.
                         let _ = tls.write_tls(&mut self.socket);
+                    }
+                    // What came before the failure counts.
+                    self.drain_plaintext()?;
+                    if let Some(error) = failed {
                         return Err(tls_error(error));
                     }
-                    self.drain_plaintext()?;
                 }
                 Err(error) if is_retry(&error) => break,
                 Err(error) => return Err(error),

@@ -140,7 +140,6 @@ impl<'a> Relay<'a> {
             _ => BodyWriter::Plain,
         };
         let up = Lane::new(request.framing, writer);
-        upstream.set_input_limit(Some(MAX_RESPONSE_HEAD + 1));
         let now = Instant::now();
         Self {
             outcome: Outcome::default(),
@@ -266,7 +265,13 @@ impl<'a> Relay<'a> {
             .map_err(Failure::Response)?;
         let Some(range) = found else {
             return match (self.upstream.end(), self.upstream.input().is_empty()) {
-                (None, _) => Ok(false),
+                (None, _) => {
+                    // Only for a head that needs it: behind a short one a body would come, and wait in memory for its reader.
+                    if !self.upstream.has_room() {
+                        self.upstream.set_input_limit(Some(MAX_RESPONSE_HEAD + 1));
+                    }
+                    Ok(false)
+                }
                 (Some(_), true) => Err(Failure::NoResponse),
                 (Some(_), false) => Err(Failure::Response(http1::Error::Incomplete)),
             };

@@ -2,6 +2,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod held;
 pub(crate) mod idp;
 pub(crate) mod origin;
 pub(crate) mod page;
@@ -571,7 +572,7 @@ impl Drop for Background {
 }
 
 /// Waits until something is so that nobody tells of.
-pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
