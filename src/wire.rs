@@ -474,6 +474,16 @@ impl Wire {
         self.tls.is_some() && self.end == Some(End::Cut)
     }
 
+    /// Whether so much waits to be used that reading pauses: then an end behind it is not seen by reading.
+    pub(crate) fn is_full(&self) -> bool {
+        self.end.is_none() && !self.has_room()
+    }
+
+    /// Whether the peer's sending has ended, be it behind input for which there is no room.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some() || self.is_full() && poll::has_ended(self.socket.as_fd())
+    }
+
     /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that
     /// is no data (a session ticket) is taken in.
     pub(crate) fn is_idle(&mut self) -> bool {

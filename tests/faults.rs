@@ -22,6 +22,7 @@ use crate::support::Scene;
 use crate::support::client;
 use crate::support::held::Held;
 use crate::support::is_root;
+use crate::support::may_take;
 use crate::support::origin::Certificate;
 use crate::support::origin::Conn;
 use crate::support::origin::HOST;
@@ -501,4 +502,32 @@ fn of_a_client_that_leaves_a_tunnel_or_a_request_in_the_clear_nothing_is_left() 
     before.wait_for(run.program.pid);
     origin.wait_for_end();
     run.stop();
+}
+
+#[test]
+fn a_client_that_goes_away_behind_requests_that_nobody_has_read_is_noticed() {
+    // A client may end its sending and wait: silence of 30 s means that it has gone.
+    if !may_take(60) {
+        return;
+    }
+    let scene = Scene::new("", |conn| {
+        conn.expect_request();
+        conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+        // Comes to an end only because the proxy ends the connection.
+        let minutes = Some(Duration::from_secs(120));
+        let socket = conn.channel.socket();
+        socket.set_read_timeout(minutes).expect("a timeout");
+        while conn.channel.fill() {}
+    });
+    let pid = scene.run.program.pid;
+    let before = Held::at_rest(pid);
+    let mut client = scene.client();
+    client.send(get());
+    client.until(b"1\r\na\r\n").expect("a part");
+    // More than the proxy reads ahead, and less than the system takes for it.
+    client.send(get().repeat(120_000 / get().len()));
+    client.cut();
+    drop(client);
+    before.wait_for(pid);
+    scene.finish();
 }

@@ -23,28 +23,19 @@ use crate::support::held::Held;
 use crate::support::held::memory;
 use crate::support::held::peak_memory;
 use crate::support::is_root;
+use crate::support::may_take;
 use crate::support::origin::Conn;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
+use crate::support::raised;
 use crate::support::wait_until;
 use crate::support::wire::Channel;
 use crate::support::wire::End;
 
-/// A number that a variable can raise.
-fn raised(name: &str, usual: usize) -> usize {
-    let given = std::env::var(name).ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
 /// How many connections a crowd has.
 fn crowd() -> usize {
     raised("AUTHSOME_TEST_CONNECTIONS", 300)
-}
-
-/// Whether a test may take so many seconds.
-fn may_take(seconds: usize) -> bool {
-    raised("AUTHSOME_TEST_SECONDS", 10) >= seconds
 }
 
 /// A request that keeps the connection.
@@ -554,28 +545,28 @@ fn what_takes_too_long_is_ended() {
     }
     let scene = Scene::ok("");
     let before = Held::by(scene.run.program.pid);
-    let patient = |channel: Channel| {
-        let longer = Some(Duration::from_secs(140));
+    let patient = |channel: Channel, seconds| {
+        let longer = Some(Duration::from_secs(seconds));
         let socket = channel.socket();
         socket.set_read_timeout(longer).expect("a timeout");
         channel
     };
-    let idle = patient(scene.run.proxy.plain());
-    let idle_in_tls = patient(scene.client());
-    let no_handshake = patient(scene.run.proxy.tunnel(&format!("{HOST}:443")));
+    let idle = patient(scene.run.proxy.plain(), 140);
+    let idle_in_tls = patient(scene.client(), 140);
+    let no_handshake = patient(scene.run.proxy.tunnel(&format!("{HOST}:443")), 140);
     let ends = [idle, idle_in_tls, no_handshake].map(|mut channel| {
         let wait = move || channel.rest();
         thread::Builder::new().spawn(wait).expect("a thread")
     });
-    // A byte a second, so that it is never silent for long.
+    // The head has 30 s, however little time passes between its bytes.
     let slow = [scene.run.proxy.plain(), scene.client()].map(|channel| {
-        let mut channel = patient(channel);
+        let mut channel = patient(channel, 20);
         let wait = move || {
-            let socket = channel.socket();
-            let second = Some(Duration::from_secs(1));
-            socket.set_read_timeout(second).expect("a timeout");
             channel.send("GET / HTTP/1.1\r\nX: ");
-            while socket.peek(&mut [0; 1]).is_err() && channel.try_send("a") {}
+            for _ in 0..25 {
+                thread::sleep(Duration::from_secs(1));
+                channel.send("a");
+            }
             channel.response("GET")
         };
         thread::Builder::new().spawn(wait).expect("a thread")

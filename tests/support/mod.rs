@@ -481,6 +481,17 @@ pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
 }
 
+/// A number that a variable can raise: how much the tests may take.
+pub(crate) fn raised(name: &str, usual: usize) -> usize {
+    let given = std::env::var(name).ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// Whether a test may take so many seconds.
+pub(crate) fn may_take(seconds: usize) -> bool {
+    raised("AUTHSOME_TEST_SECONDS", 10) >= seconds
+}
+
 /// Whether there is `needle` in `all`.
 pub(crate) fn contains(all: &[u8], needle: &[u8]) -> bool {
     all.windows(needle.len()).any(|window| window == needle)
