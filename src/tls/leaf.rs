@@ -15,6 +15,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::ClientHello;
 use rustls::server::ResolvesServerCert;
+use rustls::server::ServerSessionMemoryCache;
 use rustls::sign::CertifiedKey;
 use rustls::sign::SigningKey;
 
@@ -24,6 +25,9 @@ use crate::url::Host;
 
 /// Hosts that have a configuration, at the most. Patterns could make a child ask for any number.
 const MAX_HOSTS: usize = 1024;
+
+/// Sessions of a host that its clients may resume, at the most. There may be as many hosts as there are leaves.
+const MAX_SESSIONS: usize = 32;
 
 /// A leaf that ends sooner than this is made anew.
 const RENEW: Duration = Duration::from_secs(60 * 60);
@@ -113,6 +117,7 @@ impl LeafCache {
         // `curl -0` offers only the second.
         config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         config.ignore_client_order = true;
+        config.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
         Ok((Arc::new(config), good))
     }
 }
