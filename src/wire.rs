@@ -226,12 +226,14 @@ impl Wire {
         self.input.consume(count);
     }
 
-    /// Gives back the memory of buffers that hold nothing: an idle connection may be one of many, for long.
+    /// Gives back the memory of buffers that hold nothing, where it is much: an idle connection may be one of many, for long.
     pub(crate) fn give_memory_back(&mut self) {
-        if self.input.filled().is_empty() {
+        if self.input().is_empty() && self.input.data.len() > 2 * RECORD {
             self.input = Buffer::default();
         }
-        self.output.shrink_to_fit();
+        if self.output.is_empty() && self.output.capacity() > 2 * RECORD {
+            self.output = Zeroizing::default();
+        }
     }
 
     /// How the peer's sending ended, once all that came before has been received.

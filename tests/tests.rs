@@ -56,11 +56,11 @@ mod oauth_device;
 // Servers that are found by asking, and clients that are registered there.
 mod oauth_discovery;
 
-// Who may use the proxy: which users, and with a password.
-mod peer;
-
 // Too much of everything: connections, slow peers, no descriptors, no threads.
 mod overload;
+
+// Who may use the proxy: which users, and with a password.
+mod peer;
 
 // The bundled definitions.
 mod providers;

@@ -42,6 +42,9 @@ impl fmt::Display for Error {
     }
 }
 
+/// A configuration, and when its leaf is good for a client.
+type Made = (Arc<ServerConfig>, Range<SystemTime>);
+
 /// Configurations by host.
 pub(crate) struct LeafCache {
     /// Makes the leaves.
@@ -50,8 +53,8 @@ pub(crate) struct LeafCache {
     key: Arc<dyn SigningKey>,
     /// What signs and encrypts.
     crypto: Arc<CryptoProvider>,
-    /// Configurations, and when they are good for a client.
-    made: Mutex<HashMap<Host, (Arc<ServerConfig>, Range<SystemTime>)>>,
+    /// Those that were made.
+    made: Mutex<HashMap<Host, Made>>,
 }
 
 impl LeafCache {
@@ -97,11 +100,7 @@ impl LeafCache {
     }
 
     /// Makes a leaf and a configuration around it: TLS 1.2 and 1.3, HTTP/1.x only, no early data, no client certificates.
-    fn make(
-        &self,
-        host: &Host,
-        now: SystemTime,
-    ) -> Result<(Arc<ServerConfig>, Range<SystemTime>), Error> {
+    fn make(&self, host: &Host, now: SystemTime) -> Result<Made, Error> {
         let failed =
             |error: &dyn fmt::Display| Error(format!("no certificate for {host}: {error}"));
         let (leaf, good) = self.root.leaf(host, now).map_err(|error| failed(&error))?;
