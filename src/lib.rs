@@ -18,7 +18,7 @@
 //! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
 //! 2  provider  credential  loopback  account ·· the domain; pages for the person's browser; users
 //! 1  url  path  files  dotenv  http1  wire  peer  program ·· formats; the way to disk; a connection; programs
-//! 0  secret  encoding  environment  notice  clock  random  sys
+//! 0  secret  encoding  environment  notice  clock  random  slot  sys
 //! ```
 //!
 //! # A request's way
@@ -91,6 +91,7 @@ mod provider;
 mod proxy;
 mod random;
 mod secret;
+mod slot;
 mod source;
 mod sys;
 mod tls;

@@ -4,6 +4,9 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+/// Warnings that are shown, at the most: texts can hold names that the child chose.
+const MAX_WARNINGS: usize = 1024;
+
 /// One thing worth a line on stderr.
 #[derive(Debug)]
 pub(crate) enum Notice {
@@ -50,11 +53,16 @@ impl Notices {
     pub(crate) fn warn(&self, text: impl Into<String>) {
         let text = text.into();
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        // A bound, since texts can hold names that the child chose.
-        if given.len() < 1024 && given.insert(text.clone()) {
-            drop(given);
-            (self.sink)(&Notice::Warning(text));
+        if given.len() > MAX_WARNINGS || !given.insert(text.clone()) {
+            return;
         }
+        let is_beyond = given.len() > MAX_WARNINGS;
+        drop(given);
+        (self.sink)(&Notice::Warning(if is_beyond {
+            "there have been very many warnings: no further ones are shown".to_owned()
+        } else {
+            text
+        }));
     }
 
     /// Tells of something that was done besides.
@@ -88,5 +96,19 @@ mod tests {
         notices.warn("b");
         notices.warn("a");
         assert_eq!(*seen.lock().unwrap(), ["Warning(\"a\")", "Warning(\"b\")"]);
+    }
+
+    #[test]
+    fn very_many_warnings_end_with_one_that_says_so() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        let notices = Notices::new(move |notice| log.lock().unwrap().push(format!("{notice:?}")));
+        for number in 0..2000 {
+            notices.warn(number.to_string());
+        }
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), MAX_WARNINGS + 1);
+        assert!(seen.last().unwrap().contains("no further ones are shown"));
+        assert_eq!(notices.given.lock().unwrap().len(), MAX_WARNINGS + 1);
     }
 }

@@ -226,6 +226,16 @@ impl Wire {
         self.input.consume(count);
     }
 
+    /// Gives back the memory of buffers that hold nothing, where it is much: an idle connection may be one of many, for long.
+    pub(crate) fn give_memory_back(&mut self) {
+        if self.input().is_empty() && self.input.data.len() > 2 * RECORD {
+            self.input = Buffer::default();
+        }
+        if self.output.is_empty() && self.output.capacity() > 2 * RECORD {
+            self.output = Zeroizing::default();
+        }
+    }
+
     /// How the peer's sending ended, once all that came before has been received.
     pub(crate) fn end(&self) -> Option<End> {
         self.end
@@ -285,12 +295,16 @@ impl Wire {
                 }
                 Ok(_) => {
                     changed = true;
-                    if let Err(error) = tls.process_new_packets() {
+                    let failed = tls.process_new_packets().err();
+                    if failed.is_some() {
                         // The peer shall hear why, if it still listens.
                         let _ = tls.write_tls(&mut self.socket);
+                    }
+                    // What came before the failure counts.
+                    self.drain_plaintext()?;
+                    if let Some(error) = failed {
                         return Err(tls_error(error));
                     }
-                    self.drain_plaintext()?;
                 }
                 Err(error) if is_retry(&error) => break,
                 Err(error) => return Err(error),
@@ -460,6 +474,16 @@ impl Wire {
     /// Whether the peer went away rather than only stopped sending: it ended TLS without saying so.
     pub(crate) fn is_gone(&self) -> bool {
         self.tls.is_some() && self.end == Some(End::Cut)
+    }
+
+    /// Whether so much waits to be used that reading pauses: then an end behind it is not seen by reading.
+    pub(crate) fn is_full(&self) -> bool {
+        self.end.is_none() && !self.has_room()
+    }
+
+    /// Whether the peer's sending has ended, be it behind input for which there is no room.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some() || self.is_full() && poll::has_ended(self.socket.as_fd())
     }
 
     /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that

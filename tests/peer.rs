@@ -170,12 +170,16 @@ fn nobody_is_taken_for_a_stranger_when_there_are_no_descriptors_left() {
         .args(words)
         .env("CHILD", child)
         .start_at_terminal();
-    // More than can be open there at once; each is served when others have gone.
-    let clients: Vec<Channel> = (0..60).map(|_| run.proxy.plain()).collect();
-    for mut client in clients {
-        client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        assert_eq!(client.response("GET").status(), 400);
+    // More than can be open there at once: as many are served as there is room for, and the others hear so or are closed.
+    let mut clients: Vec<Channel> = (0..60).map(|_| run.proxy.plain()).collect();
+    let mut served = 0;
+    for client in &mut clients {
+        client.try_send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = client.rest().0;
+        served += usize::from(answer.starts_with(b"HTTP/1.1 400 "));
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 "));
     }
+    assert!(served > 0, "nobody was served");
     run.stop().assert_quiet();
 }
 

@@ -26,6 +26,7 @@ use crate::support::idp::Fault;
 use crate::support::idp::Idp;
 use crate::support::is_root;
 use crate::support::origin::HOST;
+use crate::support::raised;
 use crate::support::signal;
 use crate::support::wait_until;
 use crate::support::wire::Message;
@@ -536,12 +537,6 @@ fn four_runs_at_once_have_one_new_token() {
     }
 }
 
-/// For how many seconds the next test goes on: more where a variable says so.
-fn seconds() -> u64 {
-    let given = std::env::var("AUTHSOME_TEST_SECONDS").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or(10)
-}
-
 #[test]
 fn a_run_goes_on_with_tokens_that_live_three_seconds() {
     let idp = Idp::with(|manner| manner.expires_in = json!(3));
@@ -549,7 +544,8 @@ fn a_run_goes_on_with_tokens_that_live_three_seconds() {
     idp.log_in(&home, &[]);
     let run = idp.run(&home).start();
     let start = Instant::now();
-    let count = seconds() * 20;
+    let seconds = raised("AUTHSOME_TEST_SECONDS", 10);
+    let count = seconds * 20;
     let mut slowest = Duration::ZERO;
     for number in 0..count {
         let due = start + Duration::from_millis(50) * u32::try_from(number).unwrap();
@@ -568,10 +564,10 @@ fn a_run_goes_on_with_tokens_that_live_three_seconds() {
         slowest.as_millis()
     );
     // None was refused and sent again, and each refresh token was used once.
-    assert_eq!(idp.seen("/v1").len(), usize::try_from(count).unwrap());
+    assert_eq!(idp.seen("/v1").len(), count);
     let each: std::collections::BTreeSet<_> = refreshes.iter().collect();
     assert_eq!(each.len(), refreshes.len());
-    assert!(refreshes.len() as u64 >= seconds() / 3, "{refreshes:?}");
+    assert!(refreshes.len() >= seconds / 3, "{refreshes:?}");
 }
 
 // After all of it.

@@ -26,6 +26,9 @@ mod egress;
 // Ways for the child to get at the credential that no other file is about.
 mod escape;
 
+// What breaks on the way: origins, clients, names, certificates.
+mod faults;
+
 // HTTP on the wire: what is refused, how messages are framed, streams and upgrades.
 mod http;
 
@@ -52,6 +55,9 @@ mod oauth_device;
 
 // Servers that are found by asking, and clients that are registered there.
 mod oauth_discovery;
+
+// Too much of everything: connections, slow peers, no descriptors, no threads.
+mod overload;
 
 // Who may use the proxy: which users, and with a password.
 mod peer;

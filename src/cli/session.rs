@@ -31,6 +31,7 @@ use crate::files::RunDirectory;
 use crate::provider::Provider;
 use crate::proxy::Listener;
 use crate::proxy::Shared;
+use crate::proxy::capacity::Capacity;
 use crate::proxy::demo;
 use crate::proxy::demo::Demo;
 use crate::proxy::mask;
@@ -144,19 +145,20 @@ impl Session {
         let leaves = LeafCache::new(root, tls::crypto())
             .map_err(|error| Error::new("no certificates", error))?;
         app.store.vault().ask_no_more();
+        let capacity = Capacity::new(setup.max_connections, process::open_files());
         let shared = Shared {
             access,
             router,
             broker: connected.broker,
             leaves,
             dialer,
-            pool: Pool::default(),
+            pool: Pool::new(capacity.idle),
             masking: Arc::new(
                 mask::Key::new().map_err(|error| Error::new("no randomness", error))?,
             ),
             notices: Arc::clone(&app.notices),
             patience: setup.origins.timeout,
-            max_connections: setup.max_connections,
+            capacity,
         };
         listener
             .serve(Arc::new(shared))

@@ -138,6 +138,7 @@ fn settle(mut client: Wire, after: After) -> Option<Wire> {
     match after {
         After::KeepOpen => {
             client.flush_all(Instant::now() + ANSWER_TIME).ok()?;
+            client.give_memory_back();
             Some(client)
         }
         After::Close => {

@@ -15,6 +15,9 @@ use crate::wire::Wire;
 /// Bytes that a lane moves in one turn, about.
 const TURN: usize = 64 * 1024;
 
+/// Bytes that it takes at once: what they pass through on the way is as large. The longest line of chunks and trailers must fit.
+const PIECE: usize = 32 * 1024;
+
 /// How long the end of a piece is held between chunks, or in a body that ends with the connection: pieces of one answer follow each other
 /// within a round trip, and what a stream says before a pause mostly ends with a line end or a space.
 const HOLD: Duration = Duration::from_millis(100);
@@ -82,7 +85,8 @@ impl<'a> Lane<'a> {
         }
         let (mut moved, mut is_stuck) = (false, false);
         while !self.reader.is_done() && !is_stuck && to.output().len() < TURN {
-            let step = self.reader.step(from.input())?;
+            let input = from.input();
+            let step = self.reader.step(input.get(..PIECE).unwrap_or(input))?;
             let used = step.used;
             let content = self.masker.pass(step.content);
             self.writer.write(content, to.output());

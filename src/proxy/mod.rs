@@ -1,6 +1,7 @@
 //! The proxy: accepts connections on loopback and serves each on a thread of its own.
 
 mod access;
+pub(crate) mod capacity;
 mod client;
 pub(crate) mod demo;
 mod exchange;
@@ -20,16 +21,17 @@ use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::notice::Notices;
+use crate::slot::Slot;
 use crate::tls::leaf::LeafCache;
 use crate::upstream::dial::Dialer;
 use crate::upstream::pool::Pool;
 pub(crate) use access::Access;
+use capacity::Capacity;
 use route::Router;
 
 /// The stack of a connection's thread. Untouched pages cost nothing; the deepest use is a TLS handshake.
@@ -37,9 +39,6 @@ const STACK: usize = 512 * 1024;
 
 /// How long accepting pauses when the system has no more descriptors or threads to give.
 const BACK_OFF: Duration = Duration::from_millis(20);
-
-/// Connections beyond the limit that are told so at once, at the most; more are closed without a word.
-const TURNED_AWAY: usize = 64;
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -61,8 +60,8 @@ pub(crate) struct Shared {
     pub(crate) notices: Arc<Notices>,
     /// How long an origin may take to begin its response.
     pub(crate) patience: Duration,
-    /// Connections at once, at the most.
-    pub(crate) max_connections: usize,
+    /// How much is held open at once.
+    pub(crate) capacity: Capacity,
 }
 
 /// A listener on loopback that accepts nothing yet.
@@ -119,21 +118,28 @@ impl Listener {
 
 /// Accepts connections for ever. No failure ends it: a lack of descriptors or threads passes.
 fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
-    let open = Arc::new(AtomicUsize::new(0));
+    // Counted apart, so that those who are turned away and stay take no place from those who come when there is room.
+    let (served, turned_away): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
     loop {
-        let Ok((socket, _)) = listener.accept() else {
-            thread::sleep(BACK_OFF);
-            continue;
+        let socket = match listener.accept() {
+            Ok((socket, _)) => socket,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(_) => {
+                // Idle connections are the first to go when there is no descriptor left.
+                shared.pool.clear();
+                thread::sleep(BACK_OFF);
+                continue;
+            }
         };
-        let slot = Slot::take(&open);
-        let excess = slot.number.saturating_sub(shared.max_connections);
-        if excess > TURNED_AWAY {
-            continue;
-        }
+        let capacity = &shared.capacity;
+        let slot = Slot::take(Arc::clone(&served), capacity.connections);
+        let is_too_many = slot.is_none();
+        let slot = slot.or_else(|| Slot::take(Arc::clone(&turned_away), capacity.turned_away));
+        let Some(slot) = slot else { continue };
         let shared = Arc::clone(shared);
         let serve = move || {
             let _slot = slot;
-            if excess > 0 {
+            if is_too_many {
                 client::turn_away(socket, &shared);
             } else {
                 client::serve(socket, &shared);
@@ -151,45 +157,10 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// A place among the open connections; given back however the connection's thread ends.
-struct Slot {
-    /// How many are taken.
-    open: Arc<AtomicUsize>,
-    /// Which one this was.
-    number: usize,
-}
-
-impl Slot {
-    /// Takes a place.
-    fn take(open: &Arc<AtomicUsize>) -> Self {
-        let number = open.fetch_add(1, Ordering::Relaxed) + 1;
-        Self {
-            open: Arc::clone(open),
-            number,
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slot_comes_back_even_from_a_panic() {
-        let open = Arc::new(AtomicUsize::new(0));
-        let slot = Slot::take(&open);
-        assert_eq!((slot.number, open.load(Ordering::Relaxed)), (1, 1));
-        let thread = thread::Builder::new().spawn(move || {
-            let _slot = slot;
-            panic!("a connection's thread may end like this");
-        });
-        assert!(thread.unwrap().join().is_err());
-        assert_eq!(open.load(Ordering::Relaxed), 0);
-    }
+/// Whether accept(2) failed for a connection that has gone already, or was interrupted: the next may be there.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+    )
 }

@@ -165,7 +165,9 @@ impl Refusal {
             Self::NoResponse => "send the request again if it can be repeated",
             Self::Upgrade => "this is a fault of the origin",
             Self::ResponseTimeout => "raise --upstream-timeout if it needs longer",
-            Self::TooManyConnections => "close some, or raise --max-connections",
+            Self::TooManyConnections => {
+                "close some, or raise --max-connections, or the limit of open files (`ulimit -Hn`) if that is lower"
+            }
             Self::Internal(_) => "please report this",
         }
     }

@@ -35,6 +35,9 @@ const HALF_CLOSED: Duration = Duration::from_secs(30);
 /// The same for a tunnel, of either side, whose protocol is not known.
 const HALF_CLOSED_TUNNEL: Duration = Duration::from_secs(600);
 
+/// How often it is looked whether a client has ended from which nothing can be read for now.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// Why an exchange ended before its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -140,7 +143,6 @@ impl<'a> Relay<'a> {
             _ => BodyWriter::Plain,
         };
         let up = Lane::new(request.framing, writer);
-        upstream.set_input_limit(Some(MAX_RESPONSE_HEAD + 1));
         let now = Instant::now();
         Self {
             outcome: Outcome::default(),
@@ -266,7 +268,13 @@ impl<'a> Relay<'a> {
             .map_err(Failure::Response)?;
         let Some(range) = found else {
             return match (self.upstream.end(), self.upstream.input().is_empty()) {
-                (None, _) => Ok(false),
+                (None, _) => {
+                    // Only for a head that needs it: behind a short one a body would come, and wait in memory for its reader.
+                    if !self.upstream.has_room() {
+                        self.upstream.set_input_limit(Some(MAX_RESPONSE_HEAD + 1));
+                    }
+                    Ok(false)
+                }
                 (Some(_), true) => Err(Failure::NoResponse),
                 (Some(_), false) => Err(Failure::Response(http1::Error::Incomplete)),
             };
@@ -416,6 +424,10 @@ impl<'a> Relay<'a> {
             Down::Body(lane) if !self.client.wants_flush() => lane.holds_until(),
             Down::Body(_) | Down::Head(_) => None,
         };
+        // A client that ends behind input for which there is no room wakes nobody: it is looked after.
+        let look = self.client.is_full().then(|| Instant::now() + LOOK);
+        let limit = deadline.as_ref().map(|(when, _)| *when);
+        let until = [limit, held, look].into_iter().flatten().min();
         let client = Interest {
             read: self.client.has_room(),
             write: self.client.wants_flush(),
@@ -425,16 +437,8 @@ impl<'a> Relay<'a> {
             write: self.upstream.wants_flush(),
         };
         let sides = [(&*self.client, client), (&*self.upstream, upstream)];
-        let [client_ready, upstream_ready] = wire::wait(
-            sides,
-            deadline
-                .as_ref()
-                .map(|(when, _)| *when)
-                .into_iter()
-                .chain(held)
-                .min(),
-        )
-        .map_err(|_| Failure::ClientGone)?;
+        let [client_ready, upstream_ready] =
+            wire::wait(sides, until).map_err(|_| Failure::ClientGone)?;
         if client_ready && client.read && self.client.receive().is_err() {
             // A reset: nobody is there to be answered.
             return Err(Failure::ClientGone);
@@ -460,9 +464,15 @@ impl<'a> Relay<'a> {
         if matches!(&self.down, Down::Head(_)) && (self.up.finished || self.up_broken) {
             limits.push((last + self.request.patience, Failure::Timeout));
         }
-        if self.is_tunnel && (self.client.end().is_some() || self.upstream.end().is_some()) {
+        // Behind a body that the origin is slow to take, an end is only an end.
+        let client_ended = if self.is_tunnel || self.up.finished {
+            self.client.has_ended()
+        } else {
+            self.client.end().is_some()
+        };
+        if self.is_tunnel && (client_ended || self.upstream.end().is_some()) {
             limits.push((last + HALF_CLOSED_TUNNEL, Failure::ClientGone));
-        } else if !self.is_tunnel && self.client.end().is_some() {
+        } else if !self.is_tunnel && client_ended {
             limits.push((last + HALF_CLOSED, Failure::ClientGone));
         }
         limits.into_iter().min_by_key(|(when, _)| *when)

@@ -51,6 +51,22 @@ pub(crate) fn wait<const N: usize>(
     }
 }
 
+/// Whether the peer has ended its sending, or is gone, although what it sent before has not been read. Never waits; where the system
+/// can't tell, nothing is known.
+pub(crate) fn has_ended(fd: BorrowedFd<'_>) -> bool {
+    #[cfg(target_os = "linux")]
+    let events = libc::POLLRDHUP;
+    #[cfg(not(target_os = "linux"))]
+    let events = 0;
+    let mut fd = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    };
+    // SAFETY: one initialised pollfd that lives through the call.
+    unsafe { libc::poll(&raw mut fd, 1, 0) > 0 }
+}
+
 /// The rest of the time as poll(2) takes it: milliseconds, rounded up, -1 for ever.
 fn timeout_ms(deadline: Option<Instant>) -> libc::c_int {
     let Some(deadline) = deadline else { return -1 };
@@ -91,6 +107,16 @@ mod tests {
             wait([read(a.as_fd()), read(b.as_fd())], None).unwrap(),
             [true, false]
         );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_end_behind_unread_bytes_is_seen() {
+        let (a, mut far) = pair();
+        far.write_all(b"x").unwrap();
+        assert!(!has_ended(a.as_fd()));
+        drop(far);
+        assert!(has_ended(a.as_fd()));
     }
 
     #[test]

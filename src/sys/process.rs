@@ -63,6 +63,14 @@ pub(crate) fn harden() -> io::Result<Limits> {
     Ok(limits)
 }
 
+/// How many files this process may have open.
+pub(crate) fn open_files() -> usize {
+    // Where it can't be read, it is met by refusing connections.
+    limit(libc::RLIMIT_NOFILE).map_or(usize::MAX, |limit| {
+        usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+    })
+}
+
 /// Whether other processes of the same user can look into this one; `None` where that can't be asked.
 pub(crate) fn is_dumpable() -> Option<bool> {
     #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -14,6 +15,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::ClientHello;
 use rustls::server::ResolvesServerCert;
+use rustls::server::ServerSessionMemoryCache;
 use rustls::sign::CertifiedKey;
 use rustls::sign::SigningKey;
 
@@ -23,6 +25,9 @@ use crate::url::Host;
 
 /// Hosts that have a configuration, at the most. Patterns could make a child ask for any number.
 const MAX_HOSTS: usize = 1024;
+
+/// Sessions of a host that its clients may resume, at the most. There may be as many hosts as there are leaves.
+const MAX_SESSIONS: usize = 32;
 
 /// A leaf that ends sooner than this is made anew.
 const RENEW: Duration = Duration::from_secs(60 * 60);
@@ -37,6 +42,9 @@ impl fmt::Display for Error {
     }
 }
 
+/// A configuration, and when its leaf is good for a client.
+type Made = (Arc<ServerConfig>, Range<SystemTime>);
+
 /// Configurations by host.
 pub(crate) struct LeafCache {
     /// Makes the leaves.
@@ -45,8 +53,8 @@ pub(crate) struct LeafCache {
     key: Arc<dyn SigningKey>,
     /// What signs and encrypts.
     crypto: Arc<CryptoProvider>,
-    /// Configurations, and when they are to be made anew.
-    made: Mutex<HashMap<Host, (Arc<ServerConfig>, SystemTime)>>,
+    /// Those that were made.
+    made: Mutex<HashMap<Host, Made>>,
 }
 
 impl LeafCache {
@@ -71,26 +79,31 @@ impl LeafCache {
     /// # Errors
     /// When no leaf can be made for it.
     pub(crate) fn config(&self, host: &Host) -> Result<Arc<ServerConfig>, Error> {
-        let now = clock::now();
+        self.config_at(host, clock::now())
+    }
+
+    /// The same at this time of day. It may be before that of the last call: clocks are set, and suspended machines wake up.
+    fn config_at(&self, host: &Host, now: SystemTime) -> Result<Arc<ServerConfig>, Error> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((config, renew)) = made.get(host)
-            && now < *renew
+        if let Some((config, good)) = made.get(host)
+            && good.contains(&now)
         {
             return Ok(Arc::clone(config));
         }
         if made.len() >= MAX_HOSTS {
             made.clear();
         }
-        let (config, ends) = self.make(host, now)?;
-        made.insert(host.clone(), (Arc::clone(&config), ends - RENEW));
+        let (config, good) = self.make(host, now)?;
+        let good = good.start..good.end - RENEW;
+        made.insert(host.clone(), (Arc::clone(&config), good));
         Ok(config)
     }
 
     /// Makes a leaf and a configuration around it: TLS 1.2 and 1.3, HTTP/1.x only, no early data, no client certificates.
-    fn make(&self, host: &Host, now: SystemTime) -> Result<(Arc<ServerConfig>, SystemTime), Error> {
+    fn make(&self, host: &Host, now: SystemTime) -> Result<Made, Error> {
         let failed =
             |error: &dyn fmt::Display| Error(format!("no certificate for {host}: {error}"));
-        let (leaf, ends) = self.root.leaf(host, now).map_err(|error| failed(&error))?;
+        let (leaf, good) = self.root.leaf(host, now).map_err(|error| failed(&error))?;
         let resolver = OneHost {
             host: host.clone(),
             key: Arc::new(CertifiedKey::new(vec![leaf], Arc::clone(&self.key))),
@@ -103,7 +116,8 @@ impl LeafCache {
         // `curl -0` offers only the second.
         config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         config.ignore_client_order = true;
-        Ok((Arc::new(config), ends))
+        config.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
+        Ok((Arc::new(config), good))
     }
 }
 
@@ -123,5 +137,53 @@ impl ResolvesServerCert for OneHost {
             .server_name()
             .is_some_and(|name| Host::parse(name.as_bytes()).as_ref() != Ok(&self.host));
         (!is_other).then(|| Arc::clone(&self.key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::crypto;
+    use crate::tls::root::Scope;
+
+    /// A cache below a root of so many hours, and the time at which it was made.
+    fn cache(hours: u32) -> (LeafCache, SystemTime) {
+        let now = clock::now();
+        let root = Root::make("test root", &Scope::AnyName, now, HOUR * hours).unwrap();
+        (LeafCache::new(root, crypto()).unwrap(), now)
+    }
+
+    /// An hour.
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    /// A host.
+    fn host(name: &str) -> Host {
+        Host::parse(name.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_leaf_is_made_anew_once_it_is_good_no_more_or_not_yet() {
+        let (cache, start) = cache(100);
+        let config = |time| cache.config_at(&host("api.x.com"), time).unwrap();
+        let later = start + 48 * HOUR;
+        let first = config(later);
+        assert!(Arc::ptr_eq(&first, &config(later + 22 * HOUR)));
+        assert!(Arc::ptr_eq(&first, &config(later - HOUR / 2)));
+        // The clock was set back: the first leaf is not valid yet.
+        let second = config(start);
+        assert!(!Arc::ptr_eq(&first, &second));
+        // And forward again.
+        assert!(!Arc::ptr_eq(&second, &config(later)));
+    }
+
+    #[test]
+    fn many_hosts_are_not_all_kept() {
+        let (cache, now) = cache(24);
+        for number in 0..MAX_HOSTS + 10 {
+            cache
+                .config_at(&host(&format!("a{number}.x.com")), now)
+                .unwrap();
+        }
+        assert!(cache.made.lock().unwrap().len() <= MAX_HOSTS);
     }
 }

@@ -1,5 +1,6 @@
 //! The root of a run: made in memory, its key never on disk, good for just the hosts that have routes.
 
+use std::ops::Range;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -69,7 +70,7 @@ impl Root {
         })
     }
 
-    /// A certificate for the host, and when it ends.
+    /// A certificate for the host, and when it is good.
     ///
     /// # Errors
     /// When the host can't stand in a certificate, or for want of randomness.
@@ -77,9 +78,9 @@ impl Root {
         &self,
         host: &Host,
         now: SystemTime,
-    ) -> Result<(CertificateDer<'static>, SystemTime), rcgen::Error> {
-        let ends = (now + LEAF_LIFETIME).min(self.ends);
-        let mut params = params("authsome leaf", now - CLOCK_SKEW, ends)?;
+    ) -> Result<(CertificateDer<'static>, Range<SystemTime>), rcgen::Error> {
+        let good = now - CLOCK_SKEW..(now + LEAF_LIFETIME).min(self.ends);
+        let mut params = params("authsome leaf", good.start, good.end)?;
         params.subject_alt_names = vec![match host.ip() {
             Some(ip) => SanType::IpAddress(ip),
             None => SanType::DnsName(host.as_str().try_into()?),
@@ -90,7 +91,7 @@ impl Root {
         // Python 3.13 and later refuse a leaf without it (RFC 5280 section 4.2.1.1).
         params.use_authority_key_identifier_extension = true;
         let leaf = params.signed_by(&self.leaf_key, &self.issuer)?;
-        Ok((leaf.der().clone(), ends))
+        Ok((leaf.der().clone(), good))
     }
 
     /// The leaves' private key, PKCS#8.

@@ -1,13 +1,6 @@
 //! Making a connection: resolve, connect to the first address that answers, go through an upstream proxy, verify TLS.
 
-use std::io;
 use std::net::SocketAddr;
-use std::net::TcpStream;
-use std::net::ToSocketAddrs;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -21,6 +14,7 @@ use super::connect_to::ConnectTo;
 use super::egress::Asker;
 use super::egress::Egress;
 use super::egress::Prohibited;
+use super::happy_eyeballs;
 use super::via::ProxySettings;
 use super::via::Via;
 use crate::http1::head::HeadScanner;
@@ -37,12 +31,6 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// How long the TLS handshake may take, and the answer of an upstream proxy.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-
-/// How long an address has before the next is tried beside it (RFC 8305 section 5).
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-
-/// Names being resolved at once, at the most: a resolver that hangs holds a thread each.
-const MAX_RESOLVING: usize = 256;
 
 /// A connection whose peer was verified for an authority. Only [`Dialer::secure`] makes one.
 pub(crate) struct SecureStream {
@@ -218,14 +206,14 @@ impl Dialer {
     /// Resolves and connects.
     fn connect(&self, target: &Target) -> Result<Wire, Error> {
         let deadline = Instant::now() + CONNECT_TIME;
-        let addresses = resolve(&target.authority, deadline)?;
+        let addresses = happy_eyeballs::resolve(&target.authority, deadline)?;
         if addresses.iter().any(|address| self.is_own(*address)) {
             let text = format!("{} is this proxy itself", target.authority);
             return Err(Error::new(Kind::Loop, text));
         }
         let addresses = self.permitted(target, addresses)?;
         let what = target.authority.to_string();
-        let socket = connect_first(&addresses, deadline)
+        let socket = happy_eyeballs::connect(&addresses, deadline)
             .map_err(|error| Error::of_connect(&what, &error))?;
         Wire::plain(socket).map_err(|error| Error::of_connect(&what, &error))
     }
@@ -282,117 +270,6 @@ fn prohibited_error(target: &Authority, why: Prohibited) -> Error {
     Error::new(Kind::Prohibited, format!("{target} is not reached: {why}"))
 }
 
-/// The addresses of an authority, families interleaved (RFC 8305 section 4). Names are resolved on a thread of their own, since
-/// the system's resolver has no deadline.
-fn resolve(target: &Authority, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
-    /// Lookups under way.
-    static RESOLVING: AtomicUsize = AtomicUsize::new(0);
-
-    if let Some(ip) = target.host.ip() {
-        return Ok(vec![SocketAddr::new(ip, target.port)]);
-    }
-    let failed = |kind, why: &str| Error::new(kind, format!("{}: {why}", target.host));
-    if RESOLVING.fetch_add(1, Ordering::Relaxed) >= MAX_RESOLVING {
-        RESOLVING.fetch_sub(1, Ordering::Relaxed);
-        return Err(failed(
-            Kind::DnsTimeout,
-            "too many names are being resolved",
-        ));
-    }
-    let (sender, receiver) = mpsc::channel();
-    let query = (target.host.as_str().to_owned(), target.port);
-    let lookup = move || {
-        let found = query.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        RESOLVING.fetch_sub(1, Ordering::Relaxed);
-        // Nobody listens any more when it took too long.
-        let _ = sender.send(found);
-    };
-    if thread::Builder::new()
-        .name("resolve".into())
-        .spawn(lookup)
-        .is_err()
-    {
-        RESOLVING.fetch_sub(1, Ordering::Relaxed);
-        return Err(failed(Kind::DnsError, "no thread to resolve it"));
-    }
-    let left = deadline.saturating_duration_since(Instant::now());
-    match receiver.recv_timeout(left) {
-        Ok(Ok(found)) if !found.is_empty() => Ok(interleaved(found)),
-        Ok(Ok(_)) => Err(failed(Kind::DnsError, "the name has no address")),
-        Ok(Err(error)) => Err(failed(
-            Kind::DnsError,
-            &format!("cannot be resolved: {error}"),
-        )),
-        Err(_) => Err(failed(Kind::DnsTimeout, "resolving it took too long")),
-    }
-}
-
-/// The addresses with their families taking turns, in the resolver's order otherwise.
-fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut one, mut other): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == first_is_v6);
-    one.reverse();
-    other.reverse();
-    let mut mixed = Vec::new();
-    while !one.is_empty() || !other.is_empty() {
-        mixed.extend(one.pop());
-        mixed.extend(other.pop());
-    }
-    mixed
-}
-
-/// Connects to the first address that answers, starting a further one whenever the last has failed or had its time.
-fn connect_first(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
-    let left = || {
-        deadline
-            .saturating_duration_since(Instant::now())
-            .max(Duration::from_millis(1))
-    };
-    if let [only] = addresses {
-        return TcpStream::connect_timeout(only, left());
-    }
-    let (sender, receiver) = mpsc::channel();
-    let mut pending = 0;
-    let mut queue = addresses.iter().copied();
-    let mut failure = io::Error::from(io::ErrorKind::TimedOut);
-    loop {
-        let started = queue.next().map(|address| {
-            let sender = sender.clone();
-            let time = left();
-            let attempt = move || {
-                // The winner may be known already; then this one is closed.
-                let _ = sender.send(TcpStream::connect_timeout(&address, time));
-            };
-            thread::Builder::new().name("connect".into()).spawn(attempt)
-        });
-        let is_last = started.is_none();
-        match started {
-            Some(Ok(_)) => pending += 1,
-            Some(Err(error)) => failure = error,
-            None if pending == 0 => return Err(failure),
-            None => {}
-        }
-        let wait = if is_last {
-            left()
-        } else {
-            ATTEMPT_DELAY.min(left())
-        };
-        match receiver.recv_timeout(wait) {
-            Ok(Ok(socket)) => return Ok(socket),
-            Ok(Err(error)) => {
-                pending -= 1;
-                failure = error;
-            }
-            Err(_) if Instant::now() >= deadline => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Err(_) => {}
-        }
-    }
-}
-
 /// Asks an upstream proxy for a tunnel (RFC 9110 section 9.3.6).
 fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(), Error> {
     let proxy = &via.authority;
@@ -444,33 +321,5 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
         }
         wire.wait_for_input(deadline)
             .map_err(|_| failed("did not answer in time"))?;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn families_take_turns() {
-        let list = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"];
-        let mixed = interleaved(list.iter().map(|text| text.parse().unwrap()).collect());
-        let text: Vec<String> = mixed.iter().map(ToString::to_string).collect();
-        assert_eq!(text, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]);
-    }
-
-    #[test]
-    fn an_address_that_refuses_gives_way_to_the_next() {
-        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let refused = {
-            let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            closed.local_addr().unwrap()
-        };
-        let addresses = [refused, open.local_addr().unwrap()];
-        let deadline = Instant::now() + CONNECT_TIME;
-        let socket = connect_first(&addresses, deadline).unwrap();
-        assert_eq!(socket.peer_addr().unwrap(), open.local_addr().unwrap());
-        let error = connect_first(&[refused, refused], deadline).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

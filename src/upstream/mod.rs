@@ -5,6 +5,7 @@ pub(crate) mod connect_to;
 pub(crate) mod dial;
 pub(crate) mod egress;
 pub(crate) mod fetch;
+mod happy_eyeballs;
 pub(crate) mod pool;
 pub(crate) mod via;
 

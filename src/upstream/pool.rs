@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::url::Authority;
 const MAX_EACH: usize = 16;
 
 /// Idle connections in all, at the most.
-const MAX_ALL: usize = 256;
+pub(crate) const MAX_ALL: usize = 256;
 
 /// How long one is kept. Servers commonly wait 60 s or more; those that wait less close, which is seen before reuse.
 const MAX_IDLE: Duration = Duration::from_secs(50);
@@ -34,11 +35,26 @@ pub(crate) struct Key {
     pub(crate) identity: Option<usize>,
 }
 
+/// Connections under a key, each with when it was put aside.
+type Idle = HashMap<Key, Vec<(Instant, SecureStream)>>;
+
 /// The idle connections.
-#[derive(Default)]
-pub(crate) struct Pool(Mutex<HashMap<Key, Vec<(Instant, SecureStream)>>>);
+pub(crate) struct Pool {
+    /// The connections. No list is empty for long: the keys name hosts, of which a child can think of any number.
+    idle: Mutex<Idle>,
+    /// How many in all, at the most.
+    limit: usize,
+}
 
 impl Pool {
+    /// A pool that holds so many.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            idle: Mutex::default(),
+            limit,
+        }
+    }
+
     /// A connection that seems to be good; the one that was used last. `can_repeat` says whether the request may be sent again
     /// should the connection turn out to be dead.
     pub(crate) fn take(&self, key: &Key, can_repeat: bool) -> Option<SecureStream> {
@@ -48,10 +64,7 @@ impl Pool {
             MAX_IDLE_ONE_SHOT
         };
         loop {
-            let (since, mut stream) = {
-                let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                idle.get_mut(key)?.pop()?
-            };
+            let (since, mut stream) = self.lock().get_mut(key)?.pop()?;
             if since.elapsed() < limit && stream.wire().is_idle() {
                 return Some(stream);
             }
@@ -64,14 +77,29 @@ impl Pool {
         if *stream.authority() != key.authority || !stream.wire().is_idle() {
             return;
         }
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.values().map(Vec::len).sum::<usize>() >= MAX_ALL {
+        stream.wire().give_memory_back();
+        let mut idle = self.lock();
+        // Of all origins: an old one of an origin that is asked no more would stay.
+        idle.retain(|_, list| {
+            list.retain(|(since, _)| since.elapsed() < MAX_IDLE);
+            !list.is_empty()
+        });
+        if idle.values().map(Vec::len).sum::<usize>() >= self.limit {
             idle.clear();
         }
         let list = idle.entry(key).or_default();
-        list.retain(|(since, _)| since.elapsed() < MAX_IDLE);
-        if list.len() < MAX_EACH {
+        if list.len() < MAX_EACH.min(self.limit) {
             list.push((Instant::now(), stream));
         }
+    }
+
+    /// Ends all of them.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// The connections.
+    fn lock(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod held;
 pub(crate) mod idp;
 pub(crate) mod origin;
 pub(crate) mod page;
@@ -480,6 +481,17 @@ pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
 }
 
+/// A number that a variable can raise: how much the tests may take.
+pub(crate) fn raised(name: &str, usual: usize) -> usize {
+    let given = std::env::var(name).ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// Whether a test may take so many seconds.
+pub(crate) fn may_take(seconds: usize) -> bool {
+    raised("AUTHSOME_TEST_SECONDS", 10) >= seconds
+}
+
 /// Whether there is `needle` in `all`.
 pub(crate) fn contains(all: &[u8], needle: &[u8]) -> bool {
     all.windows(needle.len()).any(|window| window == needle)
@@ -571,7 +583,7 @@ impl Drop for Background {
 }
 
 /// Waits until something is so that nobody tells of.
-pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");

@@ -156,6 +156,11 @@ impl Conn {
         self.clean = false;
         self.channel.cut();
     }
+
+    /// Leaves the connection as it is. The system resets one that is closed with bytes in it that nobody has read.
+    pub(crate) fn drop_as_it_is(&mut self) {
+        self.clean = false;
+    }
 }
 
 /// What an origin does with a connection.
