@@ -469,7 +469,7 @@ fn a_stored_credential_does_not_follow_its_definition_to_other_hosts() {
     let explained = home.explain(&[HOST]);
     assert_eq!(explained["decision"], "forward");
     let state = home.authsome(["get", "openai", "--field", "state"]).run();
-    assert!(state.stdout().contains("other hosts"), "{state}");
+    assert!(state.stdout().contains("elsewhere"), "{state}");
     // Whoever logs in again has been told where it goes.
     home.login(&["openai", "--force"], "of-the-gateway")
         .run()

@@ -410,7 +410,7 @@ mod tests {
             (
                 r#"[{"action": "allow", "path": "/a/../*"}]"#,
                 "rules[0].path",
-                "not as paths are compared",
+                "can be read in more than one way",
             ),
             (
                 r#"[{"action": "allow", "path": "/%7euser"}]"#,
