@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod idp;
 pub(crate) mod origin;
 pub(crate) mod page;
+pub(crate) mod queue;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
