@@ -46,8 +46,6 @@ struct State {
     answering: bool,
     /// Whether the client has all that it waits for.
     concluded: bool,
-    /// Connections that are open.
-    open: usize,
 }
 
 /// What an origin does next.
@@ -86,25 +84,20 @@ impl Board {
         late
     }
 
-    /// Tells that the client has all that it waits for; what arrived by the time that all which shall has, and whether it has.
+    /// Tells that the client has all that it waits for. Gives what arrived, once all is there that shall be, and whether it is that.
     pub(super) fn conclude(&self, case: &Case) -> (Vec<u8>, bool) {
-        let mut state = self.lock();
-        state.concluded = true;
-        self.news.notify_all();
+        self.change(|state| state.concluded = true);
         let is_part = matches!(case.arrival, Arrival::Part(_));
-        let is_still_open = |state: &mut State| {
-            let is_all = normal(&state.arrived) == state.whole || is_part && state.open == 0;
+        let is_under_way = |state: &mut State| {
+            let is_all = is_part || normal(&state.arrived) == state.whole;
             state.answering || !(is_all || state.is_wrong())
         };
-        let waited = self.news.wait_timeout_while(state, PATIENCE, is_still_open);
+        let waited = self.news.wait_timeout_while(self.lock(), PATIENCE, is_under_way);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let is_right = !state.answering && !state.is_wrong();
         let arrived = normal(&std::mem::take(&mut state.arrived));
-        let is_right = if is_part {
-            state.open == 0 && state.whole.starts_with(&arrived)
-        } else {
-            arrived == state.whole
-        };
-        (arrived, is_right && !state.answering)
+        let is_all = is_part || arrived == state.whole;
+        (arrived, is_right && is_all)
     }
 
     /// What arrived since the last play.
@@ -114,7 +107,6 @@ impl Board {
 
     /// Serves a connection of an origin.
     pub(super) fn serve(&self, conn: &mut Conn) {
-        let _open = Open::new(self);
         let mut queue = Queue::of_peer(&conn.channel.socket());
         loop {
             match conn.channel.try_fill() {
@@ -195,26 +187,6 @@ impl State {
     /// Whether something else arrives than shall.
     fn is_wrong(&self) -> bool {
         !self.whole.starts_with(&normal(&self.arrived))
-    }
-}
-
-/// An open connection; its end is news.
-struct Open<'a>(&'a Board);
-
-impl<'a> Open<'a> {
-    /// One more.
-    fn new(board: &'a Board) -> Self {
-        board.change(|state| state.open += 1);
-        Self(board)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.change(|state| {
-            state.open -= 1;
-            state.answering = false;
-        });
     }
 }
 

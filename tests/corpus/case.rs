@@ -216,6 +216,9 @@ fn case(mut block: Block, place: &str, side: Side) -> Result<Case, String> {
         _ => return Err("send and origin belong together".to_owned()),
     };
     let arrival = arrival(&origin, bytes)?;
+    if matches!(arrival, Arrival::Part(_)) && door != Door::Tls(HOST.to_owned()) {
+        return Err(format!("a part is for {HOST} only"));
+    }
     let count = match &arrival {
         Arrival::Messages(messages) => messages.len(),
         Arrival::Part(_) => 0,

@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::thread;
 
+use case::Arrival;
 use case::Case;
 use case::Side;
 use stage::Failure;
@@ -28,8 +29,8 @@ const ALL_CUTS: usize = 700;
 /// Places at which a long message is cut beside the ends of lines.
 const STEPS: usize = 40;
 
-/// Failures that are told of one case.
-const TOLD: usize = 2;
+/// Failures after which a case is given up.
+const TOLD: usize = 3;
 
 /// The cuts with which a case is played.
 fn plays(case: &Case) -> Vec<Vec<usize>> {
@@ -57,7 +58,11 @@ fn plays(case: &Case) -> Vec<Vec<usize>> {
 }
 
 /// Plays all cases, and tells of those that did not go as they say.
-fn play_all(cases: &[Case], at_least: usize) {
+///
+/// Those whose request is not completed come first, all of them for one host: then there is no other connection that the proxy keeps, and it
+/// can be seen that it keeps none.
+fn play_all(mut cases: Vec<Case>, at_least: usize) {
+    cases.sort_by_key(|case| !matches!(case.arrival, Arrival::Part(_)));
     assert!(cases.len() >= at_least, "there are {} cases only", cases.len());
     let next = AtomicUsize::new(0);
     let played = AtomicUsize::new(0);
@@ -67,10 +72,9 @@ fn play_all(cases: &[Case], at_least: usize) {
         while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
             let plays = plays(case);
             played.fetch_add(plays.len(), Ordering::Relaxed);
-            let failed: Vec<Failure> = plays
-                .iter()
-                .filter_map(|cuts| stage.play(case, cuts).err())
-                .collect();
+            // One that hangs hangs in all its plays.
+            let failed = plays.iter().filter_map(|cuts| stage.play(case, cuts).err());
+            let failed: Vec<Failure> = failed.take(TOLD).collect();
             let mut all = failures.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend((!failed.is_empty()).then_some(failed));
         }
@@ -93,21 +97,19 @@ fn play_all(cases: &[Case], at_least: usize) {
     println!("{summary}");
     let mut text = String::new();
     for failed in &failures {
-        for failure in failed.iter().take(TOLD) {
+        for failure in failed {
             text.push_str(&format!("{failure}\n"));
         }
-        let more = failed.len().saturating_sub(TOLD);
-        text.push_str(&format!("  (and {more} more of this case)\n\n"));
     }
     assert!(failures.is_empty(), "{summary}\n\n{text}");
 }
 
 #[test]
 fn requests_become_what_their_cases_say_in_whatever_pieces() {
-    play_all(&case::all("requests", Side::Client), 3);
+    play_all(case::all("requests", Side::Client), 1);
 }
 
 #[test]
 fn responses_become_what_their_cases_say_in_whatever_pieces() {
-    play_all(&case::all("responses", Side::Origin), 2);
+    play_all(case::all("responses", Side::Origin), 60);
 }

@@ -20,10 +20,8 @@ const PAUSE: Duration = Duration::from_micros(20);
 pub(crate) struct Queue {
     /// The kernel, where it can be asked.
     kernel: Option<File>,
-    /// The address of the other side.
-    local: SocketAddr,
-    /// The address of this side, which is the other's peer.
-    remote: SocketAddr,
+    /// The other side's address and that of its peer, which is this side. Nothing where it has gone.
+    addresses: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Queue {
@@ -31,8 +29,7 @@ impl Queue {
     pub(crate) fn of_peer(socket: &TcpStream) -> Self {
         Self {
             kernel: kernel::open(),
-            local: socket.peer_addr().expect("an address"),
-            remote: socket.local_addr().expect("an address"),
+            addresses: socket.peer_addr().ok().zip(socket.local_addr().ok()),
         }
     }
 
@@ -50,7 +47,7 @@ impl Queue {
 
     /// The bytes that have not been read. A connection that is gone has none.
     fn unread(&mut self) -> u32 {
-        let (SocketAddr::V4(local), SocketAddr::V4(remote)) = (self.local, self.remote) else {
+        let Some((SocketAddr::V4(local), SocketAddr::V4(remote))) = self.addresses else {
             return 0;
         };
         let Some(kernel) = &mut self.kernel else {
