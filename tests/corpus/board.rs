@@ -124,8 +124,12 @@ impl Board {
                         self.answer(conn, &mut queue, &pieces);
                         match ending {
                             Ending::Not => {}
-                            Ending::Clean => return,
-                            Ending::Cut => return conn.cut(),
+                            Ending::Clean => conn.channel.end_sending(),
+                            Ending::Cut => conn.cut(),
+                        }
+                        self.change(|state| state.answering = false);
+                        if ending != Ending::Not {
+                            return;
                         }
                     }
                 }
@@ -168,7 +172,6 @@ impl Board {
                 break;
             }
         }
-        self.change(|state| state.answering = false);
     }
 
     /// Changes what is known.

@@ -8,8 +8,9 @@
 //! send: what the client sends
 //! ends: `client`, when it then ends its sending, or `origin` or `cut`, when the origin ends well or badly behind its answer
 //! origin: what arrives there, once for each message that is answered; `nothing`; or `part` and what a part of arrives, at the most
-//! answer: what the origin answers, once for each message
-//! client: what the client receives; `nothing`; or `refused` with the status and the error of an answer of the proxy's own
+//! answer: what the origin answers, once for each message; or `nothing`
+//! client: what the client receives; `nothing`; `part` and what it receives a part of before it is cut; or `refused` with the status and the
+//!   error of an answer of the proxy's own
 //! then: what becomes of the client's connection: `open`, `closed` in order, `cut` so that it looks like it, or `tunnel`
 //! ```
 //!
@@ -71,6 +72,8 @@ pub(super) enum Ending {
 pub(super) enum Receipt {
     /// These bytes.
     Bytes(Vec<u8>),
+    /// Not more than these bytes.
+    Part(Vec<u8>),
     /// An answer of the proxy's own, with this status and this error.
     Refused(u16, String),
 }
@@ -128,6 +131,7 @@ impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "\"{}\"", short(bytes)),
+            Self::Part(bytes) => write!(f, "a part of \"{}\"", short(bytes)),
             Self::Refused(status, token) => write!(f, "{status} {token} of the proxy's own"),
         }
     }
@@ -243,6 +247,9 @@ fn case(mut block: Block, place: &str, side: Side) -> Result<Case, String> {
         Some("tunnel") => Then::Tunnel,
         other => return Err(format!("{other:?} becomes of the connection")),
     };
+    if matches!(receipt, Receipt::Part(_)) && then != Then::Cut {
+        return Err("what is not whole is cut".to_owned());
+    }
     if let Some((key, _)) = block.pop_first() {
         return Err(format!("the key {key} is not known"));
     }
@@ -253,7 +260,10 @@ fn case(mut block: Block, place: &str, side: Side) -> Result<Case, String> {
         send: bytes(&sent)?,
         ends_sending,
         arrival,
-        answers: answers.iter().map(|text| bytes(text)).collect::<Result<_, _>>()?,
+        answers: answers
+            .iter()
+            .map(|text| bytes(if text == "nothing" { "" } else { text }))
+            .collect::<Result<_, _>>()?,
         ending,
         receipt,
         then,
@@ -294,6 +304,7 @@ fn receipt(value: &str, bytes: impl Fn(&str) -> Result<Vec<u8>, String>) -> Resu
             let status = status.parse().map_err(|_| format!("{status} is no status"))?;
             Ok(Receipt::Refused(status, (*token).to_owned()))
         }
+        ["part", ..] => Ok(Receipt::Part(bytes(value.trim_start_matches("part "))?)),
         ["refused", ..] => Err("a refusal has a status and an error".to_owned()),
         _ => Ok(Receipt::Bytes(bytes(value)?)),
     }
