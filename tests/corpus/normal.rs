@@ -75,7 +75,7 @@ fn size(line: &[u8]) -> Option<usize> {
 
 /// Where the text is first.
 pub(super) fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
-    bytes.windows(text.len()).position(|part| part == text)
+    memchr::memmem::find(bytes, text)
 }
 
 #[test]

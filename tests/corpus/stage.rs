@@ -228,15 +228,14 @@ impl Client {
         let mut all = Vec::new();
         let mut end = None;
         let is_kept = matches!(case.then, Then::Open | Then::Tunnel);
-        while end.is_none() && !(is_kept && progress(case, &all) == Progress::Whole) {
-            if progress(case, &all) == Progress::Wrong {
-                break;
-            }
+        let mut progress = progress_of(case, &all);
+        while end.is_none() && !(is_kept && progress == Progress::Whole || progress == Progress::Wrong) {
             match self.channel.try_fill() {
                 Filled::More => all.extend(self.channel.received()),
                 Filled::Ended(how) => end = Some(how),
                 Filled::Nothing => break,
             }
+            progress = progress_of(case, &all);
         }
         let is_end_right = match (case.then, end) {
             (Then::Open | Then::Tunnel, None) | (Then::Closed, Some(End::Clean)) => true,
@@ -244,7 +243,7 @@ impl Client {
             (Then::Cut, Some(how)) => how != End::Clean,
             _ => false,
         };
-        if progress(case, &all) == Progress::Whole && is_end_right {
+        if progress == Progress::Whole && is_end_right {
             return Ok(());
         }
         Err(format!(
@@ -269,7 +268,7 @@ enum Progress {
 }
 
 /// How far this is.
-fn progress(case: &Case, received: &[u8]) -> Progress {
+fn progress_of(case: &Case, received: &[u8]) -> Progress {
     match &case.receipt {
         Receipt::Bytes(expected) => {
             let received = normal(received);
