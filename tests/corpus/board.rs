@@ -77,7 +77,11 @@ impl Board {
             whole.clone_from(part);
         }
         state.whole = whole;
-        state.answers = case.answers.iter().map(|answer| pieces(answer, cuts)).collect();
+        state.answers = case
+            .answers
+            .iter()
+            .map(|answer| pieces(answer, cuts))
+            .collect();
         state.ending = Some(case.ending);
         state.answered = 0;
         state.concluded = false;
@@ -92,7 +96,9 @@ impl Board {
             let is_all = is_part || normal(&state.arrived) == state.whole;
             state.answering || !(is_all || state.is_wrong())
         };
-        let waited = self.news.wait_timeout_while(self.lock(), PATIENCE, is_under_way);
+        let waited = self
+            .news
+            .wait_timeout_while(self.lock(), PATIENCE, is_under_way);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let is_right = !state.answering && !state.is_wrong();
         let arrived = normal(&std::mem::take(&mut state.arrived));

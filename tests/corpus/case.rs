@@ -151,7 +151,9 @@ pub(super) fn short(bytes: &[u8]) -> String {
 pub(super) fn all(folder: &str, side: Side) -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let entries = fs::read_dir(path.join(folder)).expect("a folder of cases");
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.sort();
     let mut cases = Vec::new();
     for file in files {
@@ -188,13 +190,18 @@ fn read(file: &str, text: &str, side: Side) -> Result<Vec<Case>, String> {
         } else if let Some(more) = line.strip_prefix("  ") {
             let values = last.as_ref().and_then(|key| block.get_mut(key));
             let value = values.and_then(|values| values.last_mut());
-            value.ok_or_else(|| wrong("nothing that goes on"))?.push_str(more);
+            value
+                .ok_or_else(|| wrong("nothing that goes on"))?
+                .push_str(more);
         } else if !line.starts_with('#') {
             let (key, value) = line.split_once(": ").ok_or_else(|| wrong("no key"))?;
             if block.is_empty() {
                 start = number + 1;
             }
-            block.entry(key.to_owned()).or_default().push(value.to_owned());
+            block
+                .entry(key.to_owned())
+                .or_default()
+                .push(value.to_owned());
             last = Some(key.to_owned());
         }
     }
@@ -239,7 +246,10 @@ fn case(mut block: Block, place: &str, side: Side) -> Result<Case, String> {
         Some("cut") => (false, Ending::Cut),
         Some(other) => return Err(format!("{other} ends nothing")),
     };
-    let receipt = receipt(&one(&mut block, "client")?.ok_or("no expectation of the client's")?, bytes)?;
+    let receipt = receipt(
+        &one(&mut block, "client")?.ok_or("no expectation of the client's")?,
+        bytes,
+    )?;
     let then = match one(&mut block, "then")?.as_deref() {
         Some("open") => Then::Open,
         Some("closed") => Then::Closed,
@@ -281,7 +291,10 @@ fn one(block: &mut Block, key: &str) -> Result<Option<String>, String> {
 }
 
 /// Reads what arrives.
-fn arrival(values: &[String], bytes: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Arrival, String> {
+fn arrival(
+    values: &[String],
+    bytes: impl Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Arrival, String> {
     match values {
         [nothing] if nothing == "nothing" => Ok(Arrival::Messages(Vec::new())),
         [part] if part.starts_with("part ") => {
@@ -296,12 +309,17 @@ fn arrival(values: &[String], bytes: impl Fn(&str) -> Result<Vec<u8>, String>) -
 }
 
 /// Reads what is received.
-fn receipt(value: &str, bytes: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Receipt, String> {
+fn receipt(
+    value: &str,
+    bytes: impl Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Receipt, String> {
     let words: Vec<&str> = value.split(' ').collect();
     match words.as_slice() {
         ["nothing"] => Ok(Receipt::Bytes(Vec::new())),
         ["refused", status, token] => {
-            let status = status.parse().map_err(|_| format!("{status} is no status"))?;
+            let status = status
+                .parse()
+                .map_err(|_| format!("{status} is no status"))?;
             Ok(Receipt::Refused(status, (*token).to_owned()))
         }
         ["part", ..] => Ok(Receipt::Part(bytes(value.trim_start_matches("part "))?)),
@@ -332,7 +350,9 @@ fn expand(text: &str, host: &str) -> Result<String, String> {
         let (name, behind) = behind.split_once('}').ok_or("a brace that is not closed")?;
         out.push_str(before);
         rest = behind;
-        let repeated = name.split_once('*').map(|(count, text)| (count.parse::<usize>(), text));
+        let repeated = name
+            .split_once('*')
+            .map(|(count, text)| (count.parse::<usize>(), text));
         match (name, repeated) {
             (_, Some((Ok(count), text))) => out.push_str(&text.repeat(count)),
             ("host", _) => out.push_str(host),
@@ -343,7 +363,9 @@ fn expand(text: &str, host: &str) -> Result<String, String> {
             ("get", _) => out.push_str(&format!("GET /v1 HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n")),
             ("got", _) => {
                 let added = injected(host);
-                out.push_str(&format!("GET /v1 HTTP/1.1\\r\\nHost: {host}\\r\\n{added}\\r\\n"));
+                out.push_str(&format!(
+                    "GET /v1 HTTP/1.1\\r\\nHost: {host}\\r\\n{added}\\r\\n"
+                ));
             }
             ("ok", _) => out.push_str("HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok"),
             ("ok-close", _) => out.push_str(
@@ -390,7 +412,9 @@ const GOOD: &str = "name: a\nwhy: b\nsend: {get}\norigin: {got}\nclient: {ok}\nt
 
 #[test]
 fn a_case_is_read_as_it_is_written() {
-    let text = format!("# A remark.\n\n{GOOD}\nname: c\nwhy: d\nto: proxy\nsend: GET\\x20\n  {{3*ab}}\\0\norigin: nothing\nclient: refused 400 x\nthen: closed\n");
+    let text = format!(
+        "# A remark.\n\n{GOOD}\nname: c\nwhy: d\nto: proxy\nsend: GET\\x20\n  {{3*ab}}\\0\norigin: nothing\nclient: refused 400 x\nthen: closed\n"
+    );
     let cases = read("file", &text, Side::Client).expect("two cases");
     let [first, second] = cases.as_slice() else {
         panic!("{cases:?}");
@@ -420,10 +444,23 @@ fn a_case_that_says_too_little_or_too_much_is_refused() {
         let line = GOOD.lines().find(|line| line.starts_with(key));
         let twice = format!("{GOOD}{}\n", line.expect("a line"));
         // Of messages there may be two.
-        assert!(key == "origin" || read("file", &twice, Side::Client).is_err(), "two {key}");
+        assert!(
+            key == "origin" || read("file", &twice, Side::Client).is_err(),
+            "two {key}"
+        );
     }
-    for line in ["other: x", "answer: {ok}\nanswer: {ok}", "ends: never", "to:", "send", "client: a "] {
-        assert!(read("file", &format!("{GOOD}{line}\n"), Side::Client).is_err(), "{line}");
+    for line in [
+        "other: x",
+        "answer: {ok}\nanswer: {ok}",
+        "ends: never",
+        "to:",
+        "send",
+        "client: a ",
+    ] {
+        assert!(
+            read("file", &format!("{GOOD}{line}\n"), Side::Client).is_err(),
+            "{line}"
+        );
     }
     for bytes in ["\\q", "\\x4", "\\xzz", "{ok", "{nobody}", "\u{e9}", "\\"] {
         let text = GOOD.replace("{get}", bytes);

@@ -48,7 +48,10 @@ fn plays(case: &Case) -> Vec<Vec<usize>> {
         let is_end = |at: &usize| bytes[..*at].ends_with(b"\r\n");
         let ends: Vec<usize> = (0..bytes.len()).filter(is_end).collect();
         let last = ends.len().saturating_sub(4).max(4);
-        let near = ends.iter().take(4).chain(ends.get(last..).unwrap_or_default());
+        let near = ends
+            .iter()
+            .take(4)
+            .chain(ends.get(last..).unwrap_or_default());
         single.extend(near.flat_map(|end| end - 2..end + 2));
     }
     let mut plays = vec![Vec::new()];
@@ -63,7 +66,11 @@ fn plays(case: &Case) -> Vec<Vec<usize>> {
 /// can be seen that it keeps none.
 fn play_all(mut cases: Vec<Case>, at_least: usize) {
     cases.sort_by_key(|case| !matches!(case.arrival, Arrival::Part(_)));
-    assert!(cases.len() >= at_least, "there are {} cases only", cases.len());
+    assert!(
+        cases.len() >= at_least,
+        "there are {} cases only",
+        cases.len()
+    );
     let next = AtomicUsize::new(0);
     let played = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
@@ -86,7 +93,9 @@ fn play_all(mut cases: Vec<Case>, at_least: usize) {
             scope.spawn(play);
         }
     });
-    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let failures = failures
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     let summary = format!(
         "{} cases, {} plays, {} failures in {} cases",
         cases.len(),

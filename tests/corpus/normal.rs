@@ -92,7 +92,9 @@ fn chunks_of_any_size_are_the_same_and_a_part_is_a_part() {
 #[test]
 fn chunks_that_the_proxy_would_not_write_are_seen() {
     for size in ["02", "2;a=b", "2 ", "+2", "0x2", "A\r\nhello world"] {
-        let stream = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\nhe\r\n0\r\n\r\n");
+        let stream = format!(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\nhe\r\n0\r\n\r\n"
+        );
         assert!(find(&normal(stream.as_bytes()), BAD).is_some(), "{size}");
     }
 }

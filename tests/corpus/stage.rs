@@ -218,7 +218,11 @@ impl Stage {
         self.secure.finish();
         self.plain.finish();
         let late = self.board.rest();
-        assert!(late.is_empty(), "after all plays, there arrived\n{}", shown(&late));
+        assert!(
+            late.is_empty(),
+            "after all plays, there arrived\n{}",
+            shown(&late)
+        );
     }
 }
 
@@ -229,7 +233,9 @@ impl Client {
         let mut end = None;
         let is_kept = matches!(case.then, Then::Open | Then::Tunnel);
         let mut progress = progress_of(case, &all);
-        while end.is_none() && !(is_kept && progress == Progress::Whole || progress == Progress::Wrong) {
+        while end.is_none()
+            && !(is_kept && progress == Progress::Whole || progress == Progress::Wrong)
+        {
             match self.channel.try_fill() {
                 Filled::More => all.extend(self.channel.received()),
                 Filled::Ended(how) => end = Some(how),
@@ -297,7 +303,11 @@ fn progress_of(case: &Case, received: &[u8]) -> Progress {
                 && has("Connection: close") == (case.then != Then::Open);
             let length = head.split("\r\nContent-Length: ").nth(1);
             let length = length.and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
-            let expected = if case.send.starts_with(b"HEAD ") { Some(0) } else { length };
+            let expected = if case.send.starts_with(b"HEAD ") {
+                Some(0)
+            } else {
+                length
+            };
             match expected.map(|expected| body.len().cmp(&expected)) {
                 Some(std::cmp::Ordering::Less) if is_right => Progress::Part,
                 Some(std::cmp::Ordering::Equal) if is_right && is_answer(body) => Progress::Whole,
@@ -310,7 +320,8 @@ fn progress_of(case: &Case, received: &[u8]) -> Progress {
 /// Whether it is the body of an answer of the proxy's own, or none.
 fn is_answer(body: &[u8]) -> bool {
     let parsed: Result<serde_json::Value, _> = serde_json::from_slice(body);
-    body.is_empty() || parsed.is_ok_and(|body| body["error"].is_string() && body["hint"].is_string())
+    body.is_empty()
+        || parsed.is_ok_and(|body| body["error"].is_string() && body["hint"].is_string())
 }
 
 /// Bytes as text.

@@ -136,7 +136,9 @@ fn the_kernel_tells_what_was_not_read() {
     let mut queue = Queue::of_peer(&client);
     assert_eq!(queue.unread(), 0);
     client.write_all(b"seven b").expect("a write");
-    super::wait_until("they have arrived", || server.peek(&mut [0; 8]).is_ok_and(|count| count == 7));
+    super::wait_until("they have arrived", || {
+        server.peek(&mut [0; 8]).is_ok_and(|count| count == 7)
+    });
     assert_eq!(queue.unread(), 7);
     server.read_exact(&mut [0; 4]).expect("four");
     assert_eq!(queue.unread(), 3);
