@@ -331,7 +331,7 @@ fn receipt(
 /// What the proxy adds to a request for this host that gets a credential, behind the client's own fields: the one place to change when
 /// it adds something else.
 fn injected(host: &str) -> String {
-    match host {
+    let field = match host {
         "auth.acme.test" => format!("X-Api-Key: {SECRET}\\r\\nX-Version: 7\\r\\n"),
         "api7.acme.test" => {
             let pair = base64(format!("token:{SECRET}").as_bytes());
@@ -340,7 +340,9 @@ fn injected(host: &str) -> String {
         // In the query.
         "idp.test" => String::new(),
         _ => format!("Authorization: Bearer {SECRET}\\r\\n"),
-    }
+    };
+    // Compressed, the credential could not be seen in what comes back.
+    format!("{field}Accept-Encoding: identity\\r\\n")
 }
 
 /// Puts in what the names in braces stand for. `{100*text}` is the text a hundred times.

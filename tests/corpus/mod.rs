@@ -115,10 +115,10 @@ fn play_all(mut cases: Vec<Case>, at_least: usize) {
 
 #[test]
 fn requests_become_what_their_cases_say_in_whatever_pieces() {
-    play_all(case::all("requests", Side::Client), 1);
+    play_all(case::all("requests", Side::Client), 180);
 }
 
 #[test]
 fn responses_become_what_their_cases_say_in_whatever_pieces() {
-    play_all(case::all("responses", Side::Origin), 60);
+    play_all(case::all("responses", Side::Origin), 80);
 }
