@@ -239,24 +239,12 @@ fn case(mut block: Block, place: &str, side: Side) -> Result<Case, String> {
         (_, Some(answers)) if answers.len() == count => answers,
         _ => return Err("not one answer for each message".to_owned()),
     };
-    let (ends_sending, ending) = match one(&mut block, "ends")?.as_deref() {
-        None => (false, Ending::Not),
-        Some("client") => (true, Ending::Not),
-        Some("origin") => (false, Ending::Clean),
-        Some("cut") => (false, Ending::Cut),
-        Some(other) => return Err(format!("{other} ends nothing")),
-    };
+    let (ends_sending, ending) = ends(one(&mut block, "ends")?.as_deref())?;
     let receipt = receipt(
         &one(&mut block, "client")?.ok_or("no expectation of the client's")?,
         bytes,
     )?;
-    let then = match one(&mut block, "then")?.as_deref() {
-        Some("open") => Then::Open,
-        Some("closed") => Then::Closed,
-        Some("cut") => Then::Cut,
-        Some("tunnel") => Then::Tunnel,
-        other => return Err(format!("{other:?} becomes of the connection")),
-    };
+    let then = then(one(&mut block, "then")?.as_deref())?;
     if matches!(receipt, Receipt::Part(_)) && then != Then::Cut {
         return Err("what is not whole is cut".to_owned());
     }
@@ -279,6 +267,28 @@ fn case(mut block: Block, place: &str, side: Side) -> Result<Case, String> {
         then,
         door,
     })
+}
+
+/// Whether the client ends its sending, and how the origin ends.
+fn ends(who: Option<&str>) -> Result<(bool, Ending), String> {
+    match who {
+        None => Ok((false, Ending::Not)),
+        Some("client") => Ok((true, Ending::Not)),
+        Some("origin") => Ok((false, Ending::Clean)),
+        Some("cut") => Ok((false, Ending::Cut)),
+        Some(other) => Err(format!("{other} ends nothing")),
+    }
+}
+
+/// What becomes of the connection.
+fn then(word: Option<&str>) -> Result<Then, String> {
+    match word {
+        Some("open") => Ok(Then::Open),
+        Some("closed") => Ok(Then::Closed),
+        Some("cut") => Ok(Then::Cut),
+        Some("tunnel") => Ok(Then::Tunnel),
+        other => Err(format!("{other:?} becomes of the connection")),
+    }
 }
 
 /// Takes the only value of a key out.

@@ -255,7 +255,7 @@ impl Client {
         Err(format!(
             "  the client received\n{}    and then {}\n  and shall receive\n    {}\n    and then {:?}\n",
             shown(&normal(&all)),
-            end.map_or("nothing".to_owned(), |how| format!("{how:?}")),
+            end.map_or_else(|| "nothing".to_owned(), |how| format!("{how:?}")),
             case.receipt,
             case.then
         ))
