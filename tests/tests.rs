@@ -17,6 +17,9 @@ mod child;
 // The command line: usage, errors, `explain`.
 mod cli;
 
+// Messages and what becomes of each, byte for byte and whatever the pieces that they come in.
+mod corpus;
+
 // `doctor`: what is wrong with a home, and how far a program comes.
 mod doctor;
 

@@ -55,6 +55,21 @@ impl Framing {
         }
     }
 
+    /// The length that a response announces: its own, or where it has no body the one that the answer to a GET would have, or that is
+    /// stored (RFC 9110 section 8.6).
+    ///
+    /// # Errors
+    /// When it is no number, or there are two.
+    pub(crate) fn announced(self, head: &ResponseHead, method: &str) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Length(length) => Ok(Some(length)),
+            Self::None if method == "HEAD" || head.status == 304 => {
+                content_length(head.fields.all("content-length"))
+            }
+            Self::None | Self::Chunked | Self::UntilClose => Ok(None),
+        }
+    }
+
     /// Whether there is surely nothing to read.
     pub(crate) fn is_empty(self) -> bool {
         matches!(self, Self::None | Self::Length(0))
@@ -76,7 +91,10 @@ fn content_length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<u
 }
 
 /// One to eighteen digits. `str::parse` would also take a sign.
-fn decimal(digits: &[u8]) -> Result<u64, Error> {
+///
+/// # Errors
+/// When it is anything else.
+pub(crate) fn decimal(digits: &[u8]) -> Result<u64, Error> {
     if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Error::ContentLength);
     }

@@ -89,6 +89,11 @@ impl HeadScanner {
         }
         Ok(None)
     }
+
+    /// Whether what was scanned holds the beginning of a message. Empty lines before one are none.
+    pub(crate) fn has_begun(&self, input: &[u8]) -> bool {
+        !matches!(input.get(self.start..), None | Some([] | [b'\r']))
+    }
 }
 
 /// Refuses control bytes but HTAB (RFC 9110 section 5.5).
@@ -429,6 +434,27 @@ mod tests {
             (b"\x16\x03\x01\x02\x00", Error::ControlByte),
         ] {
             assert_eq!(scan(input), Err(error), "{}", input.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn empty_lines_begin_no_message() {
+        for (input, has_begun) in [
+            (&b""[..], false),
+            (b"\r", false),
+            (b"\r\n", false),
+            (b"\r\n\r", false),
+            (b"\r\nG", true),
+            (b"G", true),
+        ] {
+            let mut scanner = HeadScanner::default();
+            scanner.scan(input, 1024).unwrap();
+            assert_eq!(
+                scanner.has_begun(input),
+                has_begun,
+                "{}",
+                input.escape_ascii()
+            );
         }
     }
 

@@ -175,9 +175,6 @@ fn read_head(client: &mut Wire) -> Result<Option<RequestHead>, Refusal> {
     let idle = Instant::now() + IDLE_TIME;
     loop {
         let input = client.input();
-        if !input.is_empty() && begun.is_none() {
-            begun = Some(Instant::now());
-        }
         if let Some(range) = scanner
             .scan(input, MAX_REQUEST_HEAD)
             .map_err(Refusal::Malformed)?
@@ -186,6 +183,9 @@ fn read_head(client: &mut Wire) -> Result<Option<RequestHead>, Refusal> {
             let head = RequestHead::parse(bytes).map_err(Refusal::Malformed)?;
             client.consume(range.end);
             return Ok(Some(head));
+        }
+        if begun.is_none() && scanner.has_begun(input) {
+            begun = Some(Instant::now());
         }
         if client.end().is_some() {
             return match begun {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Shared;
+use super::hops;
 use super::inject::Outgoing;
 use super::inject::is_same_field;
 use super::refusal::Refusal;
@@ -126,6 +127,9 @@ impl Exchange<'_> {
             self.check_egress(&destination)?;
         }
         let found = self.find_match(&destination)?;
+        if hops::are_over(self.head) {
+            return self.answer_here(client);
+        }
         let outgoing = Outgoing {
             head: self.head,
             target: &destination.target,
@@ -175,6 +179,28 @@ impl Exchange<'_> {
         let overriding = overriding(&self.head.fields);
         let named = overriding.filter_map(|value| str::from_utf8(value).ok());
         [self.head.method.as_str()].into_iter().chain(named)
+    }
+
+    /// Answers a request that may not be passed on any more, as its last recipient (RFC 9110 section 7.6.2).
+    fn answer_here(&self, client: &mut Wire) -> Result<Outcome, Stop> {
+        if route::is_refused_method(&self.head.method) {
+            return Err(Refusal::TraceHere.into());
+        }
+        let close = if self.can_keep {
+            ""
+        } else {
+            "Connection: close\r\n"
+        };
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nProxy-Status: authsome\r\nContent-Length: 0\r\n{close}\r\n"
+        );
+        client.output().extend_from_slice(answer.as_bytes());
+        Ok(Outcome {
+            status: 200,
+            begun: true,
+            client_reusable: self.can_keep,
+            ..Outcome::default()
+        })
     }
 
     /// Sends it on.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::hops;
 use super::route::Match;
 use crate::credential::Credential;
 use crate::encoding;
@@ -75,7 +76,8 @@ impl Outgoing<'_> {
             .iter()
             .any(|listed| is_same_field(name, listed));
             if !is_anew && !is_hop_by_hop(fields, name) && !drop(name, value) {
-                write_field(out, name, value);
+                let less = hops::one_less(self.head, name, value);
+                write_field(out, name, less.as_deref().map_or(value, str::as_bytes));
             }
         }
         for (name, value) in added {
@@ -323,8 +325,14 @@ pub(crate) fn is_trailer_allowed(
         };
         is_same_field(name, own) || contains(value, provider.placeholder.as_bytes())
     });
-    !never.iter().any(|listed| name.eq_ignore_ascii_case(listed))
+    // With an underscore, too, as among the fields of the head.
+    let dashed: Vec<u8> = name
+        .iter()
+        .map(|byte| if *byte == b'_' { b'-' } else { *byte })
+        .collect();
+    !never.iter().any(|listed| is_same_field(name, listed))
         && !is_hop_by_hop(head, name)
+        && !is_hop_by_hop(head, &dashed)
         && !is_injected
 }
 

@@ -6,6 +6,7 @@ mod client;
 pub(crate) mod demo;
 mod exchange;
 mod forms;
+mod hops;
 mod inject;
 mod lane;
 pub(crate) mod mask;

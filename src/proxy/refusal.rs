@@ -38,6 +38,8 @@ pub(crate) enum Refusal {
     },
     /// TRACE would have the credential sent back (RFC 9110 section 9.3.8): the connection's, or an upstream proxy's password.
     Trace(Option<String>),
+    /// A TRACE that may not be passed on any more: the echo would be this proxy's.
+    TraceHere,
     /// The provider's credential can't be had.
     NoCredential {
         /// Which connection's.
@@ -92,7 +94,7 @@ impl Refusal {
             Self::Scheme => (501, "http_request_error"),
             Self::AmbiguousPath => (400, "http_request_denied"),
             Self::Egress(_) | Self::Rules { .. } => (403, "http_request_denied"),
-            Self::Trace(_) => (405, "http_request_denied"),
+            Self::Trace(_) | Self::TraceHere => (405, "http_request_denied"),
             Self::NoCredential { .. } => (502, "proxy_configuration_error"),
             Self::Upstream(error) if error.kind.is_timeout() => (504, error.kind.token()),
             Self::Upstream(error) if error.kind == Kind::Prohibited => (403, error.kind.token()),
@@ -130,6 +132,7 @@ impl Refusal {
                 "servers differ about what this path means, and routes or rules differ with it"
             }
             Self::Trace(_) => "TRACE where a credential goes along is refused",
+            Self::TraceHere => "this proxy does not echo a TRACE that ends here",
             Self::NoResponse => "the origin ended the connection before it answered",
             Self::Upgrade => "the origin changed to a protocol that was not asked for",
             Self::ResponseTimeout => "the origin did not answer in time",
@@ -157,6 +160,7 @@ impl Refusal {
             Self::Egress(refused) => refused.hint(),
             Self::Rules { why, .. } => why.remedy(),
             Self::Trace(_) => "use another method",
+            Self::TraceHere => "raise Max-Forwards",
             Self::NoCredential { .. } => {
                 "mend the credential's source, or log in again with `authsome login`; the request was not sent"
             }

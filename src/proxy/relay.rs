@@ -18,6 +18,7 @@ use crate::encoding;
 use crate::http1;
 use crate::http1::body::BodyWriter;
 use crate::http1::framing::Framing;
+use crate::http1::head::Fields;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::MAX_RESPONSE_HEAD;
 use crate::http1::head::ResponseHead;
@@ -127,6 +128,8 @@ pub(crate) struct Relay<'a> {
     last_up: Instant,
     /// When something last moved, by direction.
     last_down: Instant,
+    /// The fields of the response whose body comes.
+    response: Fields,
     /// What it has come to.
     outcome: Outcome,
 }
@@ -154,6 +157,7 @@ impl<'a> Relay<'a> {
             up_broken: false,
             is_tunnel: false,
             interim: 0,
+            response: Fields::default(),
             last_up: now,
             last_down: now,
         }
@@ -248,9 +252,11 @@ impl<'a> Relay<'a> {
     fn move_down(&mut self) -> Result<bool, Failure> {
         let moved = match &mut self.down {
             Down::Head(_) => self.read_head()?,
-            Down::Body(lane) => lane
-                .pump(self.upstream, self.client, &|_, _| true)
-                .map_err(Failure::Response)?,
+            Down::Body(lane) => {
+                let keep = |name: &[u8], _: &[u8]| goes_on(&self.response, name);
+                lane.pump(self.upstream, self.client, &keep)
+                    .map_err(Failure::Response)?
+            }
         };
         if moved {
             self.last_down = Instant::now();
@@ -304,15 +310,16 @@ impl<'a> Relay<'a> {
                 }
                 self.down = Down::Head(HeadScanner::default());
             }
-            _ => self.begin_response(&head)?,
+            _ => self.begin_response(head)?,
         }
         Ok(true)
     }
 
     /// Writes the final response's head, framed for the client.
-    fn begin_response(&mut self, head: &ResponseHead) -> Result<(), Failure> {
+    fn begin_response(&mut self, head: ResponseHead) -> Result<(), Failure> {
         self.upstream.set_input_limit(None);
-        let framing = Framing::of_response(head, self.request.method).map_err(Failure::Response)?;
+        let framing =
+            Framing::of_response(&head, self.request.method).map_err(Failure::Response)?;
         let is_delimited = match framing {
             Framing::None | Framing::Length(_) => true,
             Framing::Chunked | Framing::UntilClose => self.request.is_http11,
@@ -323,16 +330,10 @@ impl<'a> Relay<'a> {
         };
         // An answer that comes before the whole request is in ends the connection: the rest of the request may never come.
         let keep = self.request.keep_alive && is_delimited && self.up.finished;
-        let length = match framing {
-            Framing::Length(length) => Some(length.to_string()),
-            // The length that a GET would have had, or the stored one.
-            Framing::None if self.request.method == "HEAD" || head.status == 304 => head
-                .fields
-                .all("content-length")
-                .next()
-                .map(|value| String::from_utf8_lossy(value).into_owned()),
-            _ => None,
-        };
+        let length = framing
+            .announced(&head, self.request.method)
+            .map_err(Failure::Response)?
+            .map(|length| length.to_string());
         let mut added = Vec::new();
         if let Some(length) = &length {
             added.push(("Content-Length", length.as_str()));
@@ -343,7 +344,7 @@ impl<'a> Relay<'a> {
         if !keep {
             added.push(("Connection", "close"));
         }
-        self.write_head(head, &added);
+        self.write_head(&head, &added);
         self.outcome.status = head.status;
         self.outcome.begun = true;
         self.outcome.client_reusable = keep;
@@ -352,9 +353,10 @@ impl<'a> Relay<'a> {
             && !head.fields.has_member("connection", "close");
         let lane = Lane::new(framing, writer);
         if self.request.secret.is_some() && !lane.finished {
-            self.outcome.coding = coding(head);
+            self.outcome.coding = coding(&head);
         }
         self.down = Down::Body(lane.masked(self.masker()));
+        self.response = head.fields;
         Ok(())
     }
 
@@ -367,10 +369,7 @@ impl<'a> Relay<'a> {
         out.extend_from_slice(head.reason.as_bytes());
         out.extend_from_slice(b"\r\n");
         for (name, value) in head.fields.iter() {
-            let ends_here = NOT_FORWARDED
-                .iter()
-                .any(|listed| name.eq_ignore_ascii_case(listed.as_bytes()));
-            if !ends_here && !http1::head::is_hop_by_hop(&head.fields, name) {
+            if goes_on(&head.fields, name) {
                 http1::head::write_field(out, name, value);
             }
         }
@@ -488,4 +487,12 @@ fn coding(head: &ResponseHead) -> Option<String> {
     let mut codings = head.fields.members("content-encoding");
     let coding = codings.find(|coding| !coding.eq_ignore_ascii_case(b"identity"))?;
     Some(encoding::printable(coding, 16))
+}
+
+/// Whether a field of a response, or of its trailers, goes on to the client; the response's own fields say which end here.
+fn goes_on(response: &Fields, name: &[u8]) -> bool {
+    let ends_here = NOT_FORWARDED
+        .iter()
+        .any(|listed| name.eq_ignore_ascii_case(listed.as_bytes()));
+    !ends_here && !http1::head::is_hop_by_hop(response, name)
 }

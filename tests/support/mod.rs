@@ -6,6 +6,7 @@ pub(crate) mod held;
 pub(crate) mod idp;
 pub(crate) mod origin;
 pub(crate) mod page;
+pub(crate) mod queue;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;

@@ -105,11 +105,17 @@ impl Book {
 
     /// Waits until the log is so.
     fn wait(&self, what: &str, is_so: impl Fn(&Log) -> bool) {
+        let is_in_time = self.becomes(is_so);
+        assert!(is_in_time, "the origin waited for {what} in vain");
+    }
+
+    /// Whether the log is so in time.
+    fn becomes(&self, is_so: impl Fn(&Log) -> bool) -> bool {
         let (_log, timeout) = self
             .news
             .wait_timeout_while(self.lock(), PATIENCE, |log| !is_so(log))
             .unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "the origin waited for {what} in vain");
+        !timeout.timed_out()
     }
 }
 
@@ -272,6 +278,11 @@ impl Origin {
         self.book.wait("the end of its connections", |log| {
             log.accepted > 0 && log.active == 0
         });
+    }
+
+    /// Whether all connections that there are end in time.
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.book.becomes(|log| log.active == 0)
     }
 
     /// Everything that arrived, once all connections have ended. To be called when whoever could connect is gone.

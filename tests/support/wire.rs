@@ -69,6 +69,17 @@ pub(crate) enum End {
     Reset,
 }
 
+/// What waiting for more has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// There is more.
+    More,
+    /// There is no more.
+    Ended(End),
+    /// Nothing came in time.
+    Nothing,
+}
+
 /// How a body was framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -243,27 +254,43 @@ impl Channel {
 
     /// Receives some more; false at the end.
     pub(crate) fn fill(&mut self) -> bool {
-        if self.end.is_some() {
-            return false;
+        match self.try_fill() {
+            Filled::More => true,
+            Filled::Ended(_) => false,
+            Filled::Nothing => {
+                let buffer = String::from_utf8_lossy(&self.buffer);
+                panic!("nothing came for {PATIENCE:?}; so far: {buffer}");
+            }
+        }
+    }
+
+    /// Receives some more, if it comes in time.
+    pub(crate) fn try_fill(&mut self) -> Filled {
+        if let Some(end) = self.end {
+            return Filled::Ended(end);
         }
         let mut bytes = [0; 16 * 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => self.end = Some(End::Clean),
+        let end = match self.stream.read(&mut bytes) {
+            Ok(0) => End::Clean,
             Ok(count) => {
                 let received = bytes.get(..count).unwrap_or_default();
                 (self.recorder)(received);
                 self.buffer.extend_from_slice(received);
+                return Filled::More;
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                    let buffer = String::from_utf8_lossy(&self.buffer);
-                    panic!("nothing came for {PATIENCE:?}; so far: {buffer}");
-                }
-                io::ErrorKind::UnexpectedEof => self.end = Some(End::Cut),
-                _ => self.end = Some(End::Reset),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Filled::Nothing,
+                io::ErrorKind::UnexpectedEof => End::Cut,
+                _ => End::Reset,
             },
-        }
-        self.end.is_none()
+        };
+        self.end = Some(end);
+        Filled::Ended(end)
+    }
+
+    /// What was received and not yet read.
+    pub(crate) fn received(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
     }
 
     /// Everything up to the end, and how that was.
