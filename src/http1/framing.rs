@@ -55,6 +55,13 @@ impl Framing {
         }
     }
 
+    /// The length that a response's fields name, whether or not a body of that length follows: to HEAD, or with a 304, none does.
+    pub(crate) fn named_length(head: &ResponseHead) -> Option<u64> {
+        content_length(head.fields.all("content-length"))
+            .ok()
+            .flatten()
+    }
+
     /// Whether there is surely nothing to read.
     pub(crate) fn is_empty(self) -> bool {
         matches!(self, Self::None | Self::Length(0))

@@ -316,15 +316,14 @@ impl<'a> Relay<'a> {
         // An answer that comes before the whole request is in ends the connection: the rest of the request may never come.
         let keep = self.request.keep_alive && is_delimited && self.up.finished;
         let length = match framing {
-            Framing::Length(length) => Some(length.to_string()),
+            Framing::Length(length) => Some(length),
             // The length that a GET would have had, or the stored one.
-            Framing::None if self.request.method == "HEAD" || head.status == 304 => head
-                .fields
-                .all("content-length")
-                .next()
-                .map(|value| String::from_utf8_lossy(value).into_owned()),
+            Framing::None if self.request.method == "HEAD" || head.status == 304 => {
+                Framing::named_length(head)
+            }
             _ => None,
         };
+        let length = length.map(|length| length.to_string());
         let mut added = Vec::new();
         if let Some(length) = &length {
             added.push(("Content-Length", length.as_str()));
