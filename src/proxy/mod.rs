@@ -1,7 +1,7 @@
 //! The proxy: accepts connections on loopback and serves each on a thread of its own.
 
 mod access;
-mod client;
+pub(crate) mod client;
 pub(crate) mod demo;
 mod exchange;
 mod forms;
