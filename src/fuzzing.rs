@@ -1,5 +1,7 @@
 //! The door for `fuzz/`: what its targets call, on bytes and text. Built with `--cfg fuzzing` alone.
 
+pub mod proxied;
+
 use std::ops::Range;
 
 use crate::dotenv;

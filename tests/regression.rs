@@ -1080,3 +1080,19 @@ fn a_command_that_gives_the_wrong_key_is_run_once() {
         .assert_stderr(&["sealed with another key"]);
     assert_eq!(fs::read_to_string(home.path("asked")).unwrap(), "asked\n");
 }
+
+#[test]
+fn a_length_that_an_origin_repeats_goes_on_as_one_number_where_no_body_follows() {
+    for (method, status) in [("HEAD", "200 OK"), ("GET", "304 Not Modified")] {
+        let scene = Scene::new("", move |conn| {
+            conn.expect_request();
+            let lengths = "Content-Length: 0099, 99\r\nContent-Length: 99\r\n";
+            conn.send(format!("HTTP/1.1 {status}\r\n{lengths}\r\n"));
+        });
+        let mut client = scene.client();
+        client.send(format!("{method} /v1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+        let response = client.response(method);
+        assert_eq!(response.one("Content-Length"), "99", "{method}");
+        scene.finish();
+    }
+}

@@ -106,7 +106,7 @@ fn ask_for_password(
 }
 
 /// Serves a connection whose TLS ends here, to its end.
-fn serve_intercepted(mut client: Wire, authority: &Authority, shared: &Shared) {
+pub(crate) fn serve_intercepted(mut client: Wire, authority: &Authority, shared: &Shared) {
     let mut is_first = true;
     loop {
         let head = match read_head(&mut client) {

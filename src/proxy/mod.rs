@@ -2,7 +2,7 @@
 
 mod access;
 pub(crate) mod capacity;
-mod client;
+pub(crate) mod client;
 pub(crate) mod demo;
 mod exchange;
 mod forms;
