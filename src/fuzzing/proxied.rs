@@ -16,6 +16,7 @@ use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::proxy::Listener;
 use crate::proxy::Shared;
+use crate::proxy::capacity::Capacity;
 use crate::proxy::client;
 use crate::proxy::mask;
 use crate::proxy::route::Router;
@@ -85,17 +86,18 @@ impl Proxied {
         );
         let listener = Listener::bind().expect("a loopback");
         let (access, _) = listener.access(None, false).expect("the system tells");
+        let capacity = Capacity::new(1, 1024);
         let shared = Shared {
             access,
             router: Router::new(&broker),
             broker,
             leaves: certificates("a run", &hosts).0,
             dialer,
-            pool: Pool::default(),
+            pool: Pool::new(capacity.idle),
             masking: Arc::new(mask::Key::new().expect("there is randomness")),
             notices: Arc::new(Notices::new(|_| {})),
             patience: PATIENCE,
-            max_connections: 1,
+            capacity,
         };
         (Self(shared), configs)
     }
