@@ -31,6 +31,9 @@ const INPUT_LIMIT: usize = 80 * 1024;
 /// Bytes that a TLS record can hold (RFC 8446 section 5.1): the least room that is made before reading.
 const RECORD: usize = 16 * 1024;
 
+/// Reads of a TLS connection at one go, at the most; far more than fill the input.
+const READS: usize = 256;
+
 /// How a peer's sending ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -195,13 +198,18 @@ impl Wire {
     pub(crate) fn wait_for_input(&mut self, deadline: Instant) -> io::Result<()> {
         let before = self.input().len();
         loop {
-            if self.receive()? || self.input().len() > before || self.end.is_some() {
+            let has_news = self.receive()?;
+            if self.input().len() > before || self.end.is_some() {
                 return Ok(());
             }
-            self.flush()?;
+            // Before news that are no input: they could go on for ever.
             if Instant::now() >= deadline {
                 return Err(ErrorKind::TimedOut.into());
             }
+            if has_news {
+                return Ok(());
+            }
+            self.flush()?;
             let watch = poll::Watch {
                 fd: self.socket.as_fd(),
                 read: true,
@@ -286,7 +294,11 @@ impl Wire {
     /// Reads TLS records until the socket has no more, or enough is there.
     fn receive_tls(&mut self) -> io::Result<bool> {
         let mut changed = false;
-        while self.end.is_none() && self.input().len() < self.limit {
+        // Records may be empty: who sends those without a pause would keep this for itself.
+        for _ in 0..READS {
+            if self.end.is_some() || self.input().len() >= self.limit {
+                break;
+            }
             let Some(tls) = &mut self.tls else { break };
             match tls.read_tls(&mut self.socket) {
                 Ok(0) => {

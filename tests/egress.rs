@@ -851,3 +851,23 @@ fn rules_that_allow_nothing_are_warned_of() {
     assert_eq!(register(mended), 0);
     assert_eq!(register("[]"), 0);
 }
+
+#[test]
+fn no_entry_of_no_proxy_leads_past_what_was_said() {
+    let home = Home::new();
+    for words in [
+        &["--only-matched"][..],
+        &["--allow", "a.test"],
+        &["--deny", "a.test"],
+        &["--deny-private"],
+    ] {
+        let print = ["--", "sh", "-c", "printf %s \"$NO_PROXY,$no_proxy\""];
+        let cmd = home.authsome(["run"]).args(words).args(print);
+        let output = cmd.env("NO_PROXY", "b.test,10.0.0.0/8,localhost").run();
+        let local = "127.0.0.1,localhost,::1";
+        assert_eq!(output.stdout(), format!("{local},{local}"), "{words:?}");
+        output
+            .assert_code(0)
+            .assert_stderr(&["NO_PROXY is left out"]);
+    }
+}

@@ -39,6 +39,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) sources: &'a [String],
     /// The rules of all routes.
     pub(crate) rules: &'a [&'a HostRule],
+    /// Whether it was said where the child may go.
+    pub(crate) is_restricted: bool,
 }
 
 /// The child's environment, and warnings about what was left out of it.
@@ -51,7 +53,16 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
     for name in OTHER_PROXY {
         child.remove(name);
     }
-    let no_proxy = no_proxy(parent, plan.rules, &mut warnings);
+    let no_proxy = match plan.is_restricted {
+        false => no_proxy(parent, plan.rules, &mut warnings),
+        true => {
+            let entries = no_proxy_entries(parent);
+            if entries.iter().any(|entry| !LOCAL.contains(&entry.as_str())) {
+                warnings.push("NO_PROXY is left out: where the program may go is restricted, and its entries would lead past that".into());
+            }
+            LOCAL.join(",")
+        }
+    };
     for name in NO_PROXY {
         child.set(name, &no_proxy);
     }
@@ -196,6 +207,7 @@ mod tests {
                 ],
                 sources: &["MY_SECRET".into()],
                 rules: &rules,
+                is_restricted: false,
             },
         )
     }

@@ -53,7 +53,7 @@ pub(super) struct OriginArgs {
     /// `--roots mozilla`
     mozilla_only: bool,
     /// What may be reached; `--allow` and its kind, of a command that has them.
-    egress: Egress,
+    pub(super) egress: Egress,
     /// `--upstream-timeout SECONDS`, of a command that has it.
     pub(super) timeout: Duration,
 }

@@ -137,6 +137,7 @@ impl Session {
             known: &connected.known,
             sources: &connected.sources,
             rules: &router.rules().collect::<Vec<_>>(),
+            is_restricted: setup.origins.egress.is_restricted(),
         };
         let child = environment::build(parent, &plan);
         for warning in child.1.into_iter().chain(warning) {

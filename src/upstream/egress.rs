@@ -217,6 +217,11 @@ pub(crate) struct Egress {
 }
 
 impl Egress {
+    /// Whether anything is said of where the child may go.
+    pub(crate) fn is_restricted(&self) -> bool {
+        !self.allow.is_empty() || !self.deny.is_empty() || self.only_matched || self.deny_private
+    }
+
     /// Whether the child may ask for a host. One that a route claims is what the run is for.
     ///
     /// # Errors
