@@ -43,7 +43,7 @@ pub(crate) fn near(stage: &Stage, table: &mut Table) -> Outcome<()> {
             table.time(one, &running.name, found.trying(&running.name)?);
             let found = load::visitors(way, Host::Near, session, (MANY, time));
             let found = found.trying(&running.name)?;
-            table.add(many, &running.name, found.rate(time));
+            table.add(many, &running.name, found.rate);
         }
     }
     table.note("not resumed: each connection is a new program's, as with curl; resumed: by the client, with what it was given before");
@@ -77,7 +77,7 @@ pub(crate) fn far(stage: &Stage, table: &mut Table) -> Outcome<()> {
         let found = load::visits(way, Host::Far, Session::New, effort);
         table.time(one, name, found.trying(name)?);
         let found = load::visitors(way, Host::Far, Session::New, (MANY, time)).trying(name)?;
-        table.add(many, name, found.rate(time));
+        table.add(many, name, found.rate);
         let mut client = way.open(Host::Far, Session::New).trying(name)?;
         let found = load::latency(&mut client, &request, effort);
         table.time(kept, name, found.trying(name)?);

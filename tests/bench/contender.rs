@@ -202,7 +202,9 @@ fn authsome(stage: &Stage, binary: &Path, setup: &Setup<'_>) -> Outcome<Started>
     }
     let value = |name: &str| environment.get(name).ok_or("it did not start its program");
     let port = value("HTTPS_PROXY")?.rsplit(':').next().unwrap_or_default();
-    let trusted = fs::read(value("SSL_CERT_FILE")?)?;
+    let mut trusted = fs::read(value("SSL_CERT_FILE")?)?;
+    // What a blind tunnel leads to has the certificate of the origins' authority.
+    trusted.extend(fs::read(stage.path("ca.pem"))?);
     let way = Way::new(Some(port.parse()?), stage.ports, &trusted)?;
     Ok((Some(program), way, environment))
 }
@@ -241,8 +243,9 @@ fn mitmproxy(stage: &Stage, mitmdump: &Path) -> Outcome<Started> {
         ))
         .arg("--scripts")
         .arg(&addon);
-    let mut program = Program::tethered(&command)?;
-    program::wait_for_port(&mut program, port)?;
+    let log = stage.path("mitmproxy.log");
+    let mut program = Program::tethered(&command, &log)?;
+    program::wait_for_port(&mut program, port, &log)?;
     let mut trusted = fs::read(stage.path("trusted.pem"))?;
     trusted.extend(fs::read(settings.join("mitmproxy-ca-cert.pem"))?);
     let bundle = stage.path("mitmproxy-trusted.pem");

@@ -49,15 +49,16 @@ fn clients(stage: &Stage, table: &mut Table) -> Outcome<()> {
         let mut open = Vec::new();
         for running in &all {
             let clients = running.way.open_many(Host::Near, count);
-            open.push((running, clients.trying(&running.name)?));
+            open.push((running, clients.trying("opening").trying(&running.name)?));
         }
         for turn in stage.turns(stage.options.rounds, open.len()) {
             let Some((running, clients)) = open.get_mut(turn) else {
                 continue;
             };
             let request = running.way.get(Host::Near, "/small");
-            let found = load::requests(clients, &request, time).trying(&running.name)?;
-            table.add(row, &running.name, found.rate(time));
+            let found = load::requests(clients, &request, time);
+            let found = found.trying("requests").trying(&running.name)?;
+            table.add(row, &running.name, found.rate);
         }
     }
     Ok(())

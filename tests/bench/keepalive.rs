@@ -41,9 +41,9 @@ pub(crate) fn measure(stage: &Stage, table: &mut Table) -> Outcome<()> {
             table.time(latency, &running.name, found);
         }
         let (count, used) = with_cpu(running, clients, &request, time)?;
-        table.add(rate, &running.name, count.rate(time));
+        table.add(rate, &running.name, count.rate);
         if let Some(used) = used {
-            let each = used.as_secs_f64() * 1e6 / count.all as f64;
+            let each = used.as_secs_f64() * 1e6 / count.requests as f64;
             table.add(cpu, &running.name, each);
         }
     }

@@ -15,20 +15,13 @@ use super::stage::Host;
 /// The stack of a client's thread.
 const STACK: usize = 256 * 1024;
 
-/// How many requests came to their end.
+/// The requests of many clients.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Count {
-    /// Within the time.
-    timely: u64,
-    /// All of them; the last one of each client may be late.
-    pub(crate) all: u64,
-}
-
-impl Count {
-    /// Requests a second.
-    pub(crate) fn rate(self, time: Duration) -> f64 {
-        self.timely as f64 / time.as_secs_f64()
-    }
+    /// How many there were.
+    pub(crate) requests: u64,
+    /// How many a second: the sum of what each client achieved, whose last request ended when it ended.
+    pub(crate) rate: f64,
 }
 
 /// How long something is repeated.
@@ -101,9 +94,9 @@ where
         let (start, mut count) = (Instant::now(), Count::default());
         while start.elapsed() < time {
             step()?;
-            count.all += 1;
-            count.timely += u64::from(start.elapsed() <= time);
+            count.requests += 1;
         }
+        count.rate = count.requests as f64 / start.elapsed().as_secs_f64();
         Outcome::Ok(count)
     };
     let run = &run;
@@ -118,8 +111,8 @@ where
             let count = thread
                 .join()
                 .map_err(|_| "a client's thread has failed")??;
-            sum.timely += count.timely;
-            sum.all += count.all;
+            sum.requests += count.requests;
+            sum.rate += count.rate;
         }
         Ok(sum)
     })

@@ -34,9 +34,9 @@ pub(crate) fn measure(stage: &Stage, table: &mut Table) -> Outcome<()> {
             format!("{INTERCEPTED} intercepted tunnels"),
             Unit::Mebibytes,
         ),
-        table.row("each of them", Unit::Kibibytes),
+        table.row("one of the intercepted tunnels", Unit::Kibibytes),
         table.row(format!("{blind} blind tunnels"), Unit::Mebibytes),
-        table.row("each of them", Unit::Kibibytes),
+        table.row("one of the blind tunnels", Unit::Kibibytes),
     ];
     let [all_intercepted, each_intercepted, all_blind, each_blind] = rows;
     let rounds = stage.options.rounds.min(stage.options.scale.memory_rounds);

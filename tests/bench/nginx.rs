@@ -7,7 +7,6 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
-use std::process::Stdio;
 
 use super::Outcome;
 use super::Trying;
@@ -45,18 +44,17 @@ pub(crate) fn start(folder: &Path, tls: u16, plain: u16, large: u64) -> Outcome<
     write_large(&site.join("large"), large)?;
     let path = folder.join("nginx.conf");
     fs::write(&path, configuration(folder, tls, plain))?;
+    let log = folder.join("nginx.log");
     let mut command = command();
     command
-        .arg("-e")
-        .arg(folder.join("nginx.log"))
+        .args(["-e", "stderr"])
         .arg("-p")
         .arg(folder)
         .arg("-c")
-        .arg(&path)
-        .stdout(Stdio::null());
-    let mut nginx = Program::tethered(&command)?;
+        .arg(&path);
+    let mut nginx = Program::tethered(&command, &log)?;
     for port in [tls, plain] {
-        program::wait_for_port(&mut nginx, port).trying("nginx does not listen")?;
+        program::wait_for_port(&mut nginx, port, &log).trying("nginx")?;
     }
     Ok(nginx)
 }
@@ -74,6 +72,7 @@ fn configuration(folder: &Path, tls: u16, plain: u16) -> String {
     format!(
         r#"{user}
 daemon off;
+error_log stderr;
 pid {folder}/nginx.pid;
 worker_processes auto;
 events {{ worker_connections 16384; }}

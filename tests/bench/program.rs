@@ -1,10 +1,13 @@
 //! Programs that run beside the bench, and what the system says of them.
 
 use std::fs;
+use std::fs::File;
+use std::io;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::net::Ipv4Addr;
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -21,9 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs its arguments as a program, says its number, and ends it when there is nothing more to read: be it that the bench was killed.
 const TETHER: &str = "\"$@\" </dev/null & echo $!; cat >/dev/null; kill $! 2>/dev/null; wait $!";
 
-/// How often the kernel counts CPU time in a second, as /proc shows it; the same on all of Linux.
-const TICKS: f64 = 100.0;
-
 /// A program that ends when this is dropped, or with the bench.
 pub(crate) struct Program {
     /// What was started: the program itself, or the shell that it hangs on.
@@ -39,8 +39,8 @@ impl Program {
         Self { child, pid }
     }
 
-    /// Starts a program that would never end by itself.
-    pub(crate) fn tethered(command: &Command) -> Outcome<Self> {
+    /// Starts a program that would never end by itself. Its errors go to a file.
+    pub(crate) fn tethered(command: &Command, log: &Path) -> Outcome<Self> {
         let name = command.get_program().display().to_string();
         let mut shell = Command::new("sh");
         shell
@@ -48,7 +48,8 @@ impl Program {
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(File::create(log)?);
         for (name, value) in command.get_envs() {
             if let Some(value) = value {
                 shell.env(name, value);
@@ -73,13 +74,7 @@ impl Program {
 
     /// The CPU time of all its threads so far, those that have ended too.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
-        let path = format!("/proc/{}/stat", self.pid);
-        let stat = fs::read_to_string(&path).trying(&path)?;
-        // The second field is a name in brackets, which may have anything in it.
-        let (_, fields) = stat.rsplit_once(") ").ok_or("a line without a name")?;
-        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>);
-        let ticks: u32 = ticks.sum::<Result<_, _>>()?;
-        Ok(Duration::from_secs_f64(f64::from(ticks) / TICKS))
+        cpu_time(self.pid).trying("its CPU time")
     }
 
     /// Its memory in KiB, now.
@@ -118,16 +113,41 @@ impl Drop for Program {
 }
 
 /// Waits until a program listens on its port.
-pub(crate) fn wait_for_port(program: &mut Program, port: u16) -> Outcome<()> {
+pub(crate) fn wait_for_port(program: &mut Program, port: u16, log: &Path) -> Outcome<()> {
     let start = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        if !program.is_running() {
-            return Err("it has ended".into());
+        if !program.is_running() || start.elapsed() > PATIENCE {
+            let said = fs::read(log).unwrap_or_default();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            return Err(format!("it does not listen\n{said}").into());
         }
-        if start.elapsed() > PATIENCE {
-            return Err(format!("nothing for {PATIENCE:?}").into());
-        }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(2));
     }
     Ok(())
+}
+
+/// The CPU time of a process; /proc has it in steps of 10 ms, which are too long.
+#[expect(
+    unsafe_code,
+    reason = "no library reads the CPU clock of another process"
+)]
+fn cpu_time(pid: u32) -> io::Result<Duration> {
+    let pid = pid.try_into().map_err(io::Error::other)?;
+    let mut clock = 0;
+    // SAFETY: writes one number to memory of ours.
+    let error = unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes one timespec to memory of ours.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let seconds = time.tv_sec.try_into().map_err(io::Error::other)?;
+    let nanos = time.tv_nsec.try_into().map_err(io::Error::other)?;
+    Ok(Duration::new(seconds, nanos))
 }
