@@ -98,7 +98,10 @@ impl Way {
         let name = ServerName::try_from(host.name())?;
         let tls = ClientConnection::new(Arc::clone(config), name)?;
         let secure = Secure::over(socket, tls).trying("TLS")?;
-        Ok(Client(secure))
+        Ok(Client {
+            secure,
+            is_over: false,
+        })
     }
 
     /// As many connections as wanted.
@@ -110,7 +113,7 @@ impl Way {
     pub(crate) fn visit(&self, host: Host, session: Session, request: &[u8]) -> Outcome<()> {
         let mut client = self.open(host, session)?;
         client.exchange(request)?;
-        client.0.close()
+        client.secure.close()
     }
 
     /// What clients send as the credential.
@@ -144,23 +147,28 @@ impl Way {
 }
 
 /// A connection with TLS, on which one request follows another.
-pub(crate) struct Client(Secure);
+pub(crate) struct Client {
+    /// The connection.
+    secure: Secure,
+    /// Whether the last response has ended it.
+    is_over: bool,
+}
 
 impl Client {
     /// Sends a request, and reads its response to the end. Gives the length of the body.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Outcome<u64> {
-        self.0.send(request)?;
+        self.secure.send(request)?;
         self.answer()
     }
 
     /// Sends a request with a body of so many bytes, made of this piece.
     pub(crate) fn upload(&mut self, request: &[u8], piece: &[u8], length: u64) -> Outcome<()> {
-        self.0.send(request)?;
+        self.secure.send(request)?;
         let mut left = length;
         while left > 0 {
             let count = usize::try_from(left).unwrap_or(usize::MAX);
             let part = piece.get(..count).unwrap_or(piece);
-            self.0.send(part)?;
+            self.secure.send(part)?;
             left -= part.len() as u64;
         }
         self.answer().map(drop)
@@ -168,7 +176,11 @@ impl Client {
 
     /// Reads a response, which must be the right one.
     fn answer(&mut self) -> Outcome<u64> {
-        let (head, length) = self.0.message()?;
+        if self.is_over {
+            return Err("the last response has ended the connection".into());
+        }
+        let (head, length) = self.secure.message()?;
+        self.is_over = head.is_last;
         match head.status {
             200 => Ok(length),
             status => Err(format!("a response with status {status}").into()),

@@ -35,8 +35,10 @@ pub(crate) struct Secure {
 pub(crate) struct Head {
     /// The status of a response.
     pub(crate) status: u16,
-    /// Whether a request has this value as its credential.
+    /// The credential of a request.
     pub(crate) authorization: Vec<u8>,
+    /// Whether it says that the connection ends behind it.
+    pub(crate) is_last: bool,
     /// The length of the body.
     length: usize,
 }
@@ -54,14 +56,12 @@ impl Secure {
             head: Vec::new(),
         };
         loop {
-            // What ends a client's handshake leaves with its first request.
+            // At its end too: held back until the first request, it would let the other side wait in a handshake.
+            secure.flush()?;
             if !secure.tls.is_handshaking() {
                 return Ok(secure);
             }
-            secure.flush()?;
-            if secure.tls.is_handshaking() {
-                secure.receive()?;
-            }
+            secure.receive()?;
         }
     }
 
@@ -174,8 +174,10 @@ fn parse(bytes: &[u8]) -> Outcome<Option<(Head, usize)>> {
         None => 0,
     };
     let authorization = value("authorization").unwrap_or_default().to_vec();
+    let is_last = value("connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
     let head = Head {
         status,
+        is_last,
         authorization,
         length,
     };
