@@ -65,7 +65,7 @@ pub(crate) fn measure(stage: &Stage, table: &mut Table) -> Outcome<()> {
             table.add(each_blind, name, grown / blind as f64);
         }
     }
-    table.note(format!("{rounds} rounds; each tunnel had one request; what the kernel keeps for a socket or a thread isn't in it"));
+    table.note(format!("rounds: {rounds}; each tunnel had one request; what the kernel keeps for a socket or a thread isn't in it"));
     if blind < BLIND {
         table.note(format!("not {BLIND} blind tunnels: a proxy needs two files for each, and may have no more (ulimit -Hn)"));
     }

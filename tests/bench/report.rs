@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::io::Write as _;
+use std::num::NonZero;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -84,14 +86,28 @@ impl Row {
         self.values.get(contender).map(|values| median(values))
     }
 
-    /// A contender's share of *direct*, or multiple of it: the median over the rounds.
+    /// A contender's multiple of *direct*: the median of the rounds' own.
     fn ratio(&self, contender: &str) -> Option<f64> {
+        self.compared(contender, |own, direct| own / direct)
+    }
+
+    /// What a contender adds to *direct*, where that says something: the median of the rounds' own.
+    fn added(&self, contender: &str) -> Option<f64> {
+        if !self.unit.adds() {
+            return None;
+        }
+        self.compared(contender, |own, direct| own - direct)
+    }
+
+    /// A contender beside *direct*, round by round.
+    fn compared(&self, contender: &str, compare: fn(f64, f64) -> f64) -> Option<f64> {
         if contender == DIRECT {
             return None;
         }
         let (own, direct) = (self.values.get(contender)?, self.values.get(DIRECT)?);
-        let ratios: Vec<f64> = own.iter().zip(direct).map(|(a, b)| a / b).collect();
-        Some(median(&ratios))
+        let pairs = own.iter().zip(direct);
+        let compared: Vec<f64> = pairs.map(|(own, direct)| compare(*own, *direct)).collect();
+        Some(median(&compared))
     }
 
     /// Whether a contender's rounds differ too much to be trusted.
@@ -112,10 +128,10 @@ impl Row {
         if let Some(ratio) = self.ratio(contender) {
             // Writing to a text can't fail.
             let _ = write!(cell, " x{ratio:<6.2}");
-            if let (true, Some(direct)) = (self.unit.adds(), self.median(DIRECT)) {
-                let sign = if median < direct { "" } else { "+" };
-                let _ = write!(cell, " {sign}{}", digits(median - direct));
-            }
+        }
+        if let Some(added) = self.added(contender) {
+            let sign = if added < 0.0 { "" } else { "+" };
+            let _ = write!(cell, " {sign}{}", digits(added));
         }
         cell
     }
@@ -126,6 +142,7 @@ impl Row {
             let figures = json!({
                 "median": self.median(name),
                 "ratio": self.ratio(name),
+                "added": self.added(name),
                 "noisy": self.is_noisy(name),
                 "rounds": values,
             });
@@ -240,16 +257,23 @@ impl Report {
             .iter()
             .map(|contender| contender.name.clone())
             .collect();
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or_default();
+        let cpus = thread::available_parallelism().map_or(0, NonZero::get);
+        let options = &stage.options;
         let about = json!({
-            "rounds": stage.options.rounds,
-            "cpus": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-            "load_before": fs::read_to_string("/proc/loadavg").unwrap_or_default().trim_end(),
+            "rounds": options.rounds,
+            "cpus": cpus,
+            "load_before": load,
             "nginx": stage.nginx_version,
-            "body_bytes": stage.options.scale.body,
+            "body_bytes": options.scale.body,
+            "binaries": options.binaries.iter().cloned().collect::<BTreeMap<_, _>>(),
         });
         print(&format!(
-            "{} rounds; {about}\nmedians; x: times direct, of the same rounds; +: more than direct; ~: the rounds differ by more than a quarter\n",
-            stage.options.rounds
+            "{} rounds, {cpus} CPUs, load {load} before, {}\n\
+             medians of the rounds; x: multiple of direct, +: more than direct, both medians of what each round shows;\n\
+             ~: the middle half of the rounds differs by more than a quarter\n",
+            options.rounds, stage.nginx_version
         ))?;
         Ok(Self {
             contenders,
