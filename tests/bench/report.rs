@@ -9,6 +9,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::Value;
 use serde_json::json;
@@ -171,6 +172,8 @@ pub(crate) struct Table {
     rows: Vec<Row>,
     /// What has to be known beside them.
     notes: Vec<String>,
+    /// When it was begun.
+    begun: Instant,
 }
 
 impl Table {
@@ -181,6 +184,7 @@ impl Table {
             title,
             rows: Vec::new(),
             notes: Vec::new(),
+            begun: Instant::now(),
         }
     }
 
@@ -217,9 +221,9 @@ impl Table {
         self.notes.push(note.into());
     }
 
-    /// As text, a column for each of these contenders.
-    fn text(&self, contenders: &[String]) -> String {
-        let mut text = format!("\n{} ({})\n", self.title, self.name);
+    /// As text, a column for each of these contenders; how many seconds it took.
+    fn text(&self, contenders: &[String], took: u64) -> String {
+        let mut text = format!("\n{} ({}, {took} s)\n", self.title, self.name);
         let mut line = format!("  {:<44}{:<11}", "", "");
         for name in contenders {
             let _ = write!(line, "{name:>9}{:<17}", "");
@@ -284,11 +288,13 @@ impl Report {
 
     /// Adds a theme's figures and prints them.
     pub(crate) fn add(&mut self, table: &Table) -> Outcome<()> {
-        print(&table.text(&self.contenders))?;
+        let took = table.begun.elapsed().as_secs();
+        print(&table.text(&self.contenders, took))?;
         let rows: Vec<Value> = table.rows.iter().map(Row::json).collect();
         self.themes.push(json!({
             "name": table.name,
             "title": table.title,
+            "seconds": took,
             "rows": rows,
             "notes": table.notes,
         }));
