@@ -244,7 +244,8 @@ fn mitmproxy(stage: &Stage, mitmdump: &Path) -> Outcome<Started> {
         .arg("--scripts")
         .arg(&addon);
     let log = stage.path("mitmproxy.log");
-    let mut program = Program::tethered(&command, &log)?;
+    // Asked politely, it would wait for its clients, or for ever.
+    let mut program = Program::tethered(&command, "KILL", &log)?;
     program::wait_for_port(&mut program, port, &log)?;
     let mut trusted = fs::read(stage.path("trusted.pem"))?;
     trusted.extend(fs::read(settings.join("mitmproxy-ca-cert.pem"))?);

@@ -52,7 +52,7 @@ pub(crate) fn start(folder: &Path, tls: u16, plain: u16, large: u64) -> Outcome<
         .arg(folder)
         .arg("-c")
         .arg(&path);
-    let mut nginx = Program::tethered(&command, &log)?;
+    let mut nginx = Program::tethered(&command, "TERM", &log)?;
     for port in [tls, plain] {
         program::wait_for_port(&mut nginx, port, &log).trying("nginx")?;
     }

@@ -22,7 +22,7 @@ use super::Trying;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs its arguments as a program, says its number, and ends it when there is nothing more to read: be it that the bench was killed.
-const TETHER: &str = "\"$@\" </dev/null & echo $!; cat >/dev/null; kill $! 2>/dev/null; wait $!";
+const TETHER: &str = "signal=$1; shift; \"$@\" </dev/null & echo $!; cat >/dev/null; kill -s $signal $! 2>/dev/null; wait $!";
 
 /// A program that ends when this is dropped, or with the bench.
 pub(crate) struct Program {
@@ -39,12 +39,12 @@ impl Program {
         Self { child, pid }
     }
 
-    /// Starts a program that would never end by itself. Its errors go to a file.
-    pub(crate) fn tethered(command: &Command, log: &Path) -> Outcome<Self> {
+    /// Starts a program that would never end by itself, but does by this signal. Its errors go to a file.
+    pub(crate) fn tethered(command: &Command, signal: &str, log: &Path) -> Outcome<Self> {
         let name = command.get_program().display().to_string();
         let mut shell = Command::new("sh");
         shell
-            .args(["-c", TETHER, "sh"])
+            .args(["-c", TETHER, "sh", signal])
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped())
