@@ -9,6 +9,7 @@ use super::Trying;
 use super::client;
 use super::client::Way;
 use super::contender::Contender;
+use super::contender::Kind;
 use super::contender::Setup;
 use super::contender::USUAL;
 use super::report::Table;
@@ -40,10 +41,14 @@ pub(crate) fn measure(stage: &Stage, table: &mut Table) -> Outcome<()> {
     ];
     let [all_intercepted, each_intercepted, all_blind, each_blind] = rows;
     let rounds = stage.options.rounds.min(stage.options.scale.memory_rounds);
-    for turn in stage.turns(rounds, stage.contenders.len()) {
+    let count = stage.contenders.len();
+    for (number, turn) in stage.turns(rounds, count).into_iter().enumerate() {
         let Some(contender) = stage.contenders.get(turn) else {
             continue;
         };
+        if number >= count && matches!(contender.kind, Kind::Mitmproxy(_)) {
+            continue;
+        }
         let name = &contender.name;
         let of = |open: &Open, count| grown(stage, contender, open, count).trying(name);
         let intercepted: Open = |way, count| {
@@ -65,7 +70,7 @@ pub(crate) fn measure(stage: &Stage, table: &mut Table) -> Outcome<()> {
             table.add(each_blind, name, grown / blind as f64);
         }
     }
-    table.note(format!("rounds: {rounds}; each tunnel had one request; what the kernel keeps for a socket or a thread isn't in it"));
+    table.note(format!("rounds: {rounds}, of mitmproxy 1; each tunnel had one request; what the kernel keeps for a socket or a thread isn't in it"));
     if blind < BLIND {
         table.note(format!("not {BLIND} blind tunnels: a proxy needs two files for each, and may have no more (ulimit -Hn)"));
     }

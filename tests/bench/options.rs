@@ -37,7 +37,7 @@ pub(crate) struct Scale {
     pub(crate) visits: usize,
     /// Runs of curl, a round.
     pub(crate) curls: usize,
-    /// Rounds of what opens thousands of connections.
+    /// Rounds of what opens thousands of connections, which is slow and hardly differs; mitmproxy has one.
     pub(crate) memory_rounds: usize,
 }
 
@@ -48,7 +48,7 @@ const FULL: Scale = Scale {
     starts: 20,
     visits: 5,
     curls: 10,
-    memory_rounds: 2,
+    memory_rounds: 3,
 };
 
 /// What is over in a minute.
