@@ -14,7 +14,7 @@ use super::THEMES;
 /// What `--help` says.
 pub(crate) const HELP: &str = "cargo bench --bench speed [-- OPTION...]
 
-  --quick              a minute instead of five: shorter rounds, smaller bodies
+  --quick              one minute instead of five (with mitmproxy two): shorter rounds, smaller bodies
   --only THEME         this theme (repeatable): start keepalive connect far curl transfer memory growth
   --rounds N           rounds (5); a figure is their median
   --binary NAME=PATH   one more authsome (repeatable): another build or revision, in the same run
