@@ -154,9 +154,7 @@ impl Session {
             leaves,
             dialer,
             pool: Pool::new(capacity.idle),
-            masking: Arc::new(
-                mask::Key::new().map_err(|error| Error::new("no randomness", error))?,
-            ),
+            masking: mask::Known::new().map_err(|error| Error::new("no randomness", error))?,
             notices: Arc::clone(&app.notices),
             patience: setup.origins.timeout,
             capacity,

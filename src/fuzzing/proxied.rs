@@ -94,7 +94,7 @@ impl Proxied {
             leaves: certificates("a run", &hosts).0,
             dialer,
             pool: Pool::new(capacity.idle),
-            masking: Arc::new(mask::Key::new().expect("there is randomness")),
+            masking: mask::Known::new().expect("there is randomness"),
             notices: Arc::new(Notices::new(|_| {})),
             patience: PATIENCE,
             capacity,

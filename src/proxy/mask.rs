@@ -5,7 +5,7 @@
 //!
 //! The child may choose what is looked through, and see when it leaves and what that cost. So neither depends on how much of it is
 //! like the credential: what is held depends on its length and on bytes that no credential has (lines and events leave at once), and
-//! the search compares hashes by a key that is made for the run, not bytes.
+//! the search (`search`) compares numbers made with a key of the run, not bytes.
 //!
 //! This is a second line, not a boundary: who can have the origin write the credential backwards, or in parts, gets it.
 #![deny(clippy::indexing_slicing)]
@@ -13,14 +13,18 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::Weak;
 use std::time::Instant;
 
 use zeroize::Zeroizing;
 
 use super::forms;
+use super::search::Key;
+use super::search::Needle;
 use crate::credential::Credential;
 use crate::provider::Placement;
-use crate::random;
 
 /// Bytes of what is looked for, at the least: anything shorter is in ordinary text by chance.
 const SHORTEST: usize = 8;
@@ -28,80 +32,31 @@ const SHORTEST: usize = 8;
 /// What is held is as long as the longest form, and up to a multiple of this: its length shall not be seen either.
 const STEP: usize = 64;
 
-/// The key of the hashes: a number for each byte.
-pub(crate) struct Key(Box<[u64; 256]>);
-
-impl Key {
-    /// A new one.
-    ///
-    /// # Errors
-    /// When the system has no randomness.
-    pub(crate) fn new() -> io::Result<Self> {
-        let mut bytes = Zeroizing::new([0; 256 * 8]);
-        random::fill(&mut *bytes)?;
-        let mut key = Self(Box::new([0; 256]));
-        for (number, bytes) in key.0.iter_mut().zip(bytes.as_chunks().0) {
-            *number = u64::from_le_bytes(*bytes);
-        }
-        Ok(key)
-    }
-
-    /// The number of a byte.
-    fn of(&self, byte: u8) -> u64 {
-        self.0.get(usize::from(byte)).copied().unwrap_or_default()
-    }
-
-    /// The hash of a text: the numbers of its bytes, each turned as often as bytes come behind it.
-    fn hash(&self, text: &[u8]) -> u64 {
-        let numbers = text.iter().map(|byte| self.of(*byte));
-        numbers.fold(0, |hash, number| hash.rotate_left(1) ^ number)
-    }
-
-    /// The hash one byte further on in a text: of so many bytes, without the first one and with the next.
-    fn roll(&self, hash: u64, length: u32, first: u8, next: u8) -> u64 {
-        hash.rotate_left(1) ^ self.of(first).rotate_left(length) ^ self.of(next)
-    }
-}
-
-/// One form, and its hash.
-struct Form {
-    /// The form.
-    bytes: Zeroizing<Vec<u8>>,
-    /// Its hash.
-    hash: u64,
-}
-
 /// The forms in which servers write a secret.
 pub(crate) struct Forms {
-    /// The key of their hashes.
+    /// The key by which they are found.
     key: Arc<Key>,
     /// Each once.
-    all: Vec<Form>,
+    all: Vec<Needle>,
     /// Whether all of them are printable ASCII without spaces, as nearly all credentials are.
     is_visible: bool,
 }
 
 impl Forms {
     /// The forms of a credential that is sent like this.
-    pub(crate) fn of(key: &Arc<Key>, credential: &Credential, placement: &Placement) -> Self {
+    fn of(key: &Arc<Key>, credential: &Credential, placement: &Placement) -> Self {
         Self::new(key, forms::of_credential(credential, placement))
-    }
-
-    /// The forms of a user and a password as the field of basic authentication has them.
-    pub(crate) fn of_basic(key: &Arc<Key>, authorization: &[u8]) -> Self {
-        Self::new(key, forms::of_basic(authorization))
     }
 
     /// These forms, but for those that are too short.
     fn new(key: &Arc<Key>, forms: Vec<Zeroizing<Vec<u8>>>) -> Self {
-        let mut all: Vec<Form> = Vec::with_capacity(forms.len());
+        let mut all: Vec<Needle> = Vec::with_capacity(forms.len());
         for bytes in forms {
-            if bytes.len() >= SHORTEST && all.iter().all(|known| known.bytes != bytes) {
-                let hash = key.hash(&bytes);
-                all.push(Form { bytes, hash });
+            if bytes.len() >= SHORTEST && all.iter().all(|known| known.bytes() != &**bytes) {
+                all.push(Needle::new(key, bytes));
             }
         }
-        let mut bytes = all.iter().flat_map(|form| form.bytes.iter());
+        let mut bytes = all.iter().flat_map(|form| form.bytes());
         Self {
             key: Arc::clone(key),
             is_visible: bytes.all(u8::is_ascii_graphic),
@@ -111,7 +66,7 @@ impl Forms {
 
     /// What looks for them in one response.
     pub(crate) fn masker(&self) -> Masker<'_> {
-        let longest = self.all.iter().map(|form| form.bytes.len()).max();
+        let longest = self.all.iter().map(|form| form.bytes().len()).max();
         Masker {
             forms: Some(self).filter(|forms| !forms.all.is_empty()),
             reach: longest.unwrap_or(0).next_multiple_of(STEP),
@@ -131,42 +86,63 @@ impl Forms {
     fn found_in(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for form in &self.all {
-            self.find(form, text, &mut found);
+            form.find(&self.key, text, &mut found);
         }
         found
     }
+}
 
-    /// Adds the places where a form is. What it costs depends on where the text has bytes that no form has, and on nothing else.
-    fn find(&self, form: &Form, text: &[u8], found: &mut Vec<Range<usize>>) {
-        let length = form.bytes.len();
-        let turns = u32::try_from(length % 64).unwrap_or_default();
-        let mut start = 0;
-        while let Some(window) = text.get(start..start + length) {
-            // From its end: a byte that breaks it is the quicker found, and all before it is passed over.
-            if let Some(at) = window.iter().rposition(|byte| self.is_break(*byte)) {
-                start += at + 1;
-                continue;
-            }
-            let mut hash = self.key.hash(window);
-            let leaving = text.get(start..).unwrap_or_default();
-            let coming = text.get(start + length..).unwrap_or_default();
-            let mut at = start;
-            let mut steps = leaving.iter().zip(coming);
-            loop {
-                if hash == form.hash && text.get(at..at + length) == Some(&form.bytes) {
-                    found.push(at..at + length);
-                }
-                let Some((first, next)) = steps.next() else {
-                    return;
-                };
-                at += 1;
-                if self.is_break(*next) {
-                    break;
-                }
-                hash = self.key.roll(hash, turns, *first, *next);
-            }
-            start = at + length;
+/// A credential, how it is sent, and its forms.
+type Sent = (Weak<Credential>, Placement, Arc<Forms>);
+
+/// The forms of credentials that were sent lately: making them takes longer than most requests.
+pub(crate) struct Known {
+    /// The key of the run.
+    key: Arc<Key>,
+    /// Each with its credential, as long as that is used.
+    lately: Mutex<Vec<Sent>>,
+}
+
+/// Credentials whose forms are known, at the most.
+const LATELY: usize = 64;
+
+impl Known {
+    /// None are known yet.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            key: Arc::new(Key::new()?),
+            lately: Mutex::default(),
+        })
+    }
+
+    /// The forms of a credential that is sent like this.
+    pub(crate) fn of(&self, credential: &Arc<Credential>, placement: &Placement) -> Arc<Forms> {
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lately.iter().find(|(known, as_sent, _)| {
+            std::ptr::eq(known.as_ptr(), Arc::as_ptr(credential)) && as_sent == placement
+        });
+        if let Some((_, _, forms)) = known {
+            return Arc::clone(forms);
         }
+        lately.retain(|(credential, ..)| credential.strong_count() > 0);
+        if lately.len() >= LATELY {
+            lately.remove(0);
+        }
+        let forms = Arc::new(Forms::of(&self.key, credential, placement));
+        lately.push((
+            Arc::downgrade(credential),
+            placement.clone(),
+            Arc::clone(&forms),
+        ));
+        forms
+    }
+
+    /// The forms of a user and a password as the field of basic authentication has them.
+    pub(crate) fn of_basic(&self, authorization: &[u8]) -> Forms {
+        Forms::new(&self.key, forms::of_basic(authorization))
     }
 }
 
@@ -349,31 +325,6 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_found_at_every_place_and_nothing_else_is() {
-        for secret in [
-            "0123456789",
-            "with a space",
-            &"x".repeat(64),
-            &"ab".repeat(70),
-        ] {
-            let forms = forms(secret);
-            for before in 0..140 {
-                let text = format!("{}{secret}{}", "y".repeat(before), "z".repeat(before % 7));
-                assert_eq!(
-                    forms.found_in(text.as_bytes()),
-                    vec![before..before + secret.len()]
-                );
-                let other = text.replacen(['0', 'w', 'x', 'a'], "q", 1);
-                assert_eq!(forms.found_in(other.as_bytes()), [], "{other}");
-            }
-        }
-        // Bytes that change places behind so many others have the same hash; they are compared all the same.
-        let secret = format!("a{}b", "x".repeat(63));
-        let swapped = format!("b{}a", "x".repeat(63));
-        assert_eq!(forms(&secret).found_in(swapped.as_bytes()), []);
-    }
-
-    #[test]
     fn the_forms_that_servers_write_are_known() {
         let secret = r#"a/b"c\d'e&f<g+h="#;
         let forms = forms(secret);
@@ -404,11 +355,11 @@ mod tests {
         assert!(sent.contains('/'), "{sent}");
         let fixed = Placement::Basic(BasicUser::Fixed("me".into()));
         let both = Placement::Basic(BasicUser::InCredential);
-        let key = Arc::new(Key::new().unwrap());
+        let known = Known::new().unwrap();
         for forms in [
             of(password, &fixed),
             of(&format!("me:{password}"), &both),
-            Forms::of_basic(&key, format!("Basic {sent}").as_bytes()),
+            known.of_basic(format!("Basic {sent}").as_bytes()),
         ] {
             for text in [
                 &sent,
@@ -426,6 +377,31 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn forms_are_made_once_and_go_with_their_credential() {
+        let known = Known::new().unwrap();
+        let header = Placement::Header {
+            name: "X-Key".into(),
+            prefix: None,
+        };
+        let credential = |text: &str| Arc::new(Credential::new(text.into()).unwrap());
+        let one = credential("0123456789");
+        let forms = known.of(&one, &header);
+        assert!(Arc::ptr_eq(&forms, &known.of(&one, &header)));
+        let basic = Placement::Basic(BasicUser::Credential);
+        assert!(!Arc::ptr_eq(&forms, &known.of(&one, &basic)));
+        drop(one);
+        for number in 0..2 * LATELY {
+            known.of(&credential(&format!("0123456789-{number}")), &header);
+        }
+        assert_eq!(known.lately.lock().unwrap().len(), 1);
+        let kept: Vec<_> = (0..2 * LATELY).map(|_| credential("0123456789")).collect();
+        for credential in &kept {
+            known.of(credential, &header);
+        }
+        assert_eq!(known.lately.lock().unwrap().len(), LATELY);
     }
 
     #[test]

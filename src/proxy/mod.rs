@@ -13,6 +13,7 @@ pub(crate) mod mask;
 mod refusal;
 mod relay;
 pub(crate) mod route;
+mod search;
 mod sending;
 mod target;
 
@@ -55,8 +56,8 @@ pub(crate) struct Shared {
     pub(crate) dialer: Dialer,
     /// Idle connections to them.
     pub(crate) pool: Pool,
-    /// The key by which credentials are found in what comes back.
-    pub(crate) masking: Arc<mask::Key>,
+    /// What to look for in what comes back.
+    pub(crate) masking: mask::Known,
     /// What the person should hear.
     pub(crate) notices: Arc<Notices>,
     /// How long an origin may take to begin its response.

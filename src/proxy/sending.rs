@@ -64,7 +64,7 @@ struct Used {
     /// The credential.
     credential: Arc<Credential>,
     /// What to look for in the answer.
-    forms: Forms,
+    forms: Arc<Forms>,
 }
 
 impl Relayed {
@@ -113,7 +113,7 @@ impl Sender<'_> {
                 self.once(client, sending, Some(&other), false)?.conclude()
             }
             None => {
-                let secret = Some(&used.forms);
+                let secret = Some(&*used.forms);
                 let (outcome, result) = self.relay(client, &mut stream, sending, (secret, false));
                 self.keep(*stream, &outcome, sending);
                 conclude(outcome, result)
@@ -194,7 +194,7 @@ impl Sender<'_> {
             }
             Some(found) => {
                 let (armed, credential) = self.arm(sending.outgoing, found, given)?;
-                let forms = Forms::of(&self.shared.masking, &credential, found.placement());
+                let forms = self.shared.masking.of(&credential, found.placement());
                 let used = Used { credential, forms };
                 Ok((Prepared::Armed(armed), Some(used)))
             }
@@ -255,7 +255,7 @@ impl Sender<'_> {
                 .map_err(|_| Refusal::Internal("the connection is for another host"))?,
             Prepared::Unarmed(head) => stream.wire().output().extend_from_slice(&head),
         }
-        let secret = used.as_ref().map(|used| &used.forms);
+        let secret = used.as_ref().map(|used| &*used.forms);
         let options = (secret, holds_unauthorized);
         let (outcome, result) = self.relay(client, &mut stream, sending, options);
         let Some(used) = used else {
@@ -360,7 +360,7 @@ impl Sender<'_> {
             |name: &[u8], value: &[u8]| is_trailer_allowed(&self.head.fields, name, value, None);
         // A proxy's own pages quote what it was sent.
         let password = via.and_then(|via| via.authorization.as_ref());
-        let secret = password.map(|secret| Forms::of_basic(&self.shared.masking, secret.expose()));
+        let secret = password.map(|secret| self.shared.masking.of_basic(secret.expose()));
         let request = Request {
             secret: secret.as_ref(),
             ..self.request(outgoing, &keep_trailer)
