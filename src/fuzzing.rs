@@ -216,7 +216,7 @@ pub fn write_chunked(pieces: &[&[u8]], trailers: &[u8]) -> Result<Vec<u8>, Strin
     };
     let mut out = Vec::new();
     for piece in pieces {
-        BodyWriter::Chunked.write(piece, &mut out);
+        BodyWriter::Chunked.write(&[piece], &mut out);
     }
     BodyWriter::Chunked.finish(&trailers, |_, _| true, &mut out);
     Ok(out)

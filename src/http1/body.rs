@@ -287,17 +287,19 @@ pub(crate) enum BodyWriter {
 }
 
 impl BodyWriter {
-    /// Writes content.
-    pub(crate) fn write(self, content: &[u8], out: &mut Vec<u8>) {
-        match self {
-            // An empty chunk would end the body.
-            Self::Chunked if !content.is_empty() => {
-                out.extend_from_slice(format!("{:x}\r\n", content.len()).as_bytes());
-                out.extend_from_slice(content);
-                out.extend_from_slice(b"\r\n");
-            }
-            Self::Chunked => {}
-            Self::Plain => out.extend_from_slice(content),
+    /// Writes content, which may be in parts.
+    pub(crate) fn write(self, parts: &[&[u8]], out: &mut Vec<u8>) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        // An empty chunk would end the body.
+        let is_chunk = self == Self::Chunked && length > 0;
+        if is_chunk {
+            out.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+        }
+        for part in parts {
+            out.extend_from_slice(part);
+        }
+        if is_chunk {
+            out.extend_from_slice(b"\r\n");
         }
     }
 
@@ -449,7 +451,7 @@ mod tests {
     fn what_is_written_reads_back() {
         let mut out = Vec::new();
         for content in [&b"hello"[..], b"", b" world"] {
-            BodyWriter::Chunked.write(content, &mut out);
+            BodyWriter::Chunked.write(&[content], &mut out);
         }
         let trailers = Fields::parse(b"X-T: 1\r\nAuthorization: x\r\n\r\n").unwrap();
         BodyWriter::Chunked.finish(&trailers, |name, _| name == b"X-T", &mut out);

@@ -89,7 +89,7 @@ impl<'a> Lane<'a> {
             let step = self.reader.step(input.get(..PIECE).unwrap_or(input))?;
             let used = step.used;
             let content = self.masker.pass(step.content);
-            self.writer.write(content, to.output());
+            self.writer.write(&content, to.output());
             from.consume(used);
             moved |= used > 0;
             is_stuck = used == 0;
@@ -113,7 +113,7 @@ impl<'a> Lane<'a> {
             section => Fields::parse(section)?,
         };
         let out = to.output();
-        self.writer.write(self.masker.release(), out);
+        self.writer.write(&[self.masker.release()], out);
         let end = out.len();
         self.writer.finish(&trailers, keep, out);
         self.masker.mask(out.get_mut(end..).unwrap_or_default());
@@ -136,7 +136,7 @@ impl<'a> Lane<'a> {
             false => self.holds_until().is_some_and(|due| due <= Instant::now()),
         };
         if is_due {
-            self.writer.write(self.masker.release(), out);
+            self.writer.write(&[self.masker.release()], out);
         }
         is_due
     }

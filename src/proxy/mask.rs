@@ -176,36 +176,53 @@ impl Masker<'_> {
 
     /// Masks text that is whole, in its place.
     pub(crate) fn mask(&mut self, text: &mut [u8]) {
-        for range in self.found_in(text) {
-            if let Some(part) = text.get_mut(range) {
-                part.fill(b'*');
-                self.found = true;
-            }
-        }
+        let places = self.found_in(text);
+        self.star(text, places);
     }
 
-    /// Takes the next piece of a body, and gives what may leave by now.
-    pub(crate) fn pass<'b>(&'b mut self, piece: &'b [u8]) -> &'b [u8] {
-        if self.forms.is_none() || piece.is_empty() {
-            return piece;
-        }
-        if self.held.is_empty() && self.found_in(piece).is_empty() {
+    /// Takes the next piece of a body, and gives what may leave by now, in two parts: of what was held, and of the piece.
+    pub(crate) fn pass<'b>(&'b mut self, piece: &'b [u8]) -> [&'b [u8]; 2] {
+        let Some(forms) = self.forms.filter(|_| !piece.is_empty()) else {
+            return [&[], piece];
+        };
+        let is_long = self.held.is_empty() || piece.len() >= self.reach;
+        if is_long && !self.is_in_seam(piece) && forms.found_in(piece).is_empty() {
             let end = self.end_to_hold(piece);
+            self.scratch = std::mem::take(&mut self.held);
             self.hold(piece.get(end..).unwrap_or_default());
-            return piece.get(..end).unwrap_or_default();
+            return [&self.scratch, piece.get(..end).unwrap_or_default()];
         }
         let mut all = Zeroizing::new(Vec::with_capacity(self.held.len() + piece.len()));
         all.extend_from_slice(&self.held);
         all.extend_from_slice(piece);
-        let mut end = self.end_to_hold(&all);
-        for range in self.found_in(&all) {
-            end = end.max(range.end);
-        }
-        let rest = Zeroizing::new(all.split_off(end));
-        self.hold(&rest);
-        self.mask(&mut all);
+        let ranges = forms.found_in(&all);
+        let last = ranges.iter().map(|range| range.end).max();
+        let end = self.end_to_hold(&all).max(last.unwrap_or(0));
+        self.hold(all.get(end..).unwrap_or_default());
+        self.star(&mut all, ranges);
+        all.truncate(end);
         self.scratch = all;
-        &self.scratch
+        [&self.scratch, &[]]
+    }
+
+    /// Whether a form is in what is held together with the beginning of a piece that is longer than any form.
+    fn is_in_seam(&self, piece: &[u8]) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        let start = piece.get(..self.reach.min(piece.len()));
+        let seam = Zeroizing::new([&self.held, start.unwrap_or_default()].concat());
+        !self.found_in(&seam).is_empty()
+    }
+
+    /// Puts stars in these places.
+    fn star(&mut self, text: &mut [u8], places: Vec<Range<usize>>) {
+        for place in places {
+            if let Some(part) = text.get_mut(place) {
+                part.fill(b'*');
+                self.found = true;
+            }
+        }
     }
 
     /// Gives what is held: nothing more comes, or not soon.
@@ -265,7 +282,7 @@ mod tests {
         let mut masker = forms.masker();
         let mut out = Vec::new();
         for piece in pieces {
-            out.extend_from_slice(masker.pass(piece));
+            out.extend(masker.pass(piece).concat());
         }
         out.extend_from_slice(masker.release());
         (String::from_utf8(out).unwrap(), masker.has_found())
@@ -294,7 +311,7 @@ mod tests {
         let forms = forms("sk-0123456789abcdef");
         let held = |piece: &[u8]| {
             let mut masker = forms.masker();
-            let left = masker.pass(piece).len();
+            let left = masker.pass(piece).concat().len();
             assert_eq!(masker.release().len(), piece.len() - left);
             left
         };
