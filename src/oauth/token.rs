@@ -280,7 +280,8 @@ pub(crate) fn parse(answer: &Answer, host: &Authority) -> Result<Tokens, Error> 
         .text("access_token", host)?
         .ok_or_else(|| wrong("has no access_token"))?;
     let access = Secret::new(access.as_bytes().to_vec());
-    if Credential::of(&access).is_err() {
+    // As it is: a line end behind it, which a file may have, is part of a token that came in JSON.
+    if !Credential::of(&access).is_ok_and(|credential| credential.same_as(&access)) {
         return Err(wrong("has an access_token that can't be sent in a field"));
     }
     // A token that must be signed or bound to a key (RFC 9449) would be refused as a bearer token.
@@ -373,6 +374,7 @@ mod tests {
             (200, "{}", "no access_token"),
             (200, r#"{"access_token":5}"#, "no text"),
             (200, r#"{"access_token":"secret\nX: y"}"#, "can't be sent"),
+            (200, r#"{"access_token":"secret\n"}"#, "can't be sent"),
             (200, r#"{"access_token":""}"#, "can't be sent"),
             (
                 200,
