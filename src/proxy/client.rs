@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use rustls::AlertDescription;
-use rustls::ServerConnection;
+use rustls::server::UnbufferedServerConnection;
 
 use super::Shared;
 use super::exchange;
@@ -270,7 +270,7 @@ fn intercept(mut client: Wire, authority: &Authority, shared: &Shared) {
             );
         }
     };
-    let Ok(tls) = ServerConnection::new(config) else {
+    let Ok(tls) = UnbufferedServerConnection::new(config) else {
         return;
     };
     client.output().extend_from_slice(ESTABLISHED);

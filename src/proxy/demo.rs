@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use ring::digest;
 use rustls::ServerConfig;
-use rustls::ServerConnection;
+use rustls::server::UnbufferedServerConnection;
 use rustls::pki_types::CertificateDer;
 use serde_json::Map;
 use serde_json::Value;
@@ -136,7 +136,7 @@ pub(crate) fn start(secret: Vec<u8>) -> io::Result<Demo> {
 /// Answers one request and closes.
 fn serve(socket: TcpStream, config: Arc<ServerConfig>, book: &Arrived) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    let tls = ServerConnection::new(config).map_err(io::Error::other)?;
+    let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
     let mut wire = Wire::plain(socket)?.accept_tls(tls)?;
     wire.handshake(deadline)?;
     let mut scanner = HeadScanner::default();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use std::time::Instant;
 
-use rustls::ClientConnection;
+use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
@@ -119,7 +119,7 @@ impl Dialer {
         let wire = self.tunnel_for(Scheme::Https, authority, asker)?;
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
-        let tls = ClientConnection::new(self.trust.config(), name)
+        let tls = UnbufferedClientConnection::new(self.trust.config(), name)
             .map_err(|error| Error::new(Kind::TlsProtocol, format!("TLS can't start: {error}")))?;
         let mut wire = wire
             .connect_tls(tls)

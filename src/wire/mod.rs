@@ -4,9 +4,11 @@
 //! itself: it waits with [`wait`] until one of them is ready, then receives and flushes without ever blocking. Nothing here knows
 //! HTTP.
 
+mod buffer;
+mod records;
+
 use std::io;
 use std::io::ErrorKind;
-use std::io::Read;
 use std::io::Write;
 use std::mem;
 use std::net::Shutdown;
@@ -15,11 +17,14 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 use std::time::Instant;
 
-use rustls::ClientConnection;
-use rustls::Connection;
-use rustls::ServerConnection;
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
 use zeroize::Zeroize;
 use zeroize::Zeroizing;
+
+use buffer::Buffer;
+use records::Records;
+use records::Role;
 
 use crate::sys::poll;
 use crate::sys::socket;
@@ -28,11 +33,11 @@ use crate::sys::socket;
 /// is seen to be too large.
 const INPUT_LIMIT: usize = 80 * 1024;
 
-/// Bytes that a TLS record can hold (RFC 8446 section 5.1): the least room that is made before reading.
-const RECORD: usize = 16 * 1024;
+/// Output whose memory is kept while the connection is idle, at the most.
+const KEPT: usize = 16 * 1024;
 
-/// Reads of a TLS connection at one go, at the most; far more than fill the input.
-const READS: usize = 256;
+/// Reads of a TLS connection at one go, at the most: records may be empty, and who sends those without a pause would keep it for itself.
+const READS: usize = 16;
 
 /// How a peer's sending ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,58 +48,12 @@ pub(crate) enum End {
     Cut,
 }
 
-/// Bytes that were received and not yet used: `start..end` of `data`.
-#[derive(Default)]
-struct Buffer {
-    /// All of the memory. Pages that were never written to cost nothing.
-    data: Vec<u8>,
-    /// Where what is unused begins.
-    start: usize,
-    /// Where it ends.
-    end: usize,
-}
-
-impl Buffer {
-    /// What is there.
-    fn filled(&self) -> &[u8] {
-        self.data.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// Marks bytes at the front as used.
-    fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-    }
-
-    /// Room for at least one record behind what is there.
-    fn space(&mut self) -> &mut [u8] {
-        if self.data.len() - self.end < RECORD && self.start > 0 {
-            self.data.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-        if self.data.len() - self.end < RECORD {
-            let size = (self.end + RECORD).max(self.data.len() * 2).max(2 * RECORD);
-            let mut larger = vec![0; size];
-            larger[..self.end].copy_from_slice(&self.data[..self.end]);
-            self.data = larger;
-        }
-        self.data.get_mut(self.end..).unwrap_or_default()
-    }
-
-    /// Takes bytes that were written into the room as received.
-    fn commit(&mut self, count: usize) {
-        self.end = (self.end + count).min(self.data.len());
-    }
-}
-
 /// One side of a connection.
 pub(crate) struct Wire {
     /// The socket; non-blocking.
     socket: TcpStream,
     /// TLS on it.
-    tls: Option<Box<Connection>>,
+    tls: Option<Box<Records>>,
     /// What was received, decrypted.
     input: Buffer,
     /// Input at which reading pauses.
@@ -141,17 +100,9 @@ impl Wire {
     ///
     /// # Errors
     /// When those bytes aren't.
-    pub(crate) fn accept_tls(mut self, tls: ServerConnection) -> io::Result<Self> {
-        let mut tls = Connection::Server(tls);
-        let mut early = self.input.filled();
-        while !early.is_empty() {
-            tls.read_tls(&mut early)?;
-            tls.process_new_packets().map_err(tls_error)?;
-        }
-        self.input = Buffer::default();
-        self.set_tls(tls);
-        self.drain_plaintext()?;
-        Ok(self)
+    pub(crate) fn accept_tls(mut self, tls: UnbufferedServerConnection) -> io::Result<Self> {
+        let early = mem::take(&mut self.input);
+        self.begin_tls(Role::Server(tls), early)
     }
 
     /// The same connection with TLS begun on it, as the client.
@@ -159,31 +110,31 @@ impl Wire {
     /// # Errors
     /// When the peer has said something already: a server has nothing to say before the handshake, and what came in the clear
     /// must never be read as if it had come over TLS.
-    pub(crate) fn connect_tls(mut self, tls: ClientConnection) -> io::Result<Self> {
+    pub(crate) fn connect_tls(self, tls: UnbufferedClientConnection) -> io::Result<Self> {
         if !self.input().is_empty() {
             let error = rustls::Error::General("bytes before the handshake".into());
             return Err(tls_error(error));
         }
-        self.set_tls(Connection::Client(tls));
+        self.begin_tls(Role::Client(tls), Buffer::default())
+    }
+
+    /// Puts TLS on the connection.
+    fn begin_tls(mut self, role: Role, early: Buffer) -> io::Result<Self> {
+        self.tls = Some(Box::new(Records::new(role, early)));
+        self.open()?;
         Ok(self)
     }
 
-    /// Puts TLS on the connection. No limit on what rustls buffers: it is given more only when all is gone.
-    fn set_tls(&mut self, mut tls: Connection) {
-        tls.set_buffer_limit(None);
-        self.tls = Some(Box::new(tls));
-    }
-
-    /// Completes the handshake.
+    /// Completes the handshake. The last that it has to say may be left to be sent: it goes with the first message.
     ///
     /// # Errors
     /// `TimedOut` at the deadline; `InvalidData` with a [`rustls::Error`] inside when TLS failed.
     pub(crate) fn handshake(&mut self, deadline: Instant) -> io::Result<()> {
         loop {
-            self.flush()?;
             if !self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
                 return Ok(());
             }
+            self.flush()?;
             if self.end.is_some() {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
@@ -197,7 +148,18 @@ impl Wire {
     /// `TimedOut` at the deadline; those of receiving and sending.
     pub(crate) fn wait_for_input(&mut self, deadline: Instant) -> io::Result<()> {
         let before = self.input().len();
+        if self.end.is_some() {
+            return Ok(());
+        }
         loop {
+            self.flush()?;
+            let watch = poll::Watch {
+                fd: self.socket.as_fd(),
+                read: true,
+                write: self.wants_flush(),
+            };
+            // What is there is there by now, mostly not: the answer to what was sent is yet to come.
+            poll::wait([watch], Some(deadline))?;
             let has_news = self.receive()?;
             if self.input().len() > before || self.end.is_some() {
                 return Ok(());
@@ -209,13 +171,6 @@ impl Wire {
             if has_news {
                 return Ok(());
             }
-            self.flush()?;
-            let watch = poll::Watch {
-                fd: self.socket.as_fd(),
-                read: true,
-                write: self.wants_flush(),
-            };
-            poll::wait([watch], Some(deadline))?;
         }
     }
 
@@ -236,11 +191,12 @@ impl Wire {
 
     /// Gives back the memory of buffers that hold nothing, where it is much: an idle connection may be one of many, for long.
     pub(crate) fn give_memory_back(&mut self) {
-        if self.input().is_empty() && self.input.data.len() > 2 * RECORD {
-            self.input = Buffer::default();
-        }
-        if self.output.is_empty() && self.output.capacity() > 2 * RECORD {
+        self.input.give_memory_back();
+        if self.output.is_empty() && self.output.capacity() > KEPT {
             self.output = Zeroizing::default();
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.give_memory_back();
         }
     }
 
@@ -282,64 +238,56 @@ impl Wire {
 
     /// One read of a plain socket.
     fn receive_plain(&mut self) -> io::Result<bool> {
-        match self.socket.read(self.input.space()) {
-            Ok(0) => self.end = Some(End::Clean),
-            Ok(count) => self.input.commit(count),
+        match self.input.read_from(&self.socket) {
+            Ok((0, _)) => self.end = Some(End::Clean),
+            Ok(_) => {}
             Err(error) if is_retry(&error) => return Ok(false),
             Err(error) => return Err(error),
         }
         Ok(true)
     }
 
-    /// Reads TLS records until the socket has no more, or enough is there.
+    /// Reads TLS records until the socket seems to have no more, or enough is there.
     fn receive_tls(&mut self) -> io::Result<bool> {
         let mut changed = false;
-        // Records may be empty: who sends those without a pause would keep this for itself.
         for _ in 0..READS {
             if self.end.is_some() || self.input().len() >= self.limit {
                 break;
             }
             let Some(tls) = &mut self.tls else { break };
-            match tls.read_tls(&mut self.socket) {
-                Ok(0) => {
+            let may_be_more = match tls.read_from(&self.socket) {
+                Ok((0, _)) => {
                     self.end = Some(End::Cut);
-                    changed = true;
+                    return Ok(true);
                 }
-                Ok(_) => {
-                    changed = true;
-                    let failed = tls.process_new_packets().err();
-                    if failed.is_some() {
-                        // The peer shall hear why, if it still listens.
-                        let _ = tls.write_tls(&mut self.socket);
-                    }
-                    // What came before the failure counts.
-                    self.drain_plaintext()?;
-                    if let Some(error) = failed {
-                        return Err(tls_error(error));
-                    }
-                }
+                Ok((_, may_be_more)) => may_be_more,
                 Err(error) if is_retry(&error) => break,
                 Err(error) => return Err(error),
+            };
+            changed = true;
+            self.open()?;
+            if !may_be_more {
+                break;
             }
         }
         Ok(changed)
     }
 
-    /// Moves everything that TLS has decrypted to the input, so that a socket without news means nothing to read.
-    fn drain_plaintext(&mut self) -> io::Result<()> {
+    /// Moves the content of all records that are whole to the input.
+    fn open(&mut self) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
             return Ok(());
         };
-        let mut reader = tls.reader();
-        loop {
-            match reader.read(self.input.space()) {
-                Ok(0) => {
-                    self.end = Some(End::Clean);
-                    return Ok(());
-                }
-                Ok(count) => self.input.commit(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
+        match tls.open(&mut self.input) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.end = Some(End::Clean);
+                Ok(())
+            }
+            Err(error) => {
+                // The peer shall hear why, if it still listens.
+                let _ = (&self.socket).write(tls.sealed().filled());
+                Err(tls_error(error))
             }
         }
     }
@@ -372,35 +320,25 @@ impl Wire {
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         let mut moved = false;
         while !self.broken {
-            let result = match &mut self.tls {
-                Some(tls) => {
-                    if !tls.wants_write() {
-                        if tls.is_handshaking() || self.output.is_empty() {
-                            return Ok(moved);
-                        }
-                        tls.writer().write_all(&self.output)?;
-                        if mem::take(&mut self.is_secret) {
-                            self.output.zeroize();
-                        }
-                        self.output.clear();
-                    }
-                    tls.write_tls(&mut self.socket)
-                }
-                None if self.output.is_empty() => return Ok(moved),
-                None => self
-                    .socket
-                    .write(self.output.get(self.sent..).unwrap_or_default()),
+            if let Some(tls) = &mut self.tls
+                && !self.output.is_empty()
+                && !tls.is_handshaking()
+            {
+                tls.seal(&self.output).map_err(tls_error)?;
+                self.clear_output();
+            }
+            let pending = match &mut self.tls {
+                Some(tls) => tls.sealed().filled(),
+                None => self.output.get(self.sent..).unwrap_or_default(),
             };
-            match result {
+            if pending.is_empty() {
+                return Ok(moved);
+            }
+            match (&self.socket).write(pending) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     moved = true;
-                    if self.tls.is_none() {
-                        self.sent += count;
-                        if self.sent == self.output.len() {
-                            self.clear_output();
-                        }
-                    }
+                    self.mark_sent(count);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_retry(&error) => return Ok(moved),
@@ -410,13 +348,26 @@ impl Wire {
         Ok(moved)
     }
 
+    /// Takes bytes as sent.
+    fn mark_sent(&mut self, count: usize) {
+        match &mut self.tls {
+            Some(tls) => tls.sealed().consume(count),
+            None => {
+                self.sent += count;
+                if self.sent == self.output.len() {
+                    self.clear_output();
+                }
+            }
+        }
+    }
+
     /// Whether something is still to be sent.
     pub(crate) fn wants_flush(&self) -> bool {
         if self.broken {
             return false;
         }
         match &self.tls {
-            Some(tls) => tls.wants_write() || (!self.output.is_empty() && !tls.is_handshaking()),
+            Some(tls) => tls.has_sealed() || (!self.output.is_empty() && !tls.is_handshaking()),
             None => !self.output.is_empty(),
         }
     }
@@ -453,7 +404,7 @@ impl Wire {
         }
         self.finished = true;
         if let Some(tls) = &mut self.tls {
-            tls.send_close_notify();
+            tls.seal_end().map_err(tls_error)?;
             self.flush()?;
         }
         self.socket.shutdown(Shutdown::Write)
@@ -501,7 +452,14 @@ impl Wire {
     /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that
     /// is no data (a session ticket) is taken in.
     pub(crate) fn is_idle(&mut self) -> bool {
-        self.receive().is_ok() && self.input().is_empty() && self.end.is_none()
+        loop {
+            match self.receive() {
+                Ok(true) if self.input().is_empty() && self.end.is_none() => {}
+                received => {
+                    return received.is_ok() && self.input().is_empty() && self.end.is_none();
+                }
+            }
+        }
     }
 }
 

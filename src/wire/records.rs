@@ -1,0 +1,253 @@
+//! TLS on one side of a connection: records that were received are opened in the buffer that they were read into, and what is to be sent
+//! is sealed into one that leaves at once (RFC 8446 section 5).
+//!
+//! rustls has buffers of its own for whoever wants them; with those, each record would be read in four parts and copied twice more.
+
+use std::io;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::ConnectionState;
+use rustls::unbuffered::EncodeError;
+use rustls::unbuffered::EncryptError;
+use rustls::unbuffered::UnbufferedStatus;
+use rustls::unbuffered::WriteTraffic;
+
+use super::buffer::Buffer;
+
+/// The most content of a record (RFC 8446 section 5.1).
+const RECORD: usize = 16 * 1024;
+
+/// What a record has beside its content, at the most that is seen: header, nonce, content type, tag. More is asked for where it is needed.
+const AROUND: usize = 32;
+
+/// Which side of TLS is ours.
+pub(crate) enum Role {
+    /// The client's.
+    Client(UnbufferedClientConnection),
+    /// The server's.
+    Server(UnbufferedServerConnection),
+}
+
+/// TLS on a connection.
+pub(super) struct Records {
+    /// Our side.
+    role: Role,
+    /// Records that were received and not opened: at rest, the beginning of one at the most.
+    received: Buffer,
+    /// Records that are to be sent.
+    sealed: Buffer,
+    /// What the peer did wrong, once it has: nothing is opened or sealed from then on.
+    failed: Option<rustls::Error>,
+}
+
+/// What is to be done besides opening what was received.
+enum Task<'a> {
+    /// Nothing.
+    Open,
+    /// Seal this content.
+    Seal(&'a [u8]),
+    /// Say that nothing more will be sent.
+    Close,
+}
+
+/// What a step has come to.
+enum Step {
+    /// There is more to do.
+    More,
+    /// The peer has said that it sends no more.
+    Ended,
+    /// All is done for now.
+    Rest,
+}
+
+impl Records {
+    /// TLS that begins with bytes that were received already. The first records of ours are sealed once that is asked for.
+    pub(super) fn new(role: Role, received: Buffer) -> Self {
+        Self {
+            role,
+            received,
+            sealed: Buffer::default(),
+            failed: None,
+        }
+    }
+
+    /// Whether the handshake is still to be completed.
+    pub(super) fn is_handshaking(&self) -> bool {
+        match &self.role {
+            Role::Client(tls) => tls.is_handshaking(),
+            Role::Server(tls) => tls.is_handshaking(),
+        }
+    }
+
+    /// Records that are to be sent.
+    pub(super) fn sealed(&mut self) -> &mut Buffer {
+        &mut self.sealed
+    }
+
+    /// Whether there are some.
+    pub(super) fn has_sealed(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
+    /// Reads once. Tells how much came, and whether there may be more.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(super) fn read_from(&mut self, socket: impl io::Read) -> io::Result<(usize, bool)> {
+        self.received.read_from(socket)
+    }
+
+    /// Opens the records that are whole; their content goes behind `input`. Tells whether the peer has said, now, that it sends no more.
+    ///
+    /// # Errors
+    /// What the peer did wrong. It shall hear of it: what is to be sent then says so.
+    pub(super) fn open(&mut self, input: &mut Buffer) -> Result<bool, rustls::Error> {
+        let opened = self.drive(&Task::Open, input);
+        if let Err(error) = &opened {
+            // The alert, if there is one, is what the next step gives; there must be no other.
+            let _ = self.step(&Task::Open, input);
+            self.failed = Some(error.clone());
+        }
+        opened
+    }
+
+    /// Seals content.
+    ///
+    /// # Errors
+    /// When nothing can be sent any more.
+    pub(super) fn seal(&mut self, content: &[u8]) -> Result<(), rustls::Error> {
+        self.drive(&Task::Seal(content), &mut Buffer::default())
+            .map(|_| ())
+    }
+
+    /// Seals the word that no more will be sent (RFC 8446 section 6.1). Before the handshake is complete there is none.
+    ///
+    /// # Errors
+    /// When nothing can be sent any more.
+    pub(super) fn seal_end(&mut self) -> Result<(), rustls::Error> {
+        self.drive(&Task::Close, &mut Buffer::default()).map(|_| ())
+    }
+
+    /// Gives back the memory of buffers that hold nothing.
+    pub(super) fn give_memory_back(&mut self) {
+        self.received.give_memory_back();
+        self.sealed.give_memory_back();
+    }
+
+    /// Takes steps until all is done; tells whether the peer has ended meanwhile.
+    fn drive(&mut self, task: &Task<'_>, input: &mut Buffer) -> Result<bool, rustls::Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let mut has_ended = false;
+        loop {
+            match self.step(task, input)? {
+                Step::More => {}
+                Step::Ended => has_ended = true,
+                Step::Rest => return Ok(has_ended),
+            }
+        }
+    }
+
+    /// One step.
+    fn step(&mut self, task: &Task<'_>, input: &mut Buffer) -> Result<Step, rustls::Error> {
+        let received = self.received.filled_mut();
+        let (used, step) = match &mut self.role {
+            Role::Client(tls) => {
+                let status = tls.process_tls_records(received);
+                settle(status, task, input, &mut self.sealed)
+            }
+            Role::Server(tls) => {
+                let status = tls.process_tls_records(received);
+                settle(status, task, input, &mut self.sealed)
+            }
+        };
+        self.received.consume(used);
+        step
+    }
+}
+
+/// Does what the state asks for. Tells, too, how many of the received bytes are done with.
+fn settle<D>(
+    status: UnbufferedStatus<'_, '_, D>,
+    task: &Task<'_>,
+    input: &mut Buffer,
+    sealed: &mut Buffer,
+) -> (usize, Result<Step, rustls::Error>) {
+    let mut used = status.discard;
+    let step = match status.state {
+        Err(error) => Err(error),
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
+            match traffic.next_record() {
+                None => break Ok(Step::More),
+                Some(Err(error)) => break Err(error),
+                Some(Ok(record)) => {
+                    input.push(record.payload);
+                    used += record.discard;
+                }
+            }
+        },
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            put(sealed, RECORD, |room| match data.encode(room) {
+                Ok(count) => Ok(Ok(count)),
+                Err(EncodeError::InsufficientSize(size)) => Ok(Err(size.required_size)),
+                Err(EncodeError::AlreadyEncoded) => Ok(Ok(0)),
+            })
+            .map(|()| Step::More)
+        }
+        // What was encoded is sealed, and leaves with the rest.
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            Ok(Step::More)
+        }
+        Ok(ConnectionState::PeerClosed) => Ok(Step::Ended),
+        Ok(ConnectionState::WriteTraffic(traffic)) => write(traffic, task, sealed),
+        // Without early data there is no other state that has something to read (RFC 8446 section 2.3).
+        Ok(_) => Ok(Step::Rest),
+    };
+    (used, step)
+}
+
+/// Does the task.
+fn write<D>(
+    mut traffic: WriteTraffic<'_, D>,
+    task: &Task<'_>,
+    sealed: &mut Buffer,
+) -> Result<Step, rustls::Error> {
+    let failed = |error: EncryptError| match error {
+        EncryptError::InsufficientSize(size) => Ok(Err(size.required_size)),
+        EncryptError::EncryptExhausted => Err(rustls::Error::EncryptError),
+    };
+    match task {
+        Task::Open => {}
+        Task::Seal(content) => {
+            let size = content.len() + (content.len() / RECORD + 1) * AROUND;
+            put(sealed, size, |room| {
+                traffic.encrypt(content, room).map(Ok).or_else(failed)
+            })?;
+        }
+        Task::Close => put(sealed, AROUND, |room| {
+            traffic.queue_close_notify(room).map(Ok).or_else(failed)
+        })?,
+    }
+    Ok(Step::Rest)
+}
+
+/// Has something written behind what is sealed, with as much room as it turns out to need.
+fn put(
+    sealed: &mut Buffer,
+    mut size: usize,
+    mut into: impl FnMut(&mut [u8]) -> Result<Result<usize, usize>, rustls::Error>,
+) -> Result<(), rustls::Error> {
+    loop {
+        match into(sealed.room(size))? {
+            Ok(count) => {
+                sealed.commit(count);
+                return Ok(());
+            }
+            Err(needed) if needed > size => size = needed,
+            Err(_) => return Err(rustls::Error::EncryptError),
+        }
+    }
+}
