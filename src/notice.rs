@@ -36,6 +36,8 @@ pub(crate) enum Step {
 pub(crate) struct Notices {
     /// Prints one notice.
     sink: Box<dyn Fn(&Notice) + Send + Sync>,
+    /// Whether it wants to hear of requests.
+    hears_requests: bool,
     /// Warnings already given, so that each is given once.
     given: Mutex<HashSet<String>>,
 }
@@ -45,8 +47,22 @@ impl Notices {
     pub(crate) fn new(sink: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         Self {
             sink: Box::new(sink),
+            hears_requests: true,
             given: Mutex::default(),
         }
+    }
+
+    /// The same, where nobody wants to hear of requests: what is told of them need not be put into words.
+    pub(crate) fn without_requests(self) -> Self {
+        Self {
+            hears_requests: false,
+            ..self
+        }
+    }
+
+    /// Whether anybody wants to hear of requests.
+    pub(crate) fn hears_requests(&self) -> bool {
+        self.hears_requests
     }
 
     /// Warns, once for each text.
@@ -76,8 +92,10 @@ impl Notices {
     }
 
     /// Tells of a request that was handled.
-    pub(crate) fn request(&self, text: String) {
-        (self.sink)(&Notice::Request(text));
+    pub(crate) fn request(&self, text: impl FnOnce() -> String) {
+        if self.hears_requests {
+            (self.sink)(&Notice::Request(text()));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 
 /// Why a host, authority or URL was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +49,9 @@ impl fmt::Display for Error {
 }
 
 /// A host as it is compared: a lower-case name without a trailing dot, or an IP address in its canonical form.
+/// Copies share the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Host(String);
+pub(crate) struct Host(Arc<str>);
 
 impl Host {
     /// Reads a host as it stands in an authority: a name, an IPv4 address, or an IPv6 address in brackets.
@@ -63,7 +65,7 @@ impl Host {
                 .ok()
                 .and_then(|text| text.parse().ok());
             return address
-                .map(|ip: Ipv6Addr| Self(ip.to_string()))
+                .map(|ip: Ipv6Addr| Self(ip.to_string().into()))
                 .ok_or(Error::Ipv6);
         }
         let name = text.strip_suffix(b".").unwrap_or(text);
@@ -85,10 +87,10 @@ impl Host {
         if last_label_is_number(&name) {
             return name
                 .parse()
-                .map(|ip: Ipv4Addr| Self(ip.to_string()))
+                .map(|ip: Ipv4Addr| Self(ip.to_string().into()))
                 .map_err(|_| Error::HostNumber);
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// The name or address; an IPv6 address without brackets.
@@ -105,7 +107,7 @@ impl Host {
     pub(crate) fn is_loopback(&self) -> bool {
         match self.ip().map(|ip| ip.to_canonical()) {
             Some(ip) => ip.is_loopback() || ip.is_unspecified(),
-            None => self.0 == "localhost" || self.0.ends_with(".localhost"),
+            None => &*self.0 == "localhost" || self.0.ends_with(".localhost"),
         }
     }
 }

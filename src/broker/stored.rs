@@ -358,7 +358,9 @@ impl Stored {
             client_secret: old.grant.client_secret.as_ref().map(Secret::copy),
         };
         about.renew(&mut grant, found, now());
-        means.notices.request(format!("refreshed {}", self.label()));
+        means
+            .notices
+            .request(|| format!("refreshed {}", self.label()));
         let now = record::seconds(clock::now());
         let in_vault = opened.in_vault(old);
         let stored = self

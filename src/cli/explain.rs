@@ -181,7 +181,7 @@ impl Answer {
 
     /// The request gets a credential.
     fn inject(&mut self, found: &Match, broker: &Broker) {
-        self.meets(broker.connection(found.connection()), found.rule());
+        self.meets(broker.connection(found.connection()), &found.rule());
         if route::is_refused_method(&self.method) {
             return self.refuse(
                 "the origin would send the credential back",
@@ -205,7 +205,7 @@ impl Answer {
             return false;
         }
         let (claimants, route) = match Router::new(others).decide(target) {
-            Decision::Inject(found) => (vec![found.connection()], Some(found.rule().to_owned())),
+            Decision::Inject(found) => (vec![found.connection()], Some(found.rule())),
             Decision::Deny(denial) => (vec![denial.connection], Some(denial.route)),
             Decision::Forward(Why::Ambiguous(claimants)) => (claimants, None),
             Decision::Forward(Why::NoRoute) | Decision::RefusePath => return false,

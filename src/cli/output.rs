@@ -43,7 +43,12 @@ pub(super) fn always(text: &str) {
 
 /// Notices as lines on stderr.
 pub(crate) fn notices(verbosity: Verbosity) -> Notices {
-    Notices::new(move |given| notice(verbosity, given))
+    let notices = Notices::new(move |given| notice(verbosity, given));
+    if verbosity.verbose {
+        notices
+    } else {
+        notices.without_requests()
+    }
 }
 
 /// A notice as a line on stderr, if the person wants to hear it.

@@ -1,6 +1,8 @@
 //! Bodies: read from one framing, written in another. State machines over byte slices; nothing is buffered but trailers.
 #![deny(clippy::indexing_slicing)]
 
+use std::io::Write;
+
 use super::Error;
 use super::framing::Framing;
 use super::head::Fields;
@@ -293,7 +295,8 @@ impl BodyWriter {
         // An empty chunk would end the body.
         let is_chunk = self == Self::Chunked && length > 0;
         if is_chunk {
-            out.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+            // A Vec takes all that is written to it.
+            let _ = write!(out, "{length:x}\r\n");
         }
         for part in parts {
             out.extend_from_slice(part);

@@ -98,13 +98,14 @@ impl HeadScanner {
 
 /// Refuses control bytes but HTAB (RFC 9110 section 5.5).
 fn check_line(line: &[u8]) -> Result<(), Error> {
-    match line
-        .iter()
-        .find(|byte| byte.is_ascii_control() && **byte != b'\t')
-    {
-        None => Ok(()),
+    let is_bad = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    // All of it without a way out is many bytes at a time; nearly every line is good.
+    if !line.iter().fold(false, |found, byte| found | is_bad(byte)) {
+        return Ok(());
+    }
+    match line.iter().find(|byte| is_bad(byte)) {
         Some(b'\r') => Err(Error::LineEnd),
-        Some(_) => Err(Error::ControlByte),
+        _ => Err(Error::ControlByte),
     }
 }
 
@@ -115,6 +116,8 @@ pub(crate) struct Fields {
     bytes: Vec<u8>,
     /// Where each stands in `bytes`. Invariant: in bounds.
     list: Vec<Field>,
+    /// Whether a Connection field is among them: each field is held against those, and mostly there is none.
+    has_connection: bool,
 }
 
 /// Where a field stands.
@@ -134,6 +137,7 @@ impl Fields {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(value);
+        self.has_connection |= name.eq_ignore_ascii_case(b"connection");
         self.list.push(Field {
             name: start,
             value: start + name.len(),
@@ -150,11 +154,17 @@ impl Fields {
         let mut fields = Self {
             bytes: Vec::with_capacity(size),
             list: Vec::with_capacity(headers.len()),
+            has_connection: false,
         };
         for header in headers {
             fields.push(header.name.as_bytes(), trim(header.value));
         }
         fields
+    }
+
+    /// Bytes that all of them take where they are written anew, at the most.
+    pub(crate) fn written_len(&self) -> usize {
+        self.bytes.len() + self.list.len() * ": \r\n".len()
     }
 
     /// Name and value of each field.
@@ -379,7 +389,8 @@ const HOP_BY_HOP: [&str; 11] = [
 /// A Connection that names Content-Length, Host or the like changes nothing: those fields are always written anew.
 pub(crate) fn is_hop_by_hop(fields: &Fields, name: &[u8]) -> bool {
     let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-    HOP_BY_HOP.iter().any(|listed| is(listed.as_bytes())) || fields.members("connection").any(is)
+    HOP_BY_HOP.iter().any(|listed| is(listed.as_bytes()))
+        || fields.has_connection && fields.members("connection").any(is)
 }
 
 #[cfg(test)]

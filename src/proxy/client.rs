@@ -161,11 +161,8 @@ fn refuse(mut client: Wire, refusal: &Refusal, shared: &Shared) {
 
 /// Tells of a request that was refused before it was known what it is for.
 fn tell(refusal: &Refusal, shared: &Shared) {
-    shared.notices.request(format!(
-        "refused: {} ({})",
-        refusal.status(),
-        refusal.text()
-    ));
+    let said = || format!("refused: {} ({})", refusal.status(), refusal.text());
+    shared.notices.request(said);
 }
 
 /// The next request's head. `None` when the client has ended instead of asking for more, or asked for nothing for too long.
@@ -246,7 +243,7 @@ fn pass(mut client: Wire, authority: &Authority, shared: &Shared) {
     };
     shared
         .notices
-        .request(format!("CONNECT {authority} passed through"));
+        .request(|| format!("CONNECT {authority} passed through"));
     client.output().extend_from_slice(ESTABLISHED);
     if !exchange::tunnel(&mut client, &mut upstream, shared) {
         client.abort();
@@ -301,10 +298,10 @@ fn tell_handshake_failure(error: &std::io::Error, authority: &Authority, shared:
             "a client did not accept the certificate for {host}: it reads none of the CA variables (SSL_CERT_FILE and the like), or pins its own"
         )),
         Some(failure) => {
-            shared.notices.request(format!("CONNECT {authority} TLS with the client failed: {failure}"));
+            shared.notices.request(|| format!("CONNECT {authority} TLS with the client failed: {failure}"));
         }
         None => {
-            shared.notices.request(format!("CONNECT {authority} the client ended before TLS was set up"));
+            shared.notices.request(|| format!("CONNECT {authority} the client ended before TLS was set up"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One request, from its head to the end of its response.
 
+use std::time::Duration;
 use std::time::Instant;
 
 use super::Shared;
@@ -21,6 +22,7 @@ use super::sending::Stop;
 use super::sending::keeps_alive;
 use super::target::Destination;
 use super::target::Scope;
+use crate::broker::ConnectionId;
 use crate::encoding;
 use crate::http1::framing::Framing;
 use crate::http1::head::Fields;
@@ -56,38 +58,23 @@ pub(crate) fn handle(
         head,
         shared,
         place: None,
-        label: None,
+        met: None,
         can_keep: false,
     };
     let result = exchange.attempt(client, scope);
-    let (after, said) = match result {
-        Ok(outcome) => {
-            let after = if outcome.client_reusable {
-                After::KeepOpen
-            } else {
-                After::Close
-            };
-            (after, outcome.status.to_string())
-        }
+    let after = match &result {
+        Ok(outcome) if outcome.client_reusable => After::KeepOpen,
+        Ok(_) => After::Close,
         Err(Stop::Refuse(refusal)) => {
             let close = !exchange.can_keep;
             refusal.write(close, head.method != "HEAD", client.output());
-            let after = if close { After::Close } else { After::KeepOpen };
-            (after, format!("{} ({})", refusal.status(), refusal.text()))
+            if close { After::Close } else { After::KeepOpen }
         }
-        Err(Stop::Abort(why)) => (After::Abort, format!("aborted ({why})")),
+        Err(Stop::Abort(_)) => After::Abort,
     };
-    // Without its query even where the target could not be read: that is where some keep keys.
-    let path = url::split_query(head.target.as_bytes()).0;
-    let place = exchange
-        .place
-        .unwrap_or_else(|| encoding::printable(path, 64));
-    let label = exchange.label.unwrap_or_else(|| "-".to_owned());
-    let method = encoding::printable(head.method.as_bytes(), 16);
-    let ms = start.elapsed().as_millis();
     shared
         .notices
-        .request(format!("{method} {place} {said} {label} {ms} ms"));
+        .request(|| exchange.in_words(&result, start.elapsed()));
     after
 }
 
@@ -99,13 +86,34 @@ struct Exchange<'a> {
     shared: &'a Shared,
     /// Its URL without the query, for the log.
     place: Option<String>,
-    /// Whose credential it got, for the log.
-    label: Option<String>,
+    /// Whose route it met, for the log.
+    met: Option<ConnectionId>,
     /// Whether the connection can be kept after an answer of our own: no part of a body is left in it.
     can_keep: bool,
 }
 
 impl Exchange<'_> {
+    /// What was asked for and what came of it, in a line. Without the query even where the target could not be read: that is where some
+    /// keep keys.
+    fn in_words(&self, result: &Result<Outcome, Stop>, took: Duration) -> String {
+        let path = url::split_query(self.head.target.as_bytes()).0;
+        let place = match &self.place {
+            Some(place) => place.clone(),
+            None => encoding::printable(path, 64),
+        };
+        let label = self
+            .met
+            .map(|id| self.shared.broker.connection(id).label())
+            .unwrap_or_else(|| "-".to_owned());
+        let said = match result {
+            Ok(outcome) => outcome.status.to_string(),
+            Err(Stop::Refuse(refusal)) => format!("{} ({})", refusal.status(), refusal.text()),
+            Err(Stop::Abort(why)) => format!("aborted ({why})"),
+        };
+        let method = encoding::printable(self.head.method.as_bytes(), 16);
+        format!("{method} {place} {said} {label} {} ms", took.as_millis())
+    }
+
     /// The steps, in order.
     fn attempt(&mut self, client: &mut Wire, scope: Scope<'_>) -> Result<Outcome, Stop> {
         check_method(&self.head.method)?;
@@ -120,7 +128,9 @@ impl Exchange<'_> {
             };
             self.shared.notices.step(step, host.as_str());
         }
-        self.place = Some(destination.shown());
+        if self.shared.notices.hears_requests() {
+            self.place = Some(destination.shown());
+        }
         self.can_keep = framing.is_empty() && keeps_alive(self.head);
         // A CONNECT was judged when it came.
         if matches!(scope, Scope::Proxy) {
@@ -222,11 +232,11 @@ impl Exchange<'_> {
         };
         match self.shared.router.decide(target) {
             Decision::Inject(found) => {
-                let label = self.shared.broker.connection(found.connection()).label();
                 if self.methods().any(route::is_refused_method) {
+                    let label = self.shared.broker.connection(found.connection()).label();
                     return Err(Refusal::Trace(Some(label)));
                 }
-                self.label = Some(label);
+                self.met = Some(found.connection());
                 Ok(Some(found))
             }
             Decision::RefusePath => Err(Refusal::AmbiguousPath),

@@ -17,9 +17,10 @@ pub(super) fn are_over(head: &RequestHead) -> bool {
 
 /// The value with which a field of the request is passed on, if that is another than the one it came with.
 pub(super) fn one_less(head: &RequestHead, name: &[u8], value: &[u8]) -> Option<String> {
-    let left = decimal(value)
-        .ok()
-        .filter(|_| is_counted(head) && name.eq_ignore_ascii_case(MAX_FORWARDS.as_bytes()))?;
+    if !is_counted(head) || !name.eq_ignore_ascii_case(MAX_FORWARDS.as_bytes()) {
+        return None;
+    }
+    let left = decimal(value).ok()?;
     Some(left.saturating_sub(1).to_string())
 }
 

@@ -97,6 +97,17 @@ impl Outgoing<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// Bytes of a head that is written with these, at the most.
+    fn written_len(&self, target: &[u8], added: &[(&[u8], &[u8])]) -> usize {
+        /// The words of the request line, the framing and the upgrade.
+        const AROUND: usize = 256;
+        let added = added
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4);
+        let own = self.head.method.len() + target.len() + self.host.len();
+        own + self.head.fields.written_len() + added.sum::<usize>() + AROUND
+    }
+
     /// The head without a credential.
     pub(crate) fn unarmed(&self, added: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
         self.write(self.target.as_bytes(), |_, _| false, added, out);
@@ -126,7 +137,6 @@ impl Outgoing<'_> {
         provider: &Provider,
         credential: &Credential,
     ) -> Result<Armed, Unfit> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         let placeholder = provider.placeholder.as_bytes();
         let field = field(found.placement(), credential)?;
         let target = match found.placement() {
@@ -154,6 +164,8 @@ impl Outgoing<'_> {
         if !protocols.is_empty() {
             added.push((PROTOCOLS.as_bytes(), &protocols));
         }
+        // All of it, at once: what grows leaves a copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.written_len(&target, &added)));
         self.write(&target, drop, &added, &mut bytes);
         Ok(Armed {
             bytes,

@@ -16,6 +16,7 @@ pub(crate) mod route;
 mod search;
 mod sending;
 mod target;
+mod workers;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -35,6 +36,7 @@ use crate::upstream::pool::Pool;
 pub(crate) use access::Access;
 use capacity::Capacity;
 use route::Router;
+use workers::Workers;
 
 /// The stack of a connection's thread. Untouched pages cost nothing; the deepest use is a TLS handshake.
 const STACK: usize = 512 * 1024;
@@ -122,6 +124,7 @@ impl Listener {
 fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
     // Counted apart, so that those who are turned away and stay take no place from those who come when there is room.
     let (served, turned_away): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
+    let workers = Workers::new(STACK);
     loop {
         let socket = match listener.accept() {
             Ok((socket, _)) => socket,
@@ -147,13 +150,7 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
                 client::serve(socket, &shared);
             }
         };
-        let name = "connection".to_owned();
-        if thread::Builder::new()
-            .name(name)
-            .stack_size(STACK)
-            .spawn(serve)
-            .is_err()
-        {
+        if workers.run(serve).is_err() {
             thread::sleep(BACK_OFF);
         }
     }

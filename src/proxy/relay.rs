@@ -334,7 +334,7 @@ impl<'a> Relay<'a> {
             .announced(&head, self.request.method)
             .map_err(Failure::Response)?
             .map(|length| length.to_string());
-        let mut added = Vec::new();
+        let mut added = Vec::with_capacity(3);
         if let Some(length) = &length {
             added.push(("Content-Length", length.as_str()));
         }
@@ -364,7 +364,9 @@ impl<'a> Relay<'a> {
     fn write_head(&mut self, head: &ResponseHead, added: &[(&str, &str)]) {
         let mut masker = self.masker();
         let out = self.client.output();
-        out.extend_from_slice(format!("HTTP/1.1 {} ", head.status).as_bytes());
+        for part in ["HTTP/1.1 ", head.status.to_string().as_str(), " "] {
+            out.extend_from_slice(part.as_bytes());
+        }
         let start = out.len();
         out.extend_from_slice(head.reason.as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -455,26 +457,26 @@ impl<'a> Relay<'a> {
 
     /// Until when something must move, and what it means if nothing does. A response that has begun may pause for ever.
     fn deadline(&self) -> Option<(Instant, Failure)> {
-        let mut limits = Vec::with_capacity(3);
-        if self.upstream.wants_flush() && !self.is_tunnel {
-            limits.push((self.last_up + STALL, Failure::Timeout));
-        }
+        let takes = self.upstream.wants_flush() && !self.is_tunnel;
+        let stall = takes.then(|| (self.last_up + STALL, Failure::Timeout));
         let last = self.last_up.max(self.last_down);
-        if matches!(&self.down, Down::Head(_)) && (self.up.finished || self.up_broken) {
-            limits.push((last + self.request.patience, Failure::Timeout));
-        }
+        let answers = matches!(&self.down, Down::Head(_)) && (self.up.finished || self.up_broken);
+        let answer = answers.then(|| (last + self.request.patience, Failure::Timeout));
         // Behind a body that the origin is slow to take, an end is only an end.
         let client_ended = if self.is_tunnel || self.up.finished {
             self.client.has_ended()
         } else {
             self.client.end().is_some()
         };
-        if self.is_tunnel && (client_ended || self.upstream.end().is_some()) {
-            limits.push((last + HALF_CLOSED_TUNNEL, Failure::ClientGone));
+        let half_closed = if self.is_tunnel && (client_ended || self.upstream.end().is_some()) {
+            Some((last + HALF_CLOSED_TUNNEL, Failure::ClientGone))
         } else if !self.is_tunnel && client_ended {
-            limits.push((last + HALF_CLOSED, Failure::ClientGone));
-        }
-        limits.into_iter().min_by_key(|(when, _)| *when)
+            Some((last + HALF_CLOSED, Failure::ClientGone))
+        } else {
+            None
+        };
+        let limits = [stall, answer, half_closed].into_iter().flatten();
+        limits.min_by_key(|(when, _)| *when)
     }
 }
 

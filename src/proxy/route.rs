@@ -2,6 +2,8 @@
 #![deny(clippy::indexing_slicing)]
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
 use crate::broker::Broker;
 use crate::broker::ConnectionId;
@@ -26,14 +28,20 @@ struct Route {
     placement: Placement,
 }
 
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {:?}", self.rule, self.connection)
+    }
+}
+
 /// All routes of a run.
 pub(crate) struct Router {
     /// Those with an exact host, by host.
-    exact: HashMap<Host, Vec<Route>>,
+    exact: HashMap<Host, Vec<Arc<Route>>>,
     /// Those with a pattern.
-    patterns: Vec<Route>,
-    /// The OAuth endpoints of each connection's provider.
-    endpoints: Vec<(ConnectionId, Url)>,
+    patterns: Vec<Arc<Route>>,
+    /// The OAuth endpoints of each connection's provider, by host.
+    endpoints: HashMap<Host, Vec<(ConnectionId, Url)>>,
     /// The rules of each connection's provider, where there are some.
     policies: HashMap<ConnectionId, Policy>,
 }
@@ -74,27 +82,31 @@ pub(crate) struct Denial {
 }
 
 /// A route that a request met. Only [`Router::decide`] makes one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Match {
-    /// Whose credential the request gets.
-    connection: ConnectionId,
-    /// How it gets it.
-    placement: Placement,
+    /// The route.
+    route: Arc<Route>,
     /// The only authority that it may be sent to.
     authority: Authority,
-    /// The rule that was met, as text.
-    rule: String,
 }
+
+impl PartialEq for Match {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.route, &other.route) && self.authority == other.authority
+    }
+}
+
+impl Eq for Match {}
 
 impl Match {
     /// Whose credential the request gets.
     pub(crate) fn connection(&self) -> ConnectionId {
-        self.connection
+        self.route.connection
     }
 
     /// How it gets it.
     pub(crate) fn placement(&self) -> &Placement {
-        &self.placement
+        &self.route.placement
     }
 
     /// The only authority that it may be sent to.
@@ -103,8 +115,8 @@ impl Match {
     }
 
     /// The rule that was met, as text.
-    pub(crate) fn rule(&self) -> &str {
-        &self.rule
+    pub(crate) fn rule(&self) -> String {
+        self.route.rule.to_string()
     }
 }
 
@@ -156,25 +168,26 @@ impl Router {
         let mut router = Self {
             exact: HashMap::new(),
             patterns: Vec::new(),
-            endpoints: Vec::new(),
+            endpoints: HashMap::new(),
             policies: HashMap::new(),
         };
         for (id, connection) in broker.connections() {
             for rule in &connection.provider.rules {
-                let route = Route {
+                let route = Arc::new(Route {
                     connection: id,
                     rule: rule.host.clone(),
                     placement: rule.placement.clone(),
-                };
+                });
                 match rule.host.exact_host() {
                     Some(host) => router.exact.entry(host.clone()).or_default().push(route),
                     None => router.patterns.push(route),
                 }
             }
-            let endpoints = connection.provider.oauth_endpoints.iter();
-            router
-                .endpoints
-                .extend(endpoints.map(|url| (id, url.clone())));
+            for url in &connection.provider.oauth_endpoints {
+                let host = url.authority.host.clone();
+                let of_host = router.endpoints.entry(host).or_default();
+                of_host.push((id, url.clone()));
+            }
             let policy = &connection.provider.policy;
             if !policy.is_empty() {
                 router.policies.insert(id, policy.clone());
@@ -215,7 +228,7 @@ impl Router {
         if host.is_loopback() {
             return Decision::Forward(Why::Loopback);
         }
-        let of_host: Vec<&Route> = self.of_host(host).collect();
+        let of_host: Vec<&Arc<Route>> = self.of_host(host).collect();
         if of_host.is_empty() {
             return Decision::Forward(Why::NoRoute);
         }
@@ -231,7 +244,7 @@ impl Router {
     }
 
     /// The routes that have the host.
-    fn of_host<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = &'a Route> {
+    fn of_host<'a>(&'a self, host: &'a Host) -> impl Iterator<Item = &'a Arc<Route>> {
         let exact = self.exact.get(host).into_iter().flatten();
         exact.chain(
             self.patterns
@@ -241,21 +254,20 @@ impl Router {
     }
 
     /// The decision among the routes of an authority. It must be the same for all readings of the path.
-    fn decide_by_path(&self, routes: &[&Route], target: Target<'_>) -> Decision {
+    fn decide_by_path(&self, routes: &[&Arc<Route>], target: Target<'_>) -> Decision {
         let path = url::split_query(target.path.as_bytes()).0;
         let path: &[u8] = if path.is_empty() || path == b"*" {
             b"/"
         } else {
             path
         };
-        let has_path = |route: &&Route| {
+        let has_path = |route: &&Arc<Route>| {
             let policy = self.policies.get(&route.connection);
             route.rule.path().is_some() || policy.is_some_and(Policy::has_paths)
         };
         let counts = routes.iter().any(has_path)
             || self
-                .endpoints
-                .iter()
+                .endpoints_of(target.authority)
                 .any(|(_, url)| url.authority == *target.authority);
         if !counts {
             return self.choose(routes, target, "/");
@@ -277,7 +289,7 @@ impl Router {
     }
 
     /// The best route for one reading of the path: the longest prefix, then an exact host over a pattern.
-    fn choose(&self, routes: &[&Route], target: Target<'_>, path: &str) -> Decision {
+    fn choose(&self, routes: &[&Arc<Route>], target: Target<'_>, path: &str) -> Decision {
         let authority = target.authority;
         let rank = |route: &Route| {
             (
@@ -285,7 +297,7 @@ impl Router {
                 route.rule.exact_host().is_some(),
             )
         };
-        let mut fitting: Vec<&Route> = routes.to_vec();
+        let mut fitting: Vec<&Arc<Route>> = routes.to_vec();
         fitting.retain(|route| {
             route
                 .rule
@@ -314,10 +326,8 @@ impl Router {
             });
         }
         Decision::Inject(Match {
-            connection: *connection,
-            placement: route.placement.clone(),
+            route: Arc::clone(route),
             authority: authority.clone(),
-            rule: route.rule.to_string(),
         })
     }
 
@@ -334,9 +344,14 @@ impl Router {
         Ok(())
     }
 
+    /// The OAuth endpoints at the authority's host.
+    fn endpoints_of(&self, authority: &Authority) -> impl Iterator<Item = &(ConnectionId, Url)> {
+        self.endpoints.get(&authority.host).into_iter().flatten()
+    }
+
     /// Whether host and path are those of an OAuth endpoint of the connection's provider.
     fn is_endpoint(&self, connection: ConnectionId, authority: &Authority, path: &str) -> bool {
-        self.endpoints.iter().any(|(of, url)| {
+        self.endpoints_of(authority).any(|(of, url)| {
             *of == connection
                 && url.authority == *authority
                 && path::path_is_below(path, url.path())
@@ -391,7 +406,7 @@ mod tests {
     /// Which connection the URL's request gets, by number.
     fn meets(router: &Router, ids: &[ConnectionId], url: &str) -> Option<usize> {
         match decide(router, url) {
-            Decision::Inject(found) => ids.iter().position(|id| *id == found.connection),
+            Decision::Inject(found) => ids.iter().position(|id| *id == found.connection()),
             _ => None,
         }
     }

@@ -116,6 +116,8 @@ impl LeafCache {
         // `curl -0` offers only the second.
         config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         config.ignore_client_order = true;
+        // One is enough: a connection that resumes gets another.
+        config.send_tls13_tickets = 1;
         config.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
         Ok((Arc::new(config), good))
     }

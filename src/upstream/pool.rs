@@ -73,8 +73,8 @@ impl Pool {
 
     /// Keeps a connection whose last response was read to its end.
     pub(crate) fn put(&self, key: Key, mut stream: SecureStream) {
-        // Bytes behind the response belong to nothing that was asked.
-        if *stream.authority() != key.authority || !stream.wire().is_idle() {
+        // What came behind the response belongs to nothing that was asked; what comes later is looked for when it is taken.
+        if *stream.authority() != key.authority || !stream.wire().is_clear() {
             return;
         }
         stream.wire().give_memory_back();

@@ -64,6 +64,8 @@ pub(crate) struct Wire {
     is_secret: bool,
     /// Bytes of `output` that are gone.
     sent: usize,
+    /// Whether what TLS has to send leaves with the next output only: nobody waits for it.
+    is_patient: bool,
     /// How the peer's sending ended, once it has.
     end: Option<End>,
     /// Whether our sending has ended.
@@ -90,6 +92,7 @@ impl Wire {
             output: Zeroizing::default(),
             is_secret: false,
             sent: 0,
+            is_patient: false,
             end: None,
             finished: false,
             broken: false,
@@ -125,13 +128,15 @@ impl Wire {
         Ok(self)
     }
 
-    /// Completes the handshake. The last that it has to say may be left to be sent: it goes with the first message.
+    /// Completes the handshake. The last that it has to say may be left to be sent: with the first message, or when it is waited for.
     ///
     /// # Errors
     /// `TimedOut` at the deadline; `InvalidData` with a [`rustls::Error`] inside when TLS failed.
     pub(crate) fn handshake(&mut self, deadline: Instant) -> io::Result<()> {
         loop {
-            if !self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+            let tls = self.tls.as_ref();
+            if !tls.is_some_and(|tls| tls.is_handshaking()) {
+                self.is_patient = tls.is_some_and(|tls| tls.has_only_tickets());
                 return Ok(());
             }
             self.flush()?;
@@ -326,6 +331,10 @@ impl Wire {
             {
                 tls.seal(&self.output).map_err(tls_error)?;
                 self.clear_output();
+                self.is_patient = false;
+            }
+            if self.is_patient {
+                return Ok(moved);
             }
             let pending = match &mut self.tls {
                 Some(tls) => tls.sealed().filled(),
@@ -367,7 +376,10 @@ impl Wire {
             return false;
         }
         match &self.tls {
-            Some(tls) => tls.has_sealed() || (!self.output.is_empty() && !tls.is_handshaking()),
+            Some(tls) => {
+                (tls.has_sealed() && !self.is_patient)
+                    || (!self.output.is_empty() && !tls.is_handshaking())
+            }
             None => !self.output.is_empty(),
         }
     }
@@ -403,18 +415,33 @@ impl Wire {
             return Ok(());
         }
         self.finished = true;
+        self.say_end()?;
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Says that nothing more will be sent, where TLS is to say so.
+    fn say_end(&mut self) -> io::Result<()> {
         if let Some(tls) = &mut self.tls {
             tls.seal_end().map_err(tls_error)?;
+            self.is_patient = false;
             self.flush()?;
         }
-        self.socket.shutdown(Shutdown::Write)
+        Ok(())
     }
 
     /// Ends our sending, then reads and drops what the peer still sends, for a short while: closing a socket with unread input
     /// resets the connection, and the peer would lose our last answer (RFC 9112 section 9.6).
     pub(crate) fn close_gracefully(mut self) {
         let deadline = Instant::now() + Duration::from_secs(2);
-        if self.flush_all(deadline).is_err() || self.finish().is_err() {
+        if self.flush_all(deadline).is_err() {
+            return;
+        }
+        if self.end.is_some() && !self.finished {
+            // Closing the socket does the rest.
+            let _ = self.say_end();
+            return;
+        }
+        if self.finish().is_err() {
             return;
         }
         let mut dropped = 0;
@@ -449,15 +476,18 @@ impl Wire {
         self.end.is_some() || self.is_full() && poll::has_ended(self.socket.as_fd())
     }
 
+    /// Whether the peer has, as far as it was read, neither ended nor sent anything that isn't used.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.input().is_empty() && self.end.is_none()
+    }
+
     /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that
     /// is no data (a session ticket) is taken in.
     pub(crate) fn is_idle(&mut self) -> bool {
         loop {
             match self.receive() {
-                Ok(true) if self.input().is_empty() && self.end.is_none() => {}
-                received => {
-                    return received.is_ok() && self.input().is_empty() && self.end.is_none();
-                }
+                Ok(true) if self.is_clear() => {}
+                received => return received.is_ok() && self.is_clear(),
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use rustls::ProtocolVersion;
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::ConnectionState;
@@ -53,6 +54,8 @@ enum Task<'a> {
 
 /// What a step has come to.
 enum Step {
+    /// Content came.
+    Content,
     /// There is more to do.
     More,
     /// The peer has said that it sends no more.
@@ -77,6 +80,14 @@ impl Records {
         match &self.role {
             Role::Client(tls) => tls.is_handshaking(),
             Role::Server(tls) => tls.is_handshaking(),
+        }
+    }
+
+    /// Whether all that is sealed behind the handshake are tickets for the next one: what a server has left to say in TLS 1.3.
+    pub(super) fn has_only_tickets(&self) -> bool {
+        match &self.role {
+            Role::Client(_) => false,
+            Role::Server(tls) => tls.protocol_version() == Some(ProtocolVersion::TLSv1_3),
         }
     }
 
@@ -143,7 +154,11 @@ impl Records {
         let mut has_ended = false;
         loop {
             match self.step(task, input)? {
-                Step::More => {}
+                // Whatever there is to do besides comes from more records.
+                Step::Content if matches!(task, Task::Open) && self.received.is_empty() => {
+                    return Ok(has_ended);
+                }
+                Step::Content | Step::More => {}
                 Step::Ended => has_ended = true,
                 Step::Rest => return Ok(has_ended),
             }
@@ -180,7 +195,7 @@ fn settle<D>(
         Err(error) => Err(error),
         Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
             match traffic.next_record() {
-                None => break Ok(Step::More),
+                None => break Ok(Step::Content),
                 Some(Err(error)) => break Err(error),
                 Some(Ok(record)) => {
                     input.push(record.payload);
