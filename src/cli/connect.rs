@@ -1,6 +1,10 @@
 //! Which connections a run has: those that the person names, those that are stored, and those whose credential is in the environment.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use super::app::App;
@@ -149,6 +153,12 @@ struct Finder<'a> {
     surroundings: Surroundings,
     /// What was found, by provider.
     found: BTreeMap<String, Connection>,
+    /// The variables that some provider exports, once they are needed: they are the same for all connections.
+    exported: OnceCell<HashSet<String>>,
+    /// The providers of bundled definitions, likewise.
+    bundled: OnceCell<Vec<Provider>>,
+    /// The variables of the environment by value, likewise.
+    by_value: OnceCell<HashMap<&'a [u8], Vec<&'a OsStr>>>,
 }
 
 /// The connections that the options, the vault and the environment give.
@@ -169,6 +179,9 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
         app,
         surroundings: programs::surroundings(&app.parent, &app.registry, &specs),
         found: BTreeMap::new(),
+        exported: OnceCell::new(),
+        bundled: OnceCell::new(),
+        by_value: OnceCell::new(),
     };
     for (name, spec) in &args.credentials {
         finder.named(name, spec)?;
@@ -378,12 +391,19 @@ impl Finder<'_> {
         if !self.app.registry.is_own(provider.name.as_str()) {
             return;
         }
-        let bundled = self.app.registry.all_bundled();
-        let bundled: Vec<Provider> = bundled
-            .filter_map(|definition| self.app.provider_with(definition, None, None).ok())
-            .filter(|known| known.credential_variables().any(|name| name == variable))
+        let bundled = self.bundled.get_or_init(|| {
+            let bundled = self.app.registry.all_bundled();
+            bundled
+                .filter_map(|definition| self.app.provider_with(definition, None, None).ok())
+                .collect()
+        });
+        let knows =
+            |known: &&Provider| known.credential_variables().any(|name| name == variable);
+        let claims: Vec<String> = bundled
+            .iter()
+            .filter(knows)
+            .flat_map(settled::rules)
             .collect();
-        let claims: Vec<String> = bundled.iter().flat_map(settled::rules).collect();
         let mut others = settled::sorted_rules(provider);
         others.retain(|rule| !claims.contains(rule));
         if !claims.is_empty() && !others.is_empty() {
@@ -396,16 +416,23 @@ impl Finder<'_> {
 
     /// Warns when another variable holds the same secret: the child gets all variables that no provider exports.
     fn warn_of_copies(&self, name: &str, secret: &[u8]) {
-        let masked: Vec<String> = self
-            .app
-            .registry
-            .iter()
-            .filter_map(|(_, entry)| entry.as_ref().ok())
-            .flat_map(Definition::variable_names)
-            .collect();
-        for (variable, value) in self.app.parent.iter() {
+        let by_value = self.by_value.get_or_init(|| {
+            let mut by_value: HashMap<&[u8], Vec<&OsStr>> = HashMap::new();
+            for (variable, value) in self.app.parent.iter() {
+                by_value.entry(value.as_encoded_bytes()).or_default().push(variable);
+            }
+            by_value
+        });
+        let exported = self.exported.get_or_init(|| {
+            let definitions = self.app.registry.iter();
+            definitions
+                .filter_map(|(_, entry)| entry.as_ref().ok())
+                .flat_map(Definition::variable_names)
+                .collect()
+        });
+        for variable in by_value.get(secret).into_iter().flatten() {
             let variable = variable.to_string_lossy();
-            if value.as_encoded_bytes() == secret && !masked.iter().any(|name| *name == variable) {
+            if !exported.contains(&*variable) {
                 self.app.notices.warn(format!(
                     "the variable {variable} holds the credential of {name} too, and the program gets it as it is"
                 ));

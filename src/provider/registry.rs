@@ -1,6 +1,7 @@
 //! All definitions that can be had: the bundled ones, and the person's own, which win.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -22,7 +23,7 @@ pub(crate) struct Registry {
     /// What each name means.
     entries: BTreeMap<String, Result<Definition, Broken>>,
     /// The names of those that are the person's own.
-    own: Vec<String>,
+    own: BTreeSet<String>,
     /// The bundled ones in whose place one of the person's own stands: what they export is still a credential's.
     replaced: Vec<Definition>,
 }
@@ -50,7 +51,7 @@ impl Registry {
             let entry = read_definition(&path, stem);
             let before = registry.entries.insert(stem.to_owned(), entry);
             registry.replaced.extend(before.and_then(Result::ok));
-            registry.own.push(stem.to_owned());
+            registry.own.insert(stem.to_owned());
         }
         Ok(registry)
     }
@@ -68,7 +69,7 @@ impl Registry {
         }
         Self {
             entries,
-            own: Vec::new(),
+            own: BTreeSet::new(),
             replaced: Vec::new(),
         }
     }
@@ -80,7 +81,7 @@ impl Registry {
 
     /// Whether the definition of this name is the person's own.
     pub(crate) fn is_own(&self, name: &str) -> bool {
-        self.own.iter().any(|own| own == name)
+        self.own.contains(name)
     }
 
     /// Whether there is a bundled definition of this name.

@@ -437,7 +437,7 @@ impl<'a> Relay<'a> {
             read: self.upstream.has_room(),
             write: self.upstream.wants_flush(),
         };
-        let sides = [(&*self.client, client), (&*self.upstream, upstream)];
+        let sides = [(&mut *self.client, client), (&mut *self.upstream, upstream)];
         let [client_ready, upstream_ready] =
             wire::wait(sides, until).map_err(|_| Failure::ClientGone)?;
         if client_ready && client.read && self.client.receive().is_err() {

@@ -11,6 +11,8 @@ use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
 
+use crate::sys::stack;
+
 /// Threads that wait, at the most. More are needed only while connections come faster than they end.
 const MAX_WAITING: usize = 16;
 
@@ -70,6 +72,7 @@ impl Workers {
         drop(state);
         let shared = Arc::clone(&self.shared);
         let work = move || {
+            stack::find();
             job();
             while let Some(next) = shared.next() {
                 next();

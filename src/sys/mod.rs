@@ -11,4 +11,5 @@ pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod stack;
 pub(crate) mod terminal;

@@ -8,7 +8,7 @@ use std::io::Read;
 const SMALL: usize = 4 * 1024;
 
 /// Room that is made once more comes than fits: a few TLS records, the longest of which needs 18 KiB (RFC 5246 section 6.2.3).
-const LARGE: usize = 64 * 1024;
+const LARGE: usize = 32 * 1024;
 
 /// A queue of bytes: `start..end` of `data`. Invariant: `start <= end <= data.len()`.
 #[derive(Default)]
@@ -52,7 +52,9 @@ impl Buffer {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.data.len() - self.end < least {
-            let size = (self.end + least).next_multiple_of(SMALL);
+            // At least twice as much as before: growing step by step leaves holes behind.
+            let size = (self.end + least).max(2 * self.data.len());
+            let size = size.next_multiple_of(SMALL);
             let mut larger = vec![0; size];
             if let Some(front) = larger.get_mut(..self.end) {
                 front.copy_from_slice(self.filled());
@@ -94,8 +96,15 @@ impl Buffer {
     }
 
     /// Gives back its memory where it holds nothing, and more than the least.
-    pub(super) fn give_memory_back(&mut self) {
+    pub(super) fn shrink(&mut self) {
         if self.is_empty() && self.data.len() > SMALL {
+            *self = Self::default();
+        }
+    }
+
+    /// Gives back its memory where it holds nothing.
+    pub(super) fn rest(&mut self) {
+        if self.is_empty() {
             *self = Self::default();
         }
     }
@@ -132,10 +141,10 @@ mod tests {
         }
         assert_eq!(buffer.data.len(), SMALL);
         buffer.push(&[b'x'; 100_000]);
-        buffer.give_memory_back();
+        buffer.shrink();
         assert_eq!(buffer.filled().len(), 100_000);
         buffer.consume(100_000);
-        buffer.give_memory_back();
+        buffer.shrink();
         assert_eq!(buffer.data.len(), 0);
     }
 }

@@ -28,6 +28,7 @@ use records::Role;
 
 use crate::sys::poll;
 use crate::sys::socket;
+use crate::sys::stack;
 
 /// Input that may wait to be used before reading pauses, unless said otherwise: a request's head fits, so that one which doesn't
 /// is seen to be too large.
@@ -38,6 +39,9 @@ const KEPT: usize = 16 * 1024;
 
 /// Reads of a TLS connection at one go, at the most: records may be empty, and who sends those without a pause would keep it for itself.
 const READS: usize = 16;
+
+/// How long a wait may take before memory is given back for it: it comes back with a page fault for each page of it.
+const BRIEF: Duration = Duration::from_millis(100);
 
 /// How a peer's sending ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,13 +162,12 @@ impl Wire {
         }
         loop {
             self.flush()?;
-            let watch = poll::Watch {
-                fd: self.socket.as_fd(),
+            let interest = Interest {
                 read: true,
                 write: self.wants_flush(),
             };
-            // What is there is there by now, mostly not: the answer to what was sent is yet to come.
-            poll::wait([watch], Some(deadline))?;
+            // Before reading: mostly nothing is there yet, since the answer to what was sent is to come.
+            self.wait(interest, deadline)?;
             let has_news = self.receive()?;
             if self.input().len() > before || self.end.is_some() {
                 return Ok(());
@@ -196,12 +199,43 @@ impl Wire {
 
     /// Gives back the memory of buffers that hold nothing, where it is much: an idle connection may be one of many, for long.
     pub(crate) fn give_memory_back(&mut self) {
-        self.input.give_memory_back();
+        self.input.shrink();
         if self.output.is_empty() && self.output.capacity() > KEPT {
             self.output = Zeroizing::default();
         }
         if let Some(tls) = &mut self.tls {
-            tls.give_memory_back();
+            tls.shrink();
+        }
+    }
+
+    /// Gives back the memory of all buffers that hold nothing: nothing seems to come soon.
+    fn rest(&mut self) {
+        self.input.rest();
+        if self.output.is_empty() {
+            self.output = Zeroizing::default();
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.rest();
+        }
+    }
+
+    /// Waits until the socket can be read, or written to where that is wanted, or the deadline has passed.
+    fn wait(&mut self, interest: Interest, deadline: Instant) -> io::Result<()> {
+        let brief = deadline.min(Instant::now() + BRIEF);
+        if poll::wait([self.watch(interest)], Some(brief))? == [true] || brief == deadline {
+            return Ok(());
+        }
+        self.rest();
+        stack::give_back();
+        poll::wait([self.watch(interest)], Some(deadline)).map(|_| ())
+    }
+
+    /// The socket, watched.
+    fn watch(&self, interest: Interest) -> poll::Watch<'_> {
+        poll::Watch {
+            fd: self.socket.as_fd(),
+            read: interest.read,
+            write: interest.write,
         }
     }
 
@@ -252,13 +286,10 @@ impl Wire {
         Ok(true)
     }
 
-    /// Reads TLS records until the socket seems to have no more, or enough is there.
+    /// Reads TLS records until there is content, or the socket seems to have no more.
     fn receive_tls(&mut self) -> io::Result<bool> {
         let mut changed = false;
         for _ in 0..READS {
-            if self.end.is_some() || self.input().len() >= self.limit {
-                break;
-            }
             let Some(tls) = &mut self.tls else { break };
             let may_be_more = match tls.read_from(&self.socket) {
                 Ok((0, _)) => {
@@ -271,7 +302,7 @@ impl Wire {
             };
             changed = true;
             self.open()?;
-            if !may_be_more {
+            if !may_be_more || !self.is_clear() {
                 break;
             }
         }
@@ -397,12 +428,11 @@ impl Wire {
             if Instant::now() >= deadline {
                 return Err(ErrorKind::TimedOut.into());
             }
-            let watch = poll::Watch {
-                fd: self.socket.as_fd(),
+            let interest = Interest {
                 read: false,
                 write: true,
             };
-            poll::wait([watch], Some(deadline))?;
+            self.wait(interest, deadline)?;
         }
     }
 
@@ -507,14 +537,21 @@ pub(crate) struct Interest {
 /// # Errors
 /// Those of poll(2).
 pub(crate) fn wait(
-    sides: [(&Wire, Interest); 2],
+    sides: [(&mut Wire, Interest); 2],
     deadline: Option<Instant>,
 ) -> io::Result<[bool; 2]> {
-    let watches = sides.map(|(wire, interest)| poll::Watch {
-        fd: wire.socket.as_fd(),
-        read: interest.read,
-        write: interest.write,
-    });
+    let brief = Instant::now() + BRIEF;
+    let brief = deadline.map_or(brief, |deadline| deadline.min(brief));
+    let watches = sides.each_ref().map(|(wire, interest)| wire.watch(*interest));
+    let ready = poll::wait(watches, Some(brief))?;
+    if ready != [false; 2] || deadline == Some(brief) {
+        return Ok(ready);
+    }
+    let [one, other] = sides;
+    one.0.rest();
+    other.0.rest();
+    stack::give_back();
+    let watches = [one.0.watch(one.1), other.0.watch(other.1)];
     poll::wait(watches, deadline)
 }
 

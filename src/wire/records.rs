@@ -140,10 +140,16 @@ impl Records {
         self.drive(&Task::Close, &mut Buffer::default()).map(|_| ())
     }
 
+    /// Gives back the memory of buffers that hold nothing, where it is much.
+    pub(super) fn shrink(&mut self) {
+        self.received.shrink();
+        self.sealed.shrink();
+    }
+
     /// Gives back the memory of buffers that hold nothing.
-    pub(super) fn give_memory_back(&mut self) {
-        self.received.give_memory_back();
-        self.sealed.give_memory_back();
+    pub(super) fn rest(&mut self) {
+        self.received.rest();
+        self.sealed.rest();
     }
 
     /// Takes steps until all is done; tells whether the peer has ended meanwhile.
@@ -204,7 +210,7 @@ fn settle<D>(
             }
         },
         Ok(ConnectionState::EncodeTlsData(mut data)) => {
-            put(sealed, RECORD, |room| match data.encode(room) {
+            put(sealed, 0, |room| match data.encode(room) {
                 Ok(count) => Ok(Ok(count)),
                 Err(EncodeError::InsufficientSize(size)) => Ok(Err(size.required_size)),
                 Err(EncodeError::AlreadyEncoded) => Ok(Ok(0)),
