@@ -222,6 +222,29 @@ fn connections_of_the_child_share_one_to_the_origin() {
 }
 
 #[test]
+fn a_connection_is_kept_for_no_longer_than_the_origin_says() {
+    // A second before its end counts as its end: a request may be on its way for that long.
+    for (announced, connections) in [("timeout=1, max=100", 2), ("max=9, Timeout=60", 1)] {
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nKeep-Alive: {announced}\r\nContent-Length: 2\r\n\r\nok");
+        let scene = Scene::new("", move |conn| {
+            while conn.request().is_some() {
+                conn.send(&*answer);
+            }
+        });
+        let mut client = scene.client();
+        for _ in 0..2 {
+            client.send(post());
+            let response = client.response("POST");
+            assert_eq!(response.text(), "ok");
+            assert!(!response.has("Keep-Alive"), "{response}");
+        }
+        drop(client);
+        assert_eq!(scene.finish().arrived.accepted, connections, "{announced}");
+    }
+}
+
+#[test]
 fn a_connection_that_the_origin_ends_is_not_used_again() {
     for answer in [
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",

@@ -397,8 +397,7 @@ impl Finder<'_> {
                 .filter_map(|definition| self.app.provider_with(definition, None, None).ok())
                 .collect()
         });
-        let knows =
-            |known: &&Provider| known.credential_variables().any(|name| name == variable);
+        let knows = |known: &&Provider| known.credential_variables().any(|name| name == variable);
         let claims: Vec<String> = bundled
             .iter()
             .filter(knows)
@@ -419,7 +418,10 @@ impl Finder<'_> {
         let by_value = self.by_value.get_or_init(|| {
             let mut by_value: HashMap<&[u8], Vec<&OsStr>> = HashMap::new();
             for (variable, value) in self.app.parent.iter() {
-                by_value.entry(value.as_encoded_bytes()).or_default().push(variable);
+                by_value
+                    .entry(value.as_encoded_bytes())
+                    .or_default()
+                    .push(variable);
             }
             by_value
         });

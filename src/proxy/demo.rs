@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use ring::digest;
 use rustls::ServerConfig;
-use rustls::server::UnbufferedServerConnection;
 use rustls::pki_types::CertificateDer;
+use rustls::server::UnbufferedServerConnection;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;

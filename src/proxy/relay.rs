@@ -18,6 +18,7 @@ use crate::encoding;
 use crate::http1;
 use crate::http1::body::BodyWriter;
 use crate::http1::framing::Framing;
+use crate::http1::framing::decimal;
 use crate::http1::head::Fields;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::MAX_RESPONSE_HEAD;
@@ -67,7 +68,9 @@ pub(crate) struct Outcome {
     pub(crate) begun: bool,
     /// Whether the upstream connection is good for another request.
     pub(crate) upstream_reusable: bool,
-    /// Whether the client's connection is.
+    /// How long the origin says that it will wait for that.
+    pub(crate) upstream_waits: Option<Duration>,
+    /// Whether the client's connection is good for another request.
     pub(crate) client_reusable: bool,
     /// Whether the origin sent the credential back, and it was masked.
     pub(crate) was_masked: bool,
@@ -351,6 +354,7 @@ impl<'a> Relay<'a> {
         self.outcome.upstream_reusable = framing != Framing::UntilClose
             && head.version == http1::head::Version::Http11
             && !head.fields.has_member("connection", "close");
+        self.outcome.upstream_waits = keep_alive_timeout(&head.fields);
         let lane = Lane::new(framing, writer);
         if self.request.secret.is_some() && !lane.finished {
             self.outcome.coding = coding(&head);
@@ -483,6 +487,16 @@ impl<'a> Relay<'a> {
 /// Fields of a response that end here beside the hop-by-hop ones: `Alt-Svc` would lead the client past the proxy, and the length
 /// is written anew.
 const NOT_FORWARDED: [&str; 2] = ["alt-svc", "content-length"];
+
+/// How long an origin says that it keeps an idle connection: `Keep-Alive: timeout=5` (draft-thomson-hybi-http-timeout), in seconds.
+fn keep_alive_timeout(fields: &Fields) -> Option<Duration> {
+    let mut parameters = fields.members("keep-alive");
+    let timeout = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_at_checked("timeout=".len())?;
+        name.eq_ignore_ascii_case(b"timeout=").then_some(value)
+    })?;
+    decimal(timeout).ok().map(Duration::from_secs)
+}
 
 /// The content coding of a response, if it has one (RFC 9110 section 8.4).
 fn coding(head: &ResponseHead) -> Option<String> {

@@ -320,7 +320,8 @@ impl Sender<'_> {
     /// Keeps a connection if it is good for more.
     fn keep(&self, stream: SecureStream, outcome: &Outcome, sending: &Sending<'_>) {
         if outcome.upstream_reusable {
-            self.shared.pool.put(sending.key.clone(), stream);
+            let announced = outcome.upstream_waits;
+            self.shared.pool.put(sending.key.clone(), stream, announced);
         }
     }
 

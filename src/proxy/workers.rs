@@ -17,7 +17,7 @@ use crate::sys::stack;
 const MAX_WAITING: usize = 16;
 
 /// How long one waits.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a thread is to do.
 type Job = Box<dyn FnOnce() + Send>;

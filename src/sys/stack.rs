@@ -60,9 +60,8 @@ fn lowest() -> Option<usize> {
     }
     let (mut lowest, mut size) = (ptr::null_mut(), 0);
     // SAFETY: the attributes are initialised, and both results are written to places of their types.
-    let found = unsafe {
-        libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut lowest, &raw mut size)
-    };
+    let found =
+        unsafe { libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut lowest, &raw mut size) };
     // SAFETY: initialised above, and used no more.
     unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
     (found == 0).then(|| lowest.addr())

@@ -8,7 +8,7 @@ use std::io::Read;
 const SMALL: usize = 4 * 1024;
 
 /// Room that is made once more comes than fits: a few TLS records, the longest of which needs 18 KiB (RFC 5246 section 6.2.3).
-const LARGE: usize = 32 * 1024;
+const LARGE: usize = 64 * 1024;
 
 /// A queue of bytes: `start..end` of `data`. Invariant: `start <= end <= data.len()`.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(super) struct Buffer {
     start: usize,
     /// Where it ends.
     end: usize,
+    /// Whether the last read took all the room that there was.
+    was_filled: bool,
 }
 
 impl Buffer {
@@ -84,14 +86,14 @@ impl Buffer {
     pub(super) fn read_from(&mut self, mut source: impl Read) -> io::Result<(usize, bool)> {
         let least = match self.data.len() {
             0 => SMALL,
-            // All of the room was needed the last time.
-            size if self.end == size => LARGE,
+            _ if self.was_filled => LARGE,
             size => size / 2,
         };
         let room = self.room(least);
         let size = room.len();
         let count = source.read(room)?;
         self.commit(count);
+        self.was_filled = count == size;
         Ok((count, count == size))
     }
 

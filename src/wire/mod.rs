@@ -542,7 +542,9 @@ pub(crate) fn wait(
 ) -> io::Result<[bool; 2]> {
     let brief = Instant::now() + BRIEF;
     let brief = deadline.map_or(brief, |deadline| deadline.min(brief));
-    let watches = sides.each_ref().map(|(wire, interest)| wire.watch(*interest));
+    let watches = sides
+        .each_ref()
+        .map(|(wire, interest)| wire.watch(*interest));
     let ready = poll::wait(watches, Some(brief))?;
     if ready != [false; 2] || deadline == Some(brief) {
         return Ok(ready);
