@@ -15,7 +15,8 @@ use crate::wire::Wire;
 /// Bytes that a lane moves in one turn, about.
 const TURN: usize = 64 * 1024;
 
-/// Bytes that it takes at once: what they pass through on the way is as large. The longest line of chunks and trailers must fit.
+/// Bytes that it takes at once where it looks through them: what they pass through on the way is as large. The longest line of chunks and
+/// trailers must fit.
 const PIECE: usize = 32 * 1024;
 
 /// How long the end of a piece is held between chunks, or in a body that ends with the connection: pieces of one answer follow each other
@@ -86,10 +87,13 @@ impl<'a> Lane<'a> {
         let (mut moved, mut is_stuck) = (false, false);
         while !self.reader.is_done() && !is_stuck && to.output().len() < TURN {
             let input = from.input();
-            let step = self.reader.step(input.get(..PIECE).unwrap_or(input))?;
+            let piece = if self.masker.is_none() { TURN } else { PIECE };
+            let step = self.reader.step(input.get(..piece).unwrap_or(input))?;
             let used = step.used;
-            let content = self.masker.pass(step.content);
-            self.writer.write(&content, to.output());
+            match (self.masker.pass(step.content), self.writer) {
+                ([[], content], BodyWriter::Plain) => to.send_or_keep(content),
+                (content, writer) => writer.write(&content, to.output()),
+            }
             from.consume(used);
             moved |= used > 0;
             is_stuck = used == 0;

@@ -164,6 +164,11 @@ pub(crate) struct Masker<'a> {
 }
 
 impl Masker<'_> {
+    /// Whether there is nothing to look for.
+    pub(crate) fn is_none(&self) -> bool {
+        self.forms.is_none()
+    }
+
     /// Whether anything was masked.
     pub(crate) fn has_found(&self) -> bool {
         self.found

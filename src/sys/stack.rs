@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::ptr;
 
 thread_local! {
-    /// Where this thread's stack ends, at its lowest address; nothing where that isn't known, or not to be used.
-    static LOWEST: Cell<Option<usize>> = const { Cell::new(None) };
+    /// The addresses of this thread's stack; none where they aren't known, or not to be used.
+    static STACK: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// What is left alone below this function's frame: those of the system call's wrapper and of a signal's handler, should one run just then.
@@ -14,7 +14,7 @@ const MARGIN: usize = 2 * 1024;
 
 /// Finds out where the stack of this thread is, for [`give_back`]. Not for the main thread, whose stack grows as it goes.
 pub(crate) fn find() {
-    LOWEST.set(lowest());
+    STACK.set(stack().unwrap_or_default());
 }
 
 /// Gives the pages below the caller's frame back to the system: what was called before, a TLS handshake for one, went far deeper than
@@ -23,7 +23,7 @@ pub(crate) fn find() {
 #[inline(never)]
 pub(crate) fn give_back() {
     let here = 0u8;
-    let Some(lowest) = LOWEST.get() else { return };
+    let (lowest, end) = STACK.get();
     // SAFETY: sysconf(3) has no preconditions.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     let Some(page) = usize::try_from(page)
@@ -32,7 +32,11 @@ pub(crate) fn give_back() {
     else {
         return;
     };
-    let top = (&raw const here).addr().saturating_sub(MARGIN) & !(page - 1);
+    let here = (&raw const here).addr();
+    if !(lowest..end).contains(&here) {
+        return;
+    }
+    let top = here.saturating_sub(MARGIN) & !(page - 1);
     let bottom = lowest.next_multiple_of(page);
     let Some(length) = top.checked_sub(bottom).filter(|length| *length > 0) else {
         return;
@@ -48,9 +52,9 @@ pub(crate) fn give_back() {
     }
 }
 
-/// The lowest address of this thread's stack.
+/// The lowest address of this thread's stack, and the first behind it.
 #[cfg(target_os = "linux")]
-fn lowest() -> Option<usize> {
+fn stack() -> Option<(usize, usize)> {
     let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
     // SAFETY: pthread_self(3) has no preconditions.
     let own = unsafe { libc::pthread_self() };
@@ -64,12 +68,12 @@ fn lowest() -> Option<usize> {
         unsafe { libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut lowest, &raw mut size) };
     // SAFETY: initialised above, and used no more.
     unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
-    (found == 0).then(|| lowest.addr())
+    (found == 0).then(|| (lowest.addr(), lowest.addr() + size))
 }
 
-/// The lowest address of this thread's stack: not asked for here.
+/// The addresses of this thread's stack: not asked for here.
 #[cfg(not(target_os = "linux"))]
-fn lowest() -> Option<usize> {
+fn stack() -> Option<(usize, usize)> {
     None
 }
 

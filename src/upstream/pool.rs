@@ -152,9 +152,9 @@ impl<S> Idle<S> {
             self.looked = now;
             // Of all origins: an old one of an origin that is asked no more would stay.
             self.lists.retain(|_, list| {
-                while list.front().is_some_and(|kept| kept.until <= now) {
-                    over.extend(list.pop_front());
-                }
+                let (good, old) = list.drain(..).partition(|kept| kept.until > now);
+                *list = good;
+                over.extend::<VecDeque<_>>(old);
                 !list.is_empty()
             });
             self.count -= over.len();
@@ -244,14 +244,18 @@ mod tests {
     #[test]
     fn where_there_are_too_many_the_oldest_goes_whosever_it_is() {
         let mut scene = Scene::new();
-        for stream in 0..3 {
+        let steps: [(usize, usize, &[usize]); 6] = [
+            (0, 3, &[]),
+            (1, 3, &[]),
+            (2, 3, &[]),
+            (2, 3, &[0]),
+            (2, 3, &[1]),
+            (9, 0, &[2, 3, 4, 5]),
+        ];
+        for (stream, (host, limit, over)) in steps.into_iter().enumerate() {
             scene.now += Duration::from_millis(1);
-            assert!(scene.keep(stream, stream, 50, 3).is_empty());
+            assert_eq!(scene.keep(host, stream, 50, limit), over);
         }
-        scene.now += Duration::from_millis(1);
-        assert_eq!(scene.keep(2, 3, 50, 3), [0]);
-        assert_eq!(scene.keep(2, 4, 50, 3), [1]);
-        assert_eq!(scene.keep(9, 5, 50, 0), [2, 3, 4, 5]);
     }
 
     #[test]

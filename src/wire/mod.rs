@@ -40,6 +40,9 @@ const KEPT: usize = 16 * 1024;
 /// Reads of a TLS connection at one go, at the most: records may be empty, and who sends those without a pause would keep it for itself.
 const READS: usize = 16;
 
+/// Reads of an idle connection, at the most: a peer that has more to say that is no message isn't idle.
+const IDLE_READS: usize = 4;
+
 /// How long a wait may take before memory is given back for it: it comes back with a page fault for each page of it.
 const BRIEF: Duration = Duration::from_millis(100);
 
@@ -141,6 +144,10 @@ impl Wire {
             let tls = self.tls.as_ref();
             if !tls.is_some_and(|tls| tls.is_handshaking()) {
                 self.is_patient = tls.is_some_and(|tls| tls.has_only_tickets());
+                if tls.is_some_and(|tls| tls.is_server()) && !self.is_patient {
+                    // Some clients send a request before they have this (RFC 7918), and wait for it all the same.
+                    self.flush()?;
+                }
                 return Ok(());
             }
             self.flush()?;
@@ -322,7 +329,9 @@ impl Wire {
             }
             Err(error) => {
                 // The peer shall hear why, if it still listens.
-                let _ = (&self.socket).write(tls.sealed().filled());
+                if let Ok(count) = (&self.socket).write(tls.sealed().filled()) {
+                    tls.sealed().consume(count);
+                }
                 Err(tls_error(error))
             }
         }
@@ -331,6 +340,33 @@ impl Wire {
     /// The bytes to be sent, for more to be added. Nothing leaves before [`Wire::flush`].
     pub(crate) fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
+    }
+
+    /// Sends bytes from where they are, as far as the socket takes them now; the rest goes behind the output, and so does all of it where
+    /// something is to be sent before, or where sending fails: flushing tells of that.
+    pub(crate) fn send_or_keep(&mut self, mut bytes: &[u8]) {
+        let is_ready = self.output.is_empty() && !self.wants_flush() && !self.broken;
+        if is_ready && !bytes.is_empty() {
+            match &mut self.tls {
+                Some(tls) if tls.is_handshaking() => {}
+                Some(tls) => {
+                    if tls.seal(bytes).is_ok() {
+                        self.is_patient = false;
+                        let sealed = tls.sealed();
+                        if let Ok(count) = (&self.socket).write(sealed.filled()) {
+                            sealed.consume(count);
+                        }
+                        return;
+                    }
+                }
+                None => {
+                    if let Ok(count) = (&self.socket).write(bytes) {
+                        bytes = bytes.get(count..).unwrap_or_default();
+                    }
+                }
+            }
+        }
+        self.output.extend_from_slice(bytes);
     }
 
     /// Adds bytes that are secret. To be flushed before more is added: what grows leaves a copy behind.
@@ -463,15 +499,12 @@ impl Wire {
     /// resets the connection, and the peer would lose our last answer (RFC 9112 section 9.6).
     pub(crate) fn close_gracefully(mut self) {
         let deadline = Instant::now() + Duration::from_secs(2);
-        if self.flush_all(deadline).is_err() {
-            return;
-        }
-        if self.end.is_some() && !self.finished {
-            // Closing the socket does the rest.
-            let _ = self.say_end();
-            return;
-        }
-        if self.finish().is_err() {
+        let said = self
+            .flush_all(deadline)
+            .and_then(|()| self.say_end())
+            .and_then(|()| self.flush_all(deadline));
+        // Where the peer has ended, too, closing the socket does the rest.
+        if said.is_err() || self.end.is_some() || self.finish().is_err() {
             return;
         }
         let mut dropped = 0;
@@ -514,12 +547,13 @@ impl Wire {
     /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that
     /// is no data (a session ticket) is taken in.
     pub(crate) fn is_idle(&mut self) -> bool {
-        loop {
+        for _ in 0..IDLE_READS {
             match self.receive() {
                 Ok(true) if self.is_clear() => {}
                 received => return received.is_ok() && self.is_clear(),
             }
         }
+        false
     }
 }
 

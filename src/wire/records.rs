@@ -5,6 +5,7 @@
 
 use std::io;
 
+use rustls::PeerMisbehaved;
 use rustls::ProtocolVersion;
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
@@ -21,6 +22,10 @@ const RECORD: usize = 16 * 1024;
 
 /// What a record has beside its content, at the most that is seen: header, nonce, content type, tag. More is asked for where it is needed.
 const AROUND: usize = 32;
+
+/// Bytes that may wait at rest, at the most. What is legitimate is the longest handshake message that rustls takes, 64 KiB, in its records,
+/// and the beginning of another record; but such a message can be spread over any number of records that hold next to nothing.
+const MOST_WAITING: usize = 128 * 1024;
 
 /// Which side of TLS is ours.
 pub(crate) enum Role {
@@ -83,6 +88,11 @@ impl Records {
         }
     }
 
+    /// Whether our side is the server's.
+    pub(super) fn is_server(&self) -> bool {
+        matches!(self.role, Role::Server(_))
+    }
+
     /// Whether all that is sealed behind the handshake are tickets for the next one: what a server has left to say in TLS 1.3.
     pub(super) fn has_only_tickets(&self) -> bool {
         match &self.role {
@@ -114,12 +124,17 @@ impl Records {
     /// # Errors
     /// What the peer did wrong. It shall hear of it: what is to be sent then says so.
     pub(super) fn open(&mut self, input: &mut Buffer) -> Result<bool, rustls::Error> {
-        let opened = self.drive(&Task::Open, input);
-        if let Err(error) = &opened {
+        let mut opened = self.drive(&Task::Open, input);
+        if self.failed.is_some() {
+            return opened;
+        }
+        if opened.is_err() {
             // The alert, if there is one, is what the next step gives; there must be no other.
             let _ = self.step(&Task::Open, input);
-            self.failed = Some(error.clone());
+        } else if self.received.filled().len() > MOST_WAITING {
+            opened = Err(PeerMisbehaved::TooManyEmptyFragments.into());
         }
+        self.failed = opened.as_ref().err().cloned();
         opened
     }
 
@@ -224,6 +239,7 @@ fn settle<D>(
         }
         Ok(ConnectionState::PeerClosed) => Ok(Step::Ended),
         Ok(ConnectionState::WriteTraffic(traffic)) => write(traffic, task, sealed),
+        Ok(_) if matches!(task, Task::Seal(_)) => Err(rustls::Error::HandshakeNotComplete),
         // Without early data there is no other state that has something to read (RFC 8446 section 2.3).
         Ok(_) => Ok(Step::Rest),
     };
@@ -270,5 +286,62 @@ fn put(
             Err(needed) if needed > size => size = needed,
             Err(_) => return Err(rustls::Error::EncryptError),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::ClientConfig;
+    use rustls::RootCertStore;
+
+    use super::*;
+
+    /// A client's side, which has nothing received yet.
+    fn client() -> Records {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let name = "x.com".try_into().unwrap();
+        let tls = UnbufferedClientConnection::new(Arc::new(config), name).unwrap();
+        Records::new(Role::Client(tls), Buffer::default())
+    }
+
+    #[test]
+    fn a_message_in_very_many_records_is_not_kept() {
+        let mut records = client();
+        let mut input = Buffer::default();
+        assert_eq!(records.open(&mut input), Ok(false));
+        // A ServerHello of 65,535 bytes, each in a record of its own.
+        let message = [2, 0, 0xff, 0xff]
+            .into_iter()
+            .chain([0].into_iter().cycle());
+        let mut sent = 0;
+        let error = loop {
+            let record: Vec<u8> = message
+                .clone()
+                .skip(sent)
+                .take(1000)
+                .flat_map(|byte| [22, 3, 3, 0, 1, byte])
+                .collect();
+            sent += 1000;
+            assert!(sent < 65_535, "all of it was kept");
+            records.read_from(record.as_slice()).unwrap();
+            if let Err(error) = records.open(&mut input) {
+                break error;
+            }
+        };
+        assert_eq!(records.open(&mut input), Err(error));
+        assert!(records.seal(b"x").is_err());
+    }
+
+    #[test]
+    fn nothing_is_sealed_before_the_handshake_is_complete() {
+        let sealed = client().seal(b"x");
+        assert_eq!(sealed, Err(rustls::Error::HandshakeNotComplete));
     }
 }
