@@ -330,7 +330,10 @@ mod tests {
                 .collect();
             sent += 1000;
             assert!(sent < 65_535, "all of it was kept");
-            records.read_from(record.as_slice()).unwrap();
+            let mut source = record.as_slice();
+            while !source.is_empty() {
+                records.read_from(&mut source).unwrap();
+            }
             if let Err(error) = records.open(&mut input) {
                 break error;
             }
