@@ -295,25 +295,173 @@ mod tests {
 
     use rustls::ClientConfig;
     use rustls::RootCertStore;
+    use rustls::ServerConfig;
+    use rustls::crypto::ring::default_provider;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
 
     use super::*;
 
-    /// A client's side, which has nothing received yet.
-    fn client() -> Records {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth();
-        let name = "x.com".try_into().unwrap();
-        let tls = UnbufferedClientConnection::new(Arc::new(config), name).unwrap();
-        Records::new(Role::Client(tls), Buffer::default())
+    /// Both configurations for a host, of one version of TLS.
+    struct Configs(Arc<ClientConfig>, Arc<ServerConfig>);
+
+    impl Configs {
+        /// Makes them.
+        fn new(version: &'static rustls::SupportedProtocolVersion) -> Self {
+            let made = rcgen::generate_simple_self_signed(["x.com".to_owned()]).unwrap();
+            let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
+            let certificate = made.cert.der().clone();
+            let mut roots = RootCertStore::empty();
+            roots.add(certificate.clone()).unwrap();
+            let client = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+                .with_protocol_versions(&[version])
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate], key)
+                .unwrap();
+            Self(Arc::new(client), Arc::new(server))
+        }
+
+        /// The client's side of a connection.
+        fn client(&self) -> Records {
+            let name = "x.com".try_into().unwrap();
+            let tls = UnbufferedClientConnection::new(Arc::clone(&self.0), name).unwrap();
+            Records::new(Role::Client(tls), Buffer::default())
+        }
+
+        /// The server's.
+        fn server(&self) -> Records {
+            let tls = UnbufferedServerConnection::new(Arc::clone(&self.1)).unwrap();
+            Records::new(Role::Server(tls), Buffer::default())
+        }
+    }
+
+    /// Numbers that look like chance, the same for the same seed (Marsaglia, "Xorshift RNGs").
+    struct Chance(u64);
+
+    impl Chance {
+        /// One below `limit`.
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % limit as u64).unwrap()
+        }
+    }
+
+    /// One side, what it has sent, and what has arrived there.
+    struct Side {
+        /// Its records.
+        records: Records,
+        /// The content that it sealed.
+        sent: Vec<u8>,
+        /// The content that it got.
+        input: Buffer,
+    }
+
+    impl Side {
+        /// Nothing has been said yet.
+        fn new(mut records: Records) -> Self {
+            let mut input = Buffer::default();
+            records.open(&mut input).unwrap();
+            Self {
+                records,
+                sent: Vec::new(),
+                input,
+            }
+        }
+
+        /// Moves so many sealed bytes to the other side, one of them changed where that is wanted.
+        fn give(
+            &mut self,
+            to: &mut Self,
+            most: usize,
+            fault: Option<usize>,
+        ) -> Result<(), rustls::Error> {
+            let sealed = self.records.sealed();
+            let count = most.min(sealed.filled().len());
+            let mut moved = sealed.filled()[..count].to_vec();
+            sealed.consume(count);
+            if let Some(place) = fault.filter(|_| count > 0) {
+                moved[place % count] ^= 1;
+            }
+            let mut source = moved.as_slice();
+            while !source.is_empty() {
+                to.records.read_from(&mut source).unwrap();
+                to.records.open(&mut to.input)?;
+            }
+            Ok(())
+        }
+    }
+
+    /// A conversation in which everything is cut anywhere; gives whether it failed. What arrives is what was sent, or the beginning of it.
+    fn converse(configs: &Configs, seed: u64, with_fault: bool) -> bool {
+        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut sides = [Side::new(configs.client()), Side::new(configs.server())];
+        let fault_at = chance.below(200);
+        let mut failed = false;
+        for step in 0..300 {
+            sides.swap(0, chance.below(2));
+            let [from, to] = &mut sides;
+            if !from.records.is_handshaking() && chance.below(4) == 0 {
+                let limit = if chance.below(8) == 0 { 50_000 } else { 500 };
+                let length = chance.below(limit);
+                let content: Vec<u8> = (0..length)
+                    .map(|_| chance.below(256).to_le_bytes()[0])
+                    .collect();
+                from.records.seal(&content).unwrap();
+                from.sent.extend_from_slice(&content);
+            }
+            let limit = if chance.below(2) == 0 { 20 } else { 40_000 };
+            let most = chance.below(limit);
+            let fault = (with_fault && step >= fault_at).then(|| chance.below(40_000));
+            failed = from.give(to, most, fault).is_err();
+            if failed {
+                break;
+            }
+        }
+        let [one, other] = &mut sides;
+        while !failed && (one.records.has_sealed() || other.records.has_sealed()) {
+            failed = one.give(other, usize::MAX, None).is_err()
+                || other.give(one, usize::MAX, None).is_err();
+        }
+        for (from, to) in [(&*one, &*other), (&*other, &*one)] {
+            assert!(from.sent.starts_with(to.input.filled()), "seed {seed}");
+            assert!(
+                with_fault || from.sent.len() == to.input.filled().len(),
+                "seed {seed}"
+            );
+        }
+        failed
+    }
+
+    #[test]
+    fn what_is_sealed_opens_however_it_is_cut() {
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let configs = Configs::new(version);
+            for seed in 1..60 {
+                assert!(!converse(&configs, seed, false), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_changed_on_the_way_does_not_open() {
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let configs = Configs::new(version);
+            let failed = (1..60).filter(|seed| converse(&configs, *seed, true));
+            // A length that was changed may only have one side wait.
+            assert!(failed.count() > 30);
+        }
     }
 
     #[test]
     fn a_message_in_very_many_records_is_not_kept() {
-        let mut records = client();
+        let mut records = Configs::new(&rustls::version::TLS13).client();
         let mut input = Buffer::default();
         assert_eq!(records.open(&mut input), Ok(false));
         // A ServerHello of 65,535 bytes, each in a record of its own.
@@ -344,7 +492,7 @@ mod tests {
 
     #[test]
     fn nothing_is_sealed_before_the_handshake_is_complete() {
-        let sealed = client().seal(b"x");
+        let sealed = Configs::new(&rustls::version::TLS13).client().seal(b"x");
         assert_eq!(sealed, Err(rustls::Error::HandshakeNotComplete));
     }
 }
