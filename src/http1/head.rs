@@ -208,7 +208,7 @@ impl Fields {
     ///
     /// # Errors
     /// When a line is malformed or there are too many.
-    #[inline(never)]
+    #[inline(never)] // its slots are to be on no stack for longer
     pub(crate) fn parse(section: &[u8]) -> Result<Self, Error> {
         let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
         match httparse::parse_headers(section, &mut slots) {
@@ -272,7 +272,7 @@ impl RequestHead {
     ///
     /// # Errors
     /// What is wrong with it. Nothing is repaired.
-    #[inline(never)] // its slots are no part of the stack of whoever waits for a request
+    #[inline(never)] // its slots are to be on no stack for longer
     pub(crate) fn parse(head: &[u8]) -> Result<Self, Error> {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
@@ -340,7 +340,7 @@ impl ResponseHead {
     ///
     /// # Errors
     /// What is wrong with it.
-    #[inline(never)]
+    #[inline(never)] // its slots are to be on no stack for longer
     pub(crate) fn parse(head: &[u8]) -> Result<Self, Error> {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut []);

@@ -41,6 +41,9 @@ use workers::Workers;
 /// The stack of a connection's thread. Untouched pages cost nothing; the deepest use is a TLS handshake.
 const STACK: usize = 512 * 1024;
 
+/// How long a thread waits for another connection.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// How long accepting pauses when the system has no more descriptors or threads to give.
 const BACK_OFF: Duration = Duration::from_millis(20);
 
@@ -124,7 +127,7 @@ impl Listener {
 fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
     // Counted apart, so that those who are turned away and stay take no place from those who come when there is room.
     let (served, turned_away): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
-    let workers = Workers::new(STACK);
+    let workers = Workers::new(STACK, PATIENCE);
     loop {
         let socket = match listener.accept() {
             Ok((socket, _)) => socket,

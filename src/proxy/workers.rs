@@ -16,9 +16,6 @@ use crate::sys::stack;
 /// Threads that wait, at the most. More are needed only while connections come faster than they end.
 const MAX_WAITING: usize = 16;
 
-/// How long one waits.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// What a thread is to do.
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -26,6 +23,8 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Workers {
     /// The stack of each.
     stack: usize,
+    /// How long one waits for a job.
+    patience: Duration,
     /// What they share.
     shared: Arc<Shared>,
 }
@@ -49,10 +48,11 @@ struct State {
 }
 
 impl Workers {
-    /// None yet; each is to have a stack of so many bytes.
-    pub(super) fn new(stack: usize) -> Self {
+    /// None yet; each is to have a stack of so many bytes, and to wait so long for another connection.
+    pub(super) fn new(stack: usize, patience: Duration) -> Self {
         Self {
             stack,
+            patience,
             shared: Arc::default(),
         }
     }
@@ -70,11 +70,11 @@ impl Workers {
             return Ok(());
         }
         drop(state);
-        let shared = Arc::clone(&self.shared);
+        let (shared, patience) = (Arc::clone(&self.shared), self.patience);
         let work = move || {
             stack::find();
             job();
-            while let Some(next) = shared.next() {
+            while let Some(next) = shared.next(patience) {
                 next();
             }
         };
@@ -88,7 +88,7 @@ impl Workers {
 
 impl Shared {
     /// Waits for a job; nothing when none comes in time, or enough threads wait.
-    fn next(&self) -> Option<Job> {
+    fn next(&self, patience: Duration) -> Option<Job> {
         let mut state = self.lock();
         if state.waiting >= MAX_WAITING {
             return None;
@@ -96,7 +96,7 @@ impl Shared {
         state.waiting += 1;
         let waited = self
             .wake
-            .wait_timeout_while(state, PATIENCE, |state| state.jobs.is_empty());
+            .wait_timeout_while(state, patience, |state| state.jobs.is_empty());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
         state.jobs.pop_front()
@@ -118,6 +118,9 @@ mod tests {
     /// Enough for what is done here.
     const STACK: usize = 128 * 1024;
 
+    /// Longer than any of it takes, however busy the machine is.
+    const LONG: Duration = Duration::from_secs(600);
+
     /// Waits until so many threads wait.
     fn wait_for(workers: &Workers, count: usize) {
         while workers.shared.lock().waiting != count {
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_done_is_used_again() {
-        let workers = Workers::new(STACK);
+        let workers = Workers::new(STACK, LONG);
         let (tell, told) = mpsc::channel::<ThreadId>();
         let mut last = None;
         for _ in 0..100 {
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn as_many_jobs_run_at_once_as_there_are() {
-        let workers = Workers::new(STACK);
+        let workers = Workers::new(STACK, LONG);
         for _ in 0..3 {
             let (tell, told) = mpsc::channel();
             let barrier = Arc::new(std::sync::Barrier::new(100));
@@ -163,8 +166,21 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_waits_for_no_longer_than_it_is_to() {
+        let workers = Workers::new(STACK, Duration::ZERO);
+        let (tell, told) = mpsc::channel();
+        let alive = Arc::downgrade(&workers.shared);
+        workers.run(move || tell.send(()).unwrap()).unwrap();
+        assert_eq!(told.recv(), Ok(()));
+        drop(workers);
+        while alive.strong_count() > 0 {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
     fn a_job_that_fails_takes_its_thread_along_and_nothing_else() {
-        let workers = Workers::new(STACK);
+        let workers = Workers::new(STACK, LONG);
         let (tell, told) = mpsc::channel::<()>();
         for _ in 0..10 {
             let tell = tell.clone();

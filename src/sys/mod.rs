@@ -1,7 +1,7 @@
 //! What std cannot do, asked of the operating system: the only module with `unsafe`.
 #![expect(
     unsafe_code,
-    reason = "signals, poll(2), terminals, process attributes, the environment's memory and sock_diag(7) have no safe interface in std"
+    reason = "signals, poll(2), terminals, process attributes, the memory of the environment and of stacks, and sock_diag(7) have no safe interface in std"
 )]
 
 #[cfg(target_os = "linux")]

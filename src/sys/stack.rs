@@ -92,21 +92,49 @@ mod tests {
         deep(depth - 1) + std::hint::black_box(frame)[17] - 1
     }
 
+    /// KiB of this thread's stack that take memory.
+    #[cfg(target_os = "linux")]
+    fn resident() -> usize {
+        let maps = std::fs::read_to_string("/proc/thread-self/smaps").unwrap();
+        let here = 0u8;
+        let here = (&raw const here).addr();
+        let mut is_it = false;
+        for line in maps.lines() {
+            let mut words = line.split_whitespace();
+            let first = words.next().unwrap();
+            if let Some((from, to)) = first.split_once('-') {
+                let number = |text| usize::from_str_radix(text, 16);
+                is_it = matches!((number(from), number(to)), (Ok(from), Ok(to)) if (from..to).contains(&here));
+            } else if is_it && first == "Rss:" {
+                return words.next().unwrap().parse().unwrap();
+            }
+        }
+        panic!("no such mapping");
+    }
+
     #[test]
+    #[cfg(target_os = "linux")]
     fn what_is_below_is_given_back_and_what_is_in_use_stays() {
         let thread = std::thread::Builder::new()
             .stack_size(512 * 1024)
             .spawn(|| {
-                find();
                 let used = std::hint::black_box([7u8; 10_000]);
+                assert_eq!(deep(20), 1);
+                let before = resident();
+                give_back();
+                assert!(resident() + 16 > before, "given back without `find`");
+                find();
                 for _ in 0..3 {
                     assert_eq!(deep(20), 1);
                     give_back();
+                    assert!(
+                        resident() + 64 < before,
+                        "{before} KiB, then {}",
+                        resident()
+                    );
                     assert!(used.iter().all(|byte| *byte == 7));
                 }
             });
         thread.unwrap().join().unwrap();
-        // Without `find`, too.
-        give_back();
     }
 }

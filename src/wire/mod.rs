@@ -352,10 +352,7 @@ impl Wire {
                 Some(tls) => {
                     if tls.seal(bytes).is_ok() {
                         self.is_patient = false;
-                        let sealed = tls.sealed();
-                        if let Ok(count) = (&self.socket).write(sealed.filled()) {
-                            sealed.consume(count);
-                        }
+                        let _ = self.flush();
                         return;
                     }
                 }
