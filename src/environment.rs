@@ -48,11 +48,16 @@ pub(crate) const FLAGS: [(&str, &str); 3] = [
     ("AUTHSOME_PROXY_MODE", "true"),
 ];
 
+/// The variables that a run sets, or removes, by itself.
+pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
+    let all: [&[&str]; 5] = [&PROXY, &OTHER_PROXY, &NO_PROXY, &BUNDLE, &EXTRA];
+    let flags = FLAGS.into_iter().map(|(name, _)| name);
+    all.into_iter().flatten().copied().chain(flags)
+}
+
 /// Whether a run sets the variable by itself.
 pub(crate) fn is_set_by_a_run(name: &str) -> bool {
-    let flags = FLAGS.map(|(name, _)| name);
-    let all: [&[&str]; 6] = [&PROXY, &OTHER_PROXY, &NO_PROXY, &BUNDLE, &EXTRA, &flags];
-    all.iter().any(|names| names.contains(&name))
+    set_by_a_run().any(|set| set == name)
 }
 
 /// Environment variables by name. Values may be secrets: they are wiped when they are dropped, replaced or removed.

@@ -129,6 +129,46 @@ fn help_and_version_are_on_stdout_and_fit() {
 }
 
 #[test]
+fn every_topic_that_help_names_has_a_text_that_fits() {
+    let home = Home::new();
+    let general = home.authsome(["help"]).run().stdout();
+    let (_, topics) = general.split_once("Topics:\n").expect("topics");
+    let lines = topics.lines().take_while(|line| !line.is_empty());
+    let names: Vec<&str> = lines
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(names.len() > 4, "{general}");
+    for name in names {
+        let output = home.authsome(["help", name]).run();
+        output.assert_code(0).assert_quiet();
+        let text = output.stdout();
+        assert!(text.lines().count() > 5, "{output}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn the_manual_page_has_every_command_and_topic_and_is_one_for_all() {
+    let home = Home::new();
+    let output = home.authsome(["help", "--man"]).run();
+    output.assert_code(0).assert_quiet();
+    let page = output.stdout();
+    assert!(page.starts_with(".TH AUTHSOME 1 "), "{page}");
+    for word in [
+        ".SS \"authsome run [OPTIONS] [\\-\\-] COMMAND [ARG...]\"",
+        ".SS \"authsome version [OPTIONS]\"",
+        ".SH \"EXIT CODES\"",
+        "\\fB\\-\\-upstream\\-ca FILE\\fR",
+    ] {
+        assert!(page.contains(word), "{word}\n{page}");
+    }
+    home.authsome(["help", "run", "--man"]).run().assert_code(2);
+}
+
+#[test]
 fn every_option_that_help_names_is_known() {
     let home = Home::new();
     for command in ["run", "explain"] {

@@ -2,6 +2,7 @@
 
 use super::COMMANDS;
 use super::error::Error;
+use super::help;
 use super::output;
 use super::syntax::Opt;
 use super::syntax::Parsed;
@@ -61,8 +62,8 @@ enum Word {
     Any,
     /// A file.
     File,
-    /// The name of a command.
-    Command,
+    /// The name of a command or of a topic of help.
+    Helped,
     /// Another program's command line.
     Program,
     /// One of these.
@@ -77,7 +78,7 @@ fn word(syntax: &Syntax) -> Word {
         "login" | "inspect" | "remove" => Word::Any,
         "get" | "export" | "default" | "logout" | "revoke" => Word::Connected,
         "register" | "import" => Word::File,
-        "help" => Word::Command,
+        "help" => Word::Helped,
         "completions" => Word::OneOf("bash zsh fish"),
         "vault" => Word::OneOf("rekey"),
         _ if syntax.ends_at_word => Word::Program,
@@ -108,6 +109,13 @@ fn names(word: &Word) -> &'static str {
 fn command_names() -> String {
     let names: Vec<&str> = COMMANDS.iter().map(|syntax| syntax.name).collect();
     names.join(" ")
+}
+
+/// The same, and all topics: what help is there for.
+fn helped_names() -> String {
+    let topics = help::topics();
+    let names = COMMANDS.iter().map(|syntax| syntax.name).chain(topics);
+    names.collect::<Vec<_>>().join(" ")
 }
 
 /// A command's options as they are typed.
@@ -169,9 +177,9 @@ fn bash_reply(word: &Word) -> String {
             )
         }
         Word::File => "COMPREPLY=($(compgen -f -- \"$cur\"))".into(),
-        Word::Command => format!(
+        Word::Helped => format!(
             "COMPREPLY=($(compgen -W \"{}\" -- \"$cur\"))",
-            command_names()
+            helped_names()
         ),
         Word::OneOf(words) => format!("COMPREPLY=($(compgen -W \"{words}\" -- \"$cur\"))"),
         Word::Program => "COMPREPLY=($(compgen -c -- \"$cur\"))".into(),
@@ -237,7 +245,7 @@ fn zsh_action(word: &Word) -> String {
         Word::Connected => " _authsome_names".into(),
         Word::Any => " _authsome_names --all".into(),
         Word::File => "_files".into(),
-        Word::Command => format!("({})", command_names()),
+        Word::Helped => format!("({})", helped_names()),
         Word::OneOf(words) => format!("({words})"),
         Word::Program => "_normal".into(),
         Word::Free => " ".into(),
@@ -280,7 +288,7 @@ fn fish() -> String {
         let words = match word(syntax) {
             word @ (Word::Connected | Word::Any) => format!(" -a '({})'", names(&word)),
             Word::File => " -F".into(),
-            Word::Command => format!(" -a '{}'", command_names()),
+            Word::Helped => format!(" -a '{}'", helped_names()),
             Word::OneOf(words) => format!(" -a '{words}'"),
             Word::Program => " -a '(__fish_complete_subcommand)'".into(),
             Word::Free => continue,
