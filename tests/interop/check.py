@@ -3,17 +3,24 @@
 
     check.py RECORD FIRST OUTPUT EXIT SECRETS KEY=VALUE...
 
-RECORD is the origin's file, in which the row's lines begin at number FIRST (from 0); OUTPUT is what the client printed and EXIT
-its exit code. SECRETS is a file with the credentials, `NAME VALUE` a line. The keys:
+RECORD is the origin's file, in which the row's lines begin at number FIRST (from 0); OUTPUT is what the client and authsome printed
+and EXIT the client's exit code. SECRETS is a file with the credentials, `NAME VALUE` a line. The keys:
 
+    name=, version=      the row's
+    table=FILE           where its line for table.py goes
     answer=TEXT          must be in the client's output
     requests=N or N+     that many requests, or at least that many, reached the origin
-    host=NAME            and all of them were for this host
-    credential=KIND      bearer:NAME, basic:NAME or none: what each request carried, once and nothing else
+    host=NAME[,NAME]     and all of them were for this host, or one of these
+    credential=KIND      what each request carried, once and nothing else: bearer:NAME, basic:NAME[:USER] (x-access-token),
+                         field:NAME:FIELD (the credential alone), none
     stream=yes           the output has the events, as lines `EVENT SENT ARRIVED` in seconds
+    needs=TEXT           what a person has to give the client by an option or a variable: for the README
+    fails=proxy or ca    the client can't do it, since it ignores the proxy or the certificates: nothing may reach the origin
+    reason=TEXT          why, for the README
+    listed=no            not in the README's table
 
-Prints the cells answer, credential, placeholder and streaming with tabs between, then a line for each thing that is wrong. Exit
-code 1 when there is one.
+Prints the cells proxy, CA, answer, credential, placeholder and streaming with tabs between, then a line for each thing that is wrong.
+Exit code 1 when there is one.
 """
 
 import base64
@@ -23,16 +30,24 @@ import sys
 
 PLACEHOLDER = "authsome-proxy-managed"
 EVENTS = 20
+KEYS = set("name version table answer requests host credential stream needs fails reason listed".split())
+
+
+# What authsome says of a client that hung up on its certificate.
+NOT_TRUSTED = "a client did not accept the certificate"
 
 
 def carried(kind, secrets):
-    """The Authorization that the row's requests have to have; None for none."""
-    scheme, _, name = kind.partition(":")
+    """The field that the row's requests have to have, in small letters, and its value; None for none."""
+    scheme, name, more = [*kind.split(":"), "", ""][:3]
     if scheme == "none":
-        return None
+        return "authorization", None
     if scheme == "basic":
-        return "Basic " + base64.b64encode(f"x-access-token:{secrets[name]}".encode()).decode()
-    return f"Bearer {secrets[name]}"
+        user = more or "x-access-token"
+        return "authorization", "Basic " + base64.b64encode(f"{user}:{secrets[name]}".encode()).decode()
+    if scheme == "field":
+        return more.lower(), secrets[name]
+    return "authorization", f"Bearer {secrets[name]}"
 
 
 def forms(text):
@@ -45,16 +60,16 @@ def forms(text):
 
 
 def credential_problems(heads, kind, secrets):
-    expected = carried(kind, secrets)
+    field, expected = carried(kind, secrets)
     for number, head in enumerate(heads, 1):
         lines = head.split("\r\n")[1:]
-        found = [line.split(":", 1)[1].strip() for line in lines if line.lower().startswith("authorization:")]
+        found = [line.split(":", 1)[1].strip() for line in lines if line.lower().startswith(f"{field}:")]
         if found != ([] if expected is None else [expected]):
             # How many, not what: a credential belongs in no log, not even one of a test.
             matching = sum(value == expected for value in found)
-            yield f"request {number}: {len(found)} Authorization lines, {matching} of them right"
+            yield f"request {number}: {len(found)} {field} lines, {matching} of them right"
         for name, value in secrets.items():
-            allowed = 1 if expected and (value in expected or kind == f"basic:{name}") else 0
+            allowed = 1 if expected is not None and kind.split(":")[1] == name else 0
             times = sum(head.count(form) for form in forms(value))
             if times != allowed:
                 yield f"request {number}: the credential {name} is there {times} times, not {allowed}"
@@ -80,41 +95,77 @@ def streaming(output):
     return f"yes, max {slowest:.1f} ms", []
 
 
-def main():
-    record, first, output, code, secrets_file, *pairs = sys.argv[1:]
-    wanted = dict(pair.split("=", 1) for pair in pairs)
-    output = pathlib.Path(output).read_text(errors="replace")
-    secrets = dict(line.split() for line in pathlib.Path(secrets_file).read_text().splitlines())
-    records = [json.loads(line) for line in pathlib.Path(record).read_text().splitlines()[int(first) :]]
-    heads = [found["head"] for found in records if not found["placeholder_in_body"]]
-
-    answer = []
+def answer_problems(wanted, output, code, records, heads):
+    """What is wrong with how it went, seen from both ends."""
     if code != "0":
-        answer.append(f"exit code {code}")
+        yield f"exit code {code}"
     if wanted["answer"] not in output:
-        answer.append(f"the output lacks {wanted['answer']!r}")
+        yield f"the output lacks {wanted['answer']!r}"
     number = wanted["requests"]
     right = len(heads) >= int(number[:-1]) if number.endswith("+") else len(heads) == int(number)
     if not right:
-        answer.append(f"{len(heads)} requests reached the origin, not {number}")
-    strange = {found["host"] for found in records} - {wanted["host"]}
+        yield f"{len(heads)} requests reached the origin, not {number}"
+    strange = {found["host"] for found in records} - set(wanted["host"].split(","))
     if strange:
-        answer.append(f"requests for {sorted(strange)}")
-    answer += [f"the child has seen the credential {name}" for name, value in secrets.items() if value in output]
+        yield f"requests for {sorted(strange)}"
+
+
+def judge_failure(wanted, output, records):
+    """The cells and the problems of a client that can't do it."""
+    proxy, trust = reach(output, records)
+    expected = {"proxy": ("NO", "-"), "ca": ("yes", "NO")}[wanted["fails"]]
+    problems = [] if (proxy, trust) == expected else [f"it was to fail by the {wanted['fails']}"]
+    if not wanted["reason"]:
+        problems.append("a row that fails has to say why")
+    return [proxy, trust, "-", "-", "-", "-"], problems
+
+
+def reach(output, records):
+    """How far the client came: whether it used the proxy, and trusted the certificate. The hosts have no addresses that anyone
+    but authsome knows, so what reached the origin came by the proxy."""
+    if records:
+        return "yes", "yes"
+    return ("yes", "NO") if NOT_TRUSTED in output else ("NO", "-")
+
+
+def judge(wanted, output, code, records, secrets):
+    """The cells and the problems of a client that is to succeed."""
+    heads = [found["head"] for found in records if not found["placeholder_in_body"]]
+    answer = list(answer_problems(wanted, output, code, records, heads))
     credential = list(credential_problems(heads, wanted["credential"], secrets))
     placeholder = list(placeholder_problems(records))
     cell, stream = streaming(output) if wanted["stream"] == "yes" else ("-", [])
-
     once = "none, as due" if wanted["credential"] == "none" else f"once in {len(heads)}"
     # Where no request came, there is nothing to say about what it carried.
     cells = [
+        *reach(output, records),
         "NO" if answer else "yes",
         "NO" if credential or not heads else once,
         "NO" if placeholder else "never",
         cell,
     ]
+    return cells, [*answer, *credential, *placeholder, *stream]
+
+
+def main():
+    record, first, output, code, secrets_file, *pairs = sys.argv[1:]
+    wanted = {"needs": "", "fails": "", "reason": "", "listed": "yes"}
+    wanted.update(pair.split("=", 1) for pair in pairs)
+    unknown = wanted.keys() - KEYS
+    output = pathlib.Path(output).read_text(errors="replace")
+    secrets = dict(line.split() for line in pathlib.Path(secrets_file).read_text().splitlines())
+    records = [json.loads(line) for line in pathlib.Path(record).read_text().splitlines()[int(first) :]]
+    if wanted["fails"]:
+        cells, problems = judge_failure(wanted, output, records)
+    else:
+        cells, problems = judge(wanted, output, code, records, secrets)
+    problems += [f"the child has seen the credential {name}" for name, value in secrets.items() if value in output]
+    problems += [f"there is no key {key}" for key in sorted(unknown)]
+    with open(wanted["table"], "a", encoding="utf-8") as table:
+        keys = ("proxy", "ca", "answer", "credential", "placeholder", "stream")
+        line = {**{key: wanted[key] for key in ("name", "version", "needs", "reason", "listed")}, **dict(zip(keys, cells))}
+        print(json.dumps(line), file=table)
     print("\t".join(cells))
-    problems = [*answer, *credential, *placeholder, *stream]
     print("\n".join(problems), end="\n" if problems else "")
     sys.exit(1 if problems else 0)
 

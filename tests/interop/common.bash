@@ -14,14 +14,16 @@ as_root() {
     if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
-# Programs by apt-get, where there is one: `install_programs PROGRAM...`. What stays missing fails what needs it.
+# Programs by apt-get, where there is one: `install_programs PROGRAM...`, each a name, or NAME:PACKAGE where Debian's package has another
+# (NAME may be a file's path, too). What stays missing fails what needs it.
 install_programs() {
     local missing=()
     for program in "$@"; do
         case $program in
         node) has node || missing+=(nodejs) ;;
         python3-venv) { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3-venv) ;;
-        *) has "$program" || missing+=("$program") ;;
+        /*) [[ -e ${program%%:*} ]] || missing+=("${program#*:}") ;;
+        *) has "${program%%:*}" || missing+=("${program#*:}") ;;
         esac
     done
     if ((${#missing[@]})) && has apt-get; then

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""The README's table of clients, from what a run of the interop matrix has found.
+
+    table.py show TABLE              prints the count
+    table.py check TABLE README      fails where the README says anything else; versions aside
+    table.py write TABLE README      puts it there
+
+TABLE has a line of JSON for each row of the matrix (check.py). Rows of one client and version are one line here: a cell is NO when one
+of them says so. What is between the two lines `<!-- clients -->` of the README is the table's.
+"""
+
+import json
+import pathlib
+import sys
+
+MARK = "<!-- clients -->\n"
+HEAD = ("client", "version", "proxy honoured", "CA trusted", "credential arrived", "streaming", "needs")
+
+
+def client_of(row):
+    return row["name"].split(", ", 1)[0]
+
+
+def cells_of(row):
+    """What a row says in the README's columns: yes, NO, or - where there is nothing to say."""
+    if row["credential"] == "-":
+        arrived = "-"
+    else:
+        bad = "NO" in (row["answer"], row["credential"], row["placeholder"])
+        arrived = "NO" if bad else "yes"
+    return (row["proxy"], row["ca"], arrived, row["stream"].split(",")[0])
+
+
+def together(cells):
+    return next((word for word in ("NO", "yes") if word in cells), "-")
+
+
+def lines_of(rows):
+    """The table's lines, in the order in which the rows ran: client, version, four cells, note."""
+    groups = {}
+    for row in rows:
+        if row["listed"] == "yes":
+            note = f"can't: {row['reason']}" if row["reason"] else row["needs"]
+            groups.setdefault((client_of(row), row["version"], note), []).append(cells_of(row))
+    return [
+        (client, version, *map(together, zip(*cells)), note) for (client, version, note), cells in groups.items()
+    ]
+
+
+def count_of(lines):
+    stated = sum(1 for line in lines if line[-1].startswith("can't: "))
+    broken = sum(1 for line in lines if "NO" in line) - stated
+    need = sum(1 for line in lines if line[-1] and "NO" not in line)
+    rest = f"; {stated} can't" if stated else ""
+    return f"{len(lines) - stated - broken} of {len(lines)} clients work, {need} of them with what is under needs{rest}."
+
+
+def text_of(lines):
+    rows = [HEAD, ("---",) * len(HEAD), *lines]
+    table = "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    return f"{table}\n{count_of(lines)}\n"
+
+
+def without_version(text):
+    """The table's rows as cells, but for the version: that differs between machines."""
+    return [[cell for at, cell in enumerate(line.split(" | ")) if at != 1] for line in text.splitlines()]
+
+
+def main():
+    mode, table, *readme = sys.argv[1:]
+    lines = lines_of([json.loads(line) for line in pathlib.Path(table).read_text().splitlines()])
+    print(f"clients: {count_of(lines)}")
+    if mode == "show":
+        return
+    path = pathlib.Path(readme[0])
+    before, old, after = path.read_text().split(MARK)
+    new = text_of(lines)
+    if mode == "write":
+        path.write_text(MARK.join([before, new, after]))
+        return
+    said, found = without_version(old), without_version(new)
+    if said == found:
+        print("ok    the README's table of clients says the same")
+        return
+    print("FAIL  the README's table of clients says something else: look at it, then tests/interop/run --write")
+    for sign, these, those in (("-", said, found), ("+", found, said)):
+        for row in these:
+            if row not in those:
+                print(f"    {sign} {' | '.join(row)}")
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
