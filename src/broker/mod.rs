@@ -1,5 +1,6 @@
 //! The one door to credentials: which connections there are, and what each gives now.
 
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod grant;
 pub(crate) mod record;

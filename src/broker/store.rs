@@ -9,6 +9,8 @@ use std::sync::PoisonError;
 use serde_json::Value;
 use serde_json::json;
 
+use super::authority;
+use super::authority::Authority;
 use super::client::StoredClient;
 use super::client::Which;
 use super::grant::About;
@@ -125,6 +127,14 @@ impl Snapshot {
         Ok(StoredClient::read(&entry.about, secret.as_ref()))
     }
 
+    /// The certificate authority, if there is one.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) fn authority(&self) -> Result<Option<Authority>, vault::Error> {
+        self.contents.as_ref().map_or(Ok(None), authority_in)
+    }
+
     /// The files that are kept, by path and number: the highest number is the latest.
     pub(crate) fn backups(&self) -> Vec<Backup> {
         let entries = self.contents.iter().flat_map(Contents::iter);
@@ -134,6 +144,17 @@ impl Snapshot {
         found.sort_by(|a, b| (&a.path, a.number).cmp(&(&b.path, b.number)));
         found
     }
+}
+
+/// The certificate authority of a vault. One that can't be read is none that could be made anew in its place.
+fn authority_in(contents: &Contents) -> Result<Option<Authority>, vault::Error> {
+    let Some((_, entry)) = contents.iter().find(|(key, _)| *key == authority::KEY) else {
+        return Ok(None);
+    };
+    let key = contents.secret(authority::KEY)?;
+    let found = key.and_then(|key| Authority::read(&entry.about, key));
+    let damaged = vault::Error::Damaged("the certificate authority in it can't be read");
+    found.map(Some).ok_or(damaged)
 }
 
 /// The records of a vault.

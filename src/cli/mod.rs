@@ -24,6 +24,7 @@ mod output;
 mod programs;
 mod prompt;
 mod register;
+mod root;
 mod run;
 mod session;
 mod settled;

@@ -15,6 +15,8 @@ use super::error::UNKNOWN;
 use super::origins;
 use super::origins::OriginArgs;
 use super::output::Verbosity;
+use super::root;
+use super::root::Choice;
 use super::session;
 use super::session::Begun;
 use super::session::MAX_CONNECTIONS;
@@ -72,6 +74,12 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                     "how long an origin may take to answer (300)",
                 ),
                 valued("max-connections", "N", "connections at once (1024)"),
+            ],
+        },
+        Group {
+            title: "Certificates",
+            options: &[
+                root::OPTION,
                 valued(
                     "ca-lifetime",
                     "HOURS",
@@ -116,8 +124,8 @@ struct RunArgs {
     proxy_auth: bool,
     /// `--max-connections N`
     max_connections: usize,
-    /// `--ca-lifetime HOURS`
-    ca_lifetime: Option<Duration>,
+    /// `--ca WHICH`, `--ca-lifetime HOURS`
+    root: Choice,
     /// What to print.
     verbosity: Verbosity,
     /// COMMAND
@@ -133,6 +141,11 @@ impl RunArgs {
             return Err(parsed.usage("the command to run is missing"));
         };
         let hours = parsed.number("ca-lifetime", " of hours", 1..=24 * 825)?;
+        let lifetime = match hours {
+            Some(hours) => Duration::from_secs(hours * 3600),
+            None if process::own_pid() == 1 => CA_LIFETIME_AS_INIT,
+            None => CA_LIFETIME,
+        };
         let count = parsed.number("max-connections", "", 1..=100_000)?;
         Ok(Self {
             connections: ConnectionArgs::read(parsed)?,
@@ -143,7 +156,7 @@ impl RunArgs {
             max_connections: count
                 .and_then(|count| count.try_into().ok())
                 .unwrap_or(MAX_CONNECTIONS),
-            ca_lifetime: hours.map(|hours| Duration::from_secs(hours * 3600)),
+            root: Choice::read(parsed, lifetime)?,
             verbosity: Verbosity {
                 verbose: parsed.has("verbose"),
                 ..parsed.verbosity
@@ -184,7 +197,6 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         return Err(Error::plain("only root can run a program as another user")
             .hint("start authsome as root for --user, or leave it out"));
     }
-    let is_init = process::own_pid() == 1;
     let limits = match session::begin()? {
         Begun::Worker(limits) => limits,
         Begun::Done(code) => return Ok(code),
@@ -195,15 +207,10 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         .demo
         .then(|| session::add_demo(&mut connected))
         .transpose()?;
-    let lifetime = args.ca_lifetime.unwrap_or(if is_init {
-        CA_LIFETIME_AS_INIT
-    } else {
-        CA_LIFETIME
-    });
     let setup = Setup {
         origins: &args.origins,
         demo: demo.as_ref(),
-        lifetime,
+        root: args.root,
         max_connections: args.max_connections,
         account: args.account.as_ref(),
         proxy_auth: args.proxy_auth,

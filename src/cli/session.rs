@@ -15,6 +15,8 @@ use super::app::App;
 use super::connect::Connected;
 use super::error::Error;
 use super::origins::OriginArgs;
+use super::root;
+use super::root::Choice;
 use crate::account::Account;
 use crate::broker::Connection;
 use crate::broker::store::Store;
@@ -23,7 +25,6 @@ use crate::child::init;
 use crate::child::init::Role;
 use crate::child::supervise;
 use crate::child::supervise::End;
-use crate::clock;
 use crate::environment::EXTRA;
 use crate::environment::Environment;
 use crate::files::Home;
@@ -45,7 +46,6 @@ use crate::tls;
 use crate::tls::bundle;
 use crate::tls::leaf::LeafCache;
 use crate::tls::root::Root;
-use crate::tls::root::Scope;
 use crate::upstream::pool::Pool;
 
 /// How long the end waits for new tokens that are on their way: a server that has not answered by then has most likely given none.
@@ -82,8 +82,8 @@ pub(super) struct Setup<'a> {
     pub(super) origins: &'a OriginArgs,
     /// The demonstration, if it is part of it.
     pub(super) demo: Option<&'a Demo>,
-    /// How long its root lasts.
-    pub(super) lifetime: Duration,
+    /// The root that its certificates lead to.
+    pub(super) root: Choice,
     /// Connections at once, at the most.
     pub(super) max_connections: usize,
     /// Who the program is run as, if somebody else.
@@ -112,7 +112,7 @@ impl Session {
     pub(super) fn start(app: &App, connected: Connected, setup: &Setup<'_>) -> Result<Self, Error> {
         let (parent, home) = (&app.parent, &app.home);
         let router = Router::new(&connected.broker);
-        let root = make_root(&router, setup.lifetime)?;
+        let root = root::root(setup.root, app, &router)?;
         let listener =
             Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
         let identity = setup.account.map(|account| account.identity);
@@ -212,16 +212,6 @@ pub(super) fn add_demo(connected: &mut Connected) -> Result<Demo, Error> {
     let provider = demo::provider().map_err(|error| failed(&error))?;
     connected.broker.add(Connection::given(provider, source));
     Ok(demo)
-}
-
-/// The root of this run, for the hosts that have routes.
-fn make_root(router: &Router, lifetime: Duration) -> Result<Root, Error> {
-    let scope = router.exact_hosts().map_or(Scope::AnyName, Scope::Hosts);
-    let token = random::token().map_err(|error| Error::new("no randomness", error))?;
-    // A name of its own: clients that meet two roots of one name may take the wrong one.
-    let name = format!("authsome run {}", token.get(..8).unwrap_or_default());
-    Root::make(&name, &scope, clock::now(), lifetime)
-        .map_err(|error| Error::new("cannot make a root certificate", error))
 }
 
 /// The files that the child reads.

@@ -125,7 +125,7 @@ fn certificates(
 ) -> (LeafCache, Vec<rustls::pki_types::CertificateDer<'static>>) {
     let scope = Scope::Hosts(hosts.to_vec());
     let root = Root::make(name, &scope, clock::now(), LIFETIME).expect("there is randomness");
-    let certificate = root.certificate().clone();
+    let certificate = root.certificate().der.clone();
     let leaves = LeafCache::new(root, tls::crypto()).expect("a key of our own");
     (leaves, vec![certificate])
 }

@@ -103,7 +103,7 @@ pub(crate) fn start(secret: Vec<u8>) -> io::Result<Demo> {
     let scope = Scope::Hosts(vec![host.clone()]);
     let root = Root::make("authsome demonstration origin", &scope, clock::now(), day)
         .map_err(io::Error::other)?;
-    let certificate = root.certificate().clone();
+    let certificate = root.certificate().der.clone();
     let config = LeafCache::new(root, tls::crypto())
         .and_then(|leaves| leaves.config(&host))
         .map_err(|error| io::Error::other(error.to_string()))?;

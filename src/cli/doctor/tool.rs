@@ -16,6 +16,7 @@ use super::super::origins::OriginArgs;
 use super::super::output;
 use super::super::output::Paint;
 use super::super::output::Verbosity;
+use super::super::root::Choice;
 use super::super::session;
 use super::super::session::Begun;
 use super::super::session::MAX_CONNECTIONS;
@@ -70,7 +71,7 @@ pub(super) fn try_out(
     let setup = Setup {
         origins,
         demo: Some(&demo),
-        lifetime: CA_LIFETIME,
+        root: Choice::Own(CA_LIFETIME),
         max_connections: MAX_CONNECTIONS,
         account: None,
         proxy_auth: false,

@@ -1,0 +1,228 @@
+//! Which root the certificates of a proxy lead to: one that is made for it, or the one that `authsome ca` keeps.
+
+use std::time::Duration;
+use std::time::SystemTime;
+
+use super::app::App;
+use super::error::Error;
+use super::syntax::Opt;
+use super::syntax::Parsed;
+use super::syntax::valued;
+use crate::broker::authority::Authority;
+use crate::broker::record::seconds;
+use crate::clock;
+use crate::provider::host_rule::HostRule;
+use crate::proxy::route::Router;
+use crate::random;
+use crate::tls::root::Certificate;
+use crate::tls::root::Root;
+use crate::tls::root::Scope;
+
+/// A root that ends sooner than this is told of.
+const ENDS_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The option that chooses.
+pub(super) const OPTION: Opt = valued(
+    "ca",
+    "run|persistent",
+    "a root made for this run (the default), or the one of `authsome ca`",
+);
+
+/// Which root.
+#[derive(Clone, Copy)]
+pub(super) enum Choice {
+    /// One that is made for this process, and lasts so long.
+    Own(Duration),
+    /// The one that is kept.
+    Kept,
+}
+
+impl Choice {
+    /// What `--ca` says; one of its own lasts so long.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub(super) fn read(parsed: &Parsed, lifetime: Duration) -> Result<Self, Error> {
+        let read = |text: &str| match text {
+            "run" => Some(Self::Own(lifetime)),
+            "persistent" => Some(Self::Kept),
+            _ => None,
+        };
+        let choice = parsed.parsed("ca", "run or persistent", read)?;
+        if matches!(choice, Some(Self::Kept)) && parsed.has("ca-lifetime") {
+            let why = "--ca-lifetime is for a root of the run's own, not for --ca persistent";
+            return Err(parsed.usage(why));
+        }
+        Ok(choice.unwrap_or(Self::Own(lifetime)))
+    }
+}
+
+/// The root for these routes.
+///
+/// # Errors
+/// When one can't be made; when none is kept, or it isn't good now.
+pub(super) fn root(choice: Choice, app: &App, router: &Router) -> Result<Root, Error> {
+    match choice {
+        Choice::Own(lifetime) => {
+            let scope = router.exact_hosts().map_or(Scope::AnyName, Scope::Hosts);
+            // A name of its own: clients that meet two roots of one name may take the wrong one.
+            made("authsome run", &scope, lifetime)
+        }
+        Choice::Kept => kept(app, router),
+    }
+}
+
+/// A new root, whose name begins so.
+///
+/// # Errors
+/// For want of randomness.
+pub(super) fn made(name: &str, scope: &Scope, lifetime: Duration) -> Result<Root, Error> {
+    let token = random::token().map_err(|error| Error::new("no randomness", error))?;
+    let name = format!("{name} {}", token.get(..8).unwrap_or_default());
+    Root::make(&name, scope, clock::now(), lifetime)
+        .map_err(|error| Error::new("cannot make a root certificate", error))
+}
+
+/// The root that is kept. Warns of what it can't do for these routes.
+fn kept(app: &App, router: &Router) -> Result<Root, Error> {
+    let snapshot = app.store.snapshot().map_err(Error::from)?;
+    let authority = snapshot.authority().map_err(Error::from)?;
+    let Authority { certificate, key } = authority.ok_or_else(none)?;
+    let standing = standing(&certificate, clock::now());
+    match standing {
+        Standing::Good => {}
+        Standing::EndsSoon => app.notices.warn(format!(
+            "{}; `authsome ca rotate` makes a new one",
+            standing.of(&certificate)
+        )),
+        Standing::NotYet => {
+            return Err(Error::plain(standing.of(&certificate))
+                .hint("check the clock: certificates are judged by it"));
+        }
+        Standing::Over => {
+            return Err(Error::plain(standing.of(&certificate)).hint(
+                "make a new one with `authsome ca rotate`, and have it trusted as `authsome ca trust` says",
+            ));
+        }
+    }
+    let outside = outside(&certificate.scope, router.rules());
+    if !outside.is_empty() {
+        app.notices.warn(format!(
+            "the CA may not vouch for {}: programs will refuse the connection; `authsome ca rotate --host HOST` makes one that may, \
+             and --ca run needs none",
+            outside.join(", ")
+        ));
+    }
+    Root::kept(certificate, &key).map_err(|error| Error::new("cannot use the CA", error))
+}
+
+/// There is no CA.
+pub(super) fn none() -> Error {
+    Error::plain("there is no CA yet").hint("make one with `authsome ca create`")
+}
+
+/// The hosts of these rules that a root of this scope may not vouch for, and the patterns that may meet such.
+fn outside<'a>(scope: &Scope, rules: impl Iterator<Item = &'a HostRule>) -> Vec<String> {
+    let outside = rules.filter_map(|rule| match rule {
+        HostRule::Exact { authority, .. } => {
+            (!scope.has(&authority.host)).then(|| authority.host.to_string())
+        }
+        HostRule::Pattern { .. } => (*scope != Scope::AnyName).then(|| format!("all of {rule}")),
+    });
+    let mut outside: Vec<String> = outside.collect();
+    outside.sort();
+    outside.dedup();
+    outside
+}
+
+/// How a certificate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It isn't good yet.
+    NotYet,
+    /// It is good.
+    Good,
+    /// It is, and not for much longer.
+    EndsSoon,
+    /// It is good no more.
+    Over,
+}
+
+/// How a certificate stands at that time.
+pub(super) fn standing(certificate: &Certificate, now: SystemTime) -> Standing {
+    let good = &certificate.good;
+    if now < good.start {
+        Standing::NotYet
+    } else if now >= good.end {
+        Standing::Over
+    } else if now + ENDS_SOON > good.end {
+        Standing::EndsSoon
+    } else {
+        Standing::Good
+    }
+}
+
+impl Standing {
+    /// The same of this CA, in words.
+    pub(super) fn of(self, certificate: &Certificate) -> String {
+        let good = &certificate.good;
+        let (from, until) = (
+            clock::rfc3339(seconds(good.start)),
+            clock::rfc3339(seconds(good.end)),
+        );
+        match self {
+            Self::NotYet => format!("the CA is good from {from} on only"),
+            Self::Good => format!("the CA is good until {until}"),
+            Self::EndsSoon => format!("the CA ends soon, at {until}"),
+            Self::Over => format!("the CA has ended, at {until}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::url::Host;
+
+    /// A host.
+    fn host(name: &str) -> Host {
+        Host::parse(name.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_root_is_judged_by_the_time_and_told_of_before_it_ends() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let now = clock::now();
+        let root = Root::make("test", &Scope::AnyName, now, 100 * day).unwrap();
+        let at = |time| standing(root.certificate(), time);
+        assert_eq!(at(now - day), Standing::NotYet);
+        assert_eq!(at(now), Standing::Good);
+        assert_eq!(at(now + 70 * day), Standing::Good);
+        assert_eq!(at(now + 71 * day), Standing::EndsSoon);
+        assert_eq!(at(now + 100 * day), Standing::Over);
+    }
+
+    #[test]
+    fn hosts_that_a_root_may_not_vouch_for_are_found() {
+        let scope = Scope::Hosts(vec![host("x.com"), host("192.0.2.1")]);
+        let texts = [
+            "x.com",
+            "api.x.com",
+            "x.com:8443",
+            "192.0.2.1",
+            "notx.com",
+            "com",
+            "192.0.2.2",
+            "regex:^a[.]x[.]com$",
+        ];
+        let rules: Vec<HostRule> = texts
+            .iter()
+            .map(|text| HostRule::parse(text).unwrap())
+            .collect();
+        let found = outside(&scope, rules.iter());
+        let expected = ["192.0.2.2", "all of regex:^a[.]x[.]com$", "com", "notx.com"];
+        assert_eq!(found, expected);
+        let found = outside(&Scope::AnyName, rules.iter());
+        assert_eq!(found, ["192.0.2.1", "192.0.2.2"]);
+    }
+}
