@@ -11,6 +11,8 @@ mod under_way;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use crate::credential;
 use crate::credential::Credential;
@@ -176,7 +178,12 @@ pub(crate) struct Connection {
     pub(crate) name: Name,
     /// Where its credential comes from.
     supply: Supply,
+    /// A number that no other connection of this process has, or will have.
+    identity: u64,
 }
+
+/// How many connections there were in this process.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 impl Connection {
     /// A provider's default connection, whose credential comes from `source`.
@@ -185,6 +192,7 @@ impl Connection {
             provider,
             name: Name::parse(DEFAULT).expect("a good name"),
             supply: Supply::Given(source),
+            identity: COUNT.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -194,7 +202,13 @@ impl Connection {
             provider,
             name: stored.name().clone(),
             supply: Supply::Stored(Box::new(stored)),
+            identity: COUNT.fetch_add(1, Ordering::Relaxed),
         }
+    }
+
+    /// A number that stands for this connection alone, as long as the process lives.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// How it is called in messages: the provider, and its own name unless that is `default`.
@@ -232,13 +246,6 @@ impl Connection {
 /// Which connection: its place in [`Broker::connections`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ConnectionId(usize);
-
-impl ConnectionId {
-    /// The same as a plain number.
-    pub(crate) fn number(self) -> usize {
-        self.0
-    }
-}
 
 /// All connections of a run.
 pub(crate) struct Broker(Vec<Connection>);

@@ -18,6 +18,7 @@ use super::origins::OriginArgs;
 use super::root;
 use super::root::Choice;
 use crate::account::Account;
+use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::store::Store;
 use crate::child::environment;
@@ -36,7 +37,8 @@ use crate::proxy::capacity::Capacity;
 use crate::proxy::demo;
 use crate::proxy::demo::Demo;
 use crate::proxy::mask;
-use crate::proxy::route::Router;
+use crate::proxy::state::Current;
+use crate::proxy::state::State;
 use crate::random;
 use crate::source::Source;
 use crate::sys::process;
@@ -111,16 +113,16 @@ impl Session {
     /// What can't be made or used.
     pub(super) fn start(app: &App, connected: Connected, setup: &Setup<'_>) -> Result<Self, Error> {
         let (parent, home) = (&app.parent, &app.home);
-        let router = Router::new(&connected.broker);
-        let root = root::root(setup.root, app, &router)?;
         let listener =
             Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
         let identity = setup.account.map(|account| account.identity);
         let user = identity.map(|identity| identity.user);
-        let (access, url) = listener.access(user, setup.proxy_auth).map_err(|error| {
+        let door = listener.door(user, setup.proxy_auth).map_err(|error| {
             Error::new("cannot guard the proxy", error)
                 .hint("make that readable, or guard it with --proxy-auth")
         })?;
+        let state = State::new(connected.broker, door.password);
+        let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);
         let files = Files::write(parent, home, &root, trusted.as_deref())?;
         if let Some(identity) = identity {
@@ -129,14 +131,14 @@ impl Session {
         let own = Some(listener.address());
         let (dialer, warning) = setup.origins.dialer(parent, own, setup.demo, trusted)?;
         let plan = environment::Plan {
-            proxy: &url,
+            proxy: &door.url,
             account: setup.account,
             bundle: &files.bundle,
             extra: &files.extra,
-            connected: &providers(&connected),
+            connected: &providers(state.broker()),
             known: &connected.known,
             sources: &connected.sources,
-            rules: &router.rules().collect::<Vec<_>>(),
+            rules: &state.router().rules().collect::<Vec<_>>(),
             is_restricted: setup.origins.egress.is_restricted(),
         };
         let child = environment::build(parent, &plan);
@@ -148,9 +150,8 @@ impl Session {
         app.store.vault().ask_no_more();
         let capacity = Capacity::new(setup.max_connections, process::open_files());
         let shared = Shared {
-            access,
-            router,
-            broker: connected.broker,
+            access: door.access,
+            current: Current::new(state),
             leaves,
             dialer,
             pool: Pool::new(capacity.idle),
@@ -305,8 +306,8 @@ impl Files {
 }
 
 /// The providers that have a connection.
-fn providers(connected: &Connected) -> Vec<&Provider> {
-    let connections = connected.broker.connections();
+fn providers(broker: &Broker) -> Vec<&Provider> {
+    let connections = broker.connections();
     connections
         .map(|(_, Connection { provider, .. })| provider)
         .collect()

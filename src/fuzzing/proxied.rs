@@ -19,7 +19,8 @@ use crate::proxy::Shared;
 use crate::proxy::capacity::Capacity;
 use crate::proxy::client;
 use crate::proxy::mask;
-use crate::proxy::route::Router;
+use crate::proxy::state::Current;
+use crate::proxy::state::State;
 use crate::source::Source;
 use crate::sys::signal::Signals;
 use crate::tls;
@@ -85,12 +86,11 @@ impl Proxied {
             None,
         );
         let listener = Listener::bind().expect("a loopback");
-        let (access, _) = listener.access(None, false).expect("the system tells");
+        let door = listener.door(None, false).expect("the system tells");
         let capacity = Capacity::new(1, 1024);
         let shared = Shared {
-            access,
-            router: Router::new(&broker),
-            broker,
+            access: door.access,
+            current: Current::new(State::new(broker, None)),
             leaves: certificates("a run", &hosts).0,
             dialer,
             pool: Pool::new(capacity.idle),

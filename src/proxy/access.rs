@@ -1,9 +1,11 @@
-//! Who may use the proxy: connections of users that are admitted, and requests with the run's password where it has one.
+//! Who may use the proxy: connections of users that are admitted, and requests with its password where it has one.
 
 use std::io;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
+
+use zeroize::Zeroizing;
 
 use crate::encoding;
 use crate::http1::head::RequestHead;
@@ -16,17 +18,27 @@ use crate::secret::Secret;
 /// The user in the proxy's URL, where that has a password.
 const USER: &str = "authsome";
 
-/// Who may use the proxy.
+/// Whose connections are served.
 pub(crate) struct Access {
-    /// Whose connections are served; `None` where the system doesn't tell whose they are.
+    /// They; `None` where the system doesn't tell whose they are, and a password is all that there is.
     peers: Option<Peers>,
-    /// What follows `Basic` in a request that is served; `None` where no password is asked for.
-    password: Option<Secret>,
 }
 
+/// How a program comes to the proxy.
+pub(crate) struct Door {
+    /// Whose connections are served.
+    pub(crate) access: Access,
+    /// What is asked for, if anything is.
+    pub(crate) password: Option<Password>,
+    /// The proxy's URL, with the password in it.
+    pub(crate) url: String,
+}
+
+/// The proxy's password, as a request has it (RFC 7617).
+pub(crate) struct Password(Secret);
+
 impl Access {
-    /// Access to a listener for this user and root, and for the user of the child if that is another; and the proxy's URL for the
-    /// child. Where the system doesn't tell whose a connection is, a password is all that there is.
+    /// Access to a listener for this user and root, and for the user of the child if that is another.
     ///
     /// # Errors
     /// When it should tell and doesn't, and no password is wanted; when it has no randomness to give.
@@ -35,21 +47,24 @@ impl Access {
         address: SocketAddr,
         child: Option<u32>,
         wants_password: bool,
-    ) -> io::Result<(Self, String)> {
+    ) -> io::Result<Door> {
         let peers = match Peers::of(listener, child) {
             Ok(peers) => Some(peers),
             Err(error) if wants_password || error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
         };
         let (password, user) = if wants_password || peers.is_none() {
-            let user = format!("{USER}:{}", random::token()?);
-            let password = Secret::new(encoding::base64(user.as_bytes()));
-            (Some(password), format!("{user}@"))
+            let token = random::token()?;
+            let password = Password::new(token.as_bytes());
+            (Some(password), format!("{USER}:{token}@"))
         } else {
             (None, String::new())
         };
-        let url = format!("http://{user}{address}");
-        Ok((Self { peers, password }, url))
+        Ok(Door {
+            access: Self { peers },
+            password,
+            url: format!("http://{user}{address}"),
+        })
     }
 
     /// Whether the connection is served. To be asked before anything is read from it or sent; one that isn't is closed without a word.
@@ -72,12 +87,20 @@ impl Access {
             }
         }
     }
+}
 
-    /// Whether the request has the password, if there is one: in one field, of the one scheme (RFC 7617).
-    pub(super) fn allows(&self, head: &RequestHead) -> bool {
-        let Some(password) = &self.password else {
-            return true;
-        };
+impl Password {
+    /// These bytes, for the user `authsome`.
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        let mut user = Zeroizing::new(Vec::with_capacity(USER.len() + 1 + bytes.len()));
+        for part in [USER.as_bytes(), b":", bytes] {
+            user.extend_from_slice(part);
+        }
+        Self(Secret::new(encoding::base64(&user)))
+    }
+
+    /// Whether the request has it: in one field, of the one scheme.
+    pub(super) fn is_in(&self, head: &RequestHead) -> bool {
         let mut fields = head.fields.all("proxy-authorization");
         let (Some(field), None) = (fields.next(), fields.next()) else {
             return false;
@@ -86,7 +109,7 @@ impl Access {
         let scheme = words.next().unwrap_or_default();
         let given = words.next().unwrap_or_default().trim_ascii();
         // In a time that doesn't tell how much of it is right.
-        scheme.eq_ignore_ascii_case(b"basic") && password.same_as(&Secret::new(given.to_vec()))
+        scheme.eq_ignore_ascii_case(b"basic") && self.0.same_as(&Secret::new(given.to_vec()))
     }
 }
 
@@ -96,20 +119,16 @@ mod tests {
 
     #[test]
     fn only_one_field_with_the_password_is_right() {
-        let with = |password: Option<&str>| Access {
-            peers: None,
-            password: password.map(|text| Secret::new(encoding::base64(text.as_bytes()))),
-        };
-        let allows = |access: &Access, fields: &str| {
+        let allows = |password: &Password, fields: &str| {
             let text = format!("GET http://x/ HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
-            access.allows(&RequestHead::parse(text.as_bytes()).unwrap())
+            password.is_in(&RequestHead::parse(text.as_bytes()).unwrap())
         };
-        let access = with(Some("authsome:abc"));
+        let password = Password::new(b"abc");
         let right = "YXV0aHNvbWU6YWJj";
         for scheme in ["Basic", "basic", "BASIC"] {
             let field = format!("Proxy-Authorization: {scheme} {right}\r\n");
-            assert!(allows(&access, &field), "{scheme}");
-            assert!(!allows(&access, &format!("{field}{field}")), "{scheme}");
+            assert!(allows(&password, &field), "{scheme}");
+            assert!(!allows(&password, &format!("{field}{field}")), "{scheme}");
         }
         for field in [
             "",
@@ -121,8 +140,7 @@ mod tests {
             "Proxy-Authorization: YXV0aHNvbWU6YWJj\r\n",
             "Authorization: Basic YXV0aHNvbWU6YWJj\r\n",
         ] {
-            assert!(!allows(&access, field), "{field}");
+            assert!(!allows(&password, field), "{field}");
         }
-        assert!(allows(&with(None), ""));
     }
 }

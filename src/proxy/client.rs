@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use super::exchange;
 use super::exchange::After;
 use super::refusal::Refusal;
 use super::sending::keeps_alive;
+use super::state::State;
 use super::target::Scope;
 use crate::http1;
 use crate::http1::framing::Framing;
@@ -52,7 +54,8 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
             Ok(None) => return,
             Err(refusal) => return refuse(client, &refusal, shared),
         };
-        if !shared.access.allows(&head) {
+        let state = shared.current.get();
+        if !state.allows(&head) {
             tries += 1;
             match ask_for_password(client, &head, tries < MAX_TRIES, shared) {
                 Some(open) => client = open,
@@ -61,9 +64,9 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
             continue;
         }
         if head.method == "CONNECT" {
-            return connect(client, &head, shared);
+            return connect(client, &head, state, shared);
         }
-        let after = exchange::handle(&mut client, &head, Scope::Proxy, shared);
+        let after = exchange::handle(&mut client, &head, Scope::Proxy, (shared, &state));
         match settle(client, after) {
             Some(open) => client = open,
             None => return,
@@ -125,7 +128,9 @@ pub(crate) fn serve_intercepted(mut client: Wire, authority: &Authority, shared:
                 shared,
             );
         }
-        let after = exchange::handle(&mut client, &head, Scope::Intercepted(authority), shared);
+        let state = shared.current.get();
+        let scope = Scope::Intercepted(authority);
+        let after = exchange::handle(&mut client, &head, scope, (shared, &state));
         match settle(client, after) {
             Some(open) => client = open,
             None => return,
@@ -203,7 +208,7 @@ fn read_head(client: &mut Wire) -> Result<Option<RequestHead>, Refusal> {
 }
 
 /// Handles a CONNECT: its authority alone decides between a blind tunnel and interception.
-fn connect(client: Wire, head: &RequestHead, shared: &Shared) {
+fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared) {
     let has_body = ["content-length", "transfer-encoding"]
         .iter()
         .any(|name| head.fields.has(name));
@@ -224,7 +229,9 @@ fn connect(client: Wire, head: &RequestHead, shared: &Shared) {
         return refuse(client, &Refusal::Target(why), shared);
     };
     shared.notices.step(Step::Asked, authority.host.as_str());
-    let is_claimed = shared.router.claims(&authority);
+    let is_claimed = state.router.claims(&authority);
+    // It may last for hours, and what the state holds not.
+    drop(state);
     if let Err(refused) = shared.dialer.egress().admit(&authority, is_claimed) {
         return refuse(client, &Refusal::Egress(refused), shared);
     }

@@ -20,6 +20,7 @@ use super::sending::Sender;
 use super::sending::Sending;
 use super::sending::Stop;
 use super::sending::keeps_alive;
+use super::state::State;
 use super::target::Destination;
 use super::target::Scope;
 use crate::broker::ConnectionId;
@@ -51,12 +52,13 @@ pub(crate) fn handle(
     client: &mut Wire,
     head: &RequestHead,
     scope: Scope<'_>,
-    shared: &Shared,
+    (shared, state): (&Shared, &State),
 ) -> After {
     let start = Instant::now();
     let mut exchange = Exchange {
         head,
         shared,
+        state,
         place: None,
         met: None,
         can_keep: false,
@@ -84,6 +86,8 @@ struct Exchange<'a> {
     head: &'a RequestHead,
     /// What all connections share.
     shared: &'a Shared,
+    /// What it is judged by.
+    state: &'a State,
     /// Its URL without the query, for the log.
     place: Option<String>,
     /// Whose route it met, for the log.
@@ -103,7 +107,7 @@ impl Exchange<'_> {
         };
         let label = self
             .met
-            .map(|id| self.shared.broker.connection(id).label())
+            .map(|id| self.state.broker.connection(id).label())
             .unwrap_or_else(|| "-".to_owned());
         let said = match result {
             Ok(outcome) => outcome.status.to_string(),
@@ -152,11 +156,14 @@ impl Exchange<'_> {
                 let found = found.as_ref();
                 // A request that keeps a credential of its own is nobody's here.
                 let gets_credential = found.is_some_and(|found| {
-                    let connection = self.shared.broker.connection(found.connection());
+                    let connection = self.state.broker.connection(found.connection());
                     outgoing.wants(found.placement(), &connection.provider)
                 });
                 let armed = found.filter(|_| gets_credential);
-                let identity = armed.map(|found| found.connection().number());
+                let identity = armed.map(|found| {
+                    let connection = self.state.broker.connection(found.connection());
+                    connection.identity()
+                });
                 let key = Key {
                     authority: destination.authority.clone(),
                     identity,
@@ -178,8 +185,7 @@ impl Exchange<'_> {
     /// Refuses a request for a host that the child may not go to.
     fn check_egress(&self, destination: &Destination) -> Result<(), Refusal> {
         let authority = &destination.authority;
-        let is_claimed =
-            destination.scheme == Scheme::Https && self.shared.router.claims(authority);
+        let is_claimed = destination.scheme == Scheme::Https && self.state.router.claims(authority);
         let egress = self.shared.dialer.egress();
         egress.admit(authority, is_claimed).map_err(Refusal::Egress)
     }
@@ -218,6 +224,7 @@ impl Exchange<'_> {
         Sender {
             head: self.head,
             shared: self.shared,
+            state: self.state,
         }
     }
 
@@ -230,10 +237,10 @@ impl Exchange<'_> {
             method: &self.head.method,
             overrides_method: overriding(&self.head.fields).next().is_some(),
         };
-        match self.shared.router.decide(target) {
+        match self.state.router.decide(target) {
             Decision::Inject(found) => {
                 if self.methods().any(route::is_refused_method) {
-                    let label = self.shared.broker.connection(found.connection()).label();
+                    let label = self.state.broker.connection(found.connection()).label();
                     return Err(Refusal::Trace(Some(label)));
                 }
                 self.met = Some(found.connection());
@@ -241,13 +248,13 @@ impl Exchange<'_> {
             }
             Decision::RefusePath => Err(Refusal::AmbiguousPath),
             Decision::Deny(denial) => Err(Refusal::Rules {
-                label: self.shared.broker.connection(denial.connection).label(),
+                label: self.state.broker.connection(denial.connection).label(),
                 why: denial.why,
             }),
             Decision::Forward(Why::Ambiguous(connections)) => {
                 let labels: Vec<String> = connections
                     .iter()
-                    .map(|id| self.shared.broker.connection(*id).label())
+                    .map(|id| self.state.broker.connection(*id).label())
                     .collect();
                 self.shared.notices.warn(format!(
                     "{} is claimed by {}: requests go there without a credential (connect one of them only)",

@@ -15,6 +15,7 @@ mod relay;
 pub(crate) mod route;
 mod search;
 mod sending;
+pub(crate) mod state;
 mod target;
 mod workers;
 
@@ -27,15 +28,15 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 
-use crate::broker::Broker;
 use crate::notice::Notices;
 use crate::slot::Slot;
 use crate::tls::leaf::LeafCache;
 use crate::upstream::dial::Dialer;
 use crate::upstream::pool::Pool;
 pub(crate) use access::Access;
+pub(crate) use access::Door;
 use capacity::Capacity;
-use route::Router;
+use state::Current;
 use workers::Workers;
 
 /// The stack of a connection's thread. Untouched pages cost nothing; the deepest use is a TLS handshake.
@@ -49,12 +50,10 @@ const BACK_OFF: Duration = Duration::from_millis(20);
 
 /// What all connections share.
 pub(crate) struct Shared {
-    /// Who is served.
+    /// Whose connections are served.
     pub(crate) access: Access,
-    /// Which requests get whose credential.
-    pub(crate) router: Router,
-    /// The credentials.
-    pub(crate) broker: Broker,
+    /// Which requests are served, and which of them get whose credential.
+    pub(crate) current: Current,
     /// Certificates for clients.
     pub(crate) leaves: LeafCache,
     /// The way to origins.
@@ -97,15 +96,11 @@ impl Listener {
         self.address
     }
 
-    /// Who may use it, and its URL for the child.
+    /// How the child comes to it.
     ///
     /// # Errors
     /// When it can't be found out who connects, or there is no randomness.
-    pub(crate) fn access(
-        &self,
-        child: Option<u32>,
-        wants_password: bool,
-    ) -> io::Result<(Access, String)> {
+    pub(crate) fn door(&self, child: Option<u32>, wants_password: bool) -> io::Result<Door> {
         Access::to(&self.socket, self.address, child, wants_password)
     }
 

@@ -15,6 +15,7 @@ use super::relay::Relay;
 use super::relay::Request;
 use super::route;
 use super::route::Match;
+use super::state::State;
 use super::target::Destination;
 use crate::broker::Means;
 use crate::credential::Credential;
@@ -91,6 +92,8 @@ pub(super) struct Sender<'a> {
     pub(super) head: &'a RequestHead,
     /// What all connections share.
     pub(super) shared: &'a Shared,
+    /// What it is judged by.
+    pub(super) state: &'a State,
 }
 
 impl Sender<'_> {
@@ -125,7 +128,7 @@ impl Sender<'_> {
     fn has_tokens(&self, sending: &Sending<'_>) -> bool {
         let armed = sending.found.filter(|_| sending.gets_credential);
         armed.is_some_and(|found| {
-            let connection = self.shared.broker.connection(found.connection());
+            let connection = self.state.broker.connection(found.connection());
             connection.provider.oauth.is_some()
         })
     }
@@ -133,7 +136,7 @@ impl Sender<'_> {
     /// Another credential than this one, if there is one to be had.
     fn other_than(&self, sending: &Sending<'_>, used: &Credential) -> Option<Arc<Credential>> {
         let found = sending.found?;
-        let connection = self.shared.broker.connection(found.connection());
+        let connection = self.state.broker.connection(found.connection());
         match connection.other_than(used, &self.means()) {
             Ok(other) => other,
             Err(error) => {
@@ -187,7 +190,7 @@ impl Sender<'_> {
     ) -> Result<(Prepared, Option<Used>), Refusal> {
         match sending.found {
             Some(found) if !sending.gets_credential => {
-                let provider = &self.shared.broker.connection(found.connection()).provider;
+                let provider = &self.state.broker.connection(found.connection()).provider;
                 let mut head = Vec::with_capacity(1024);
                 sending.outgoing.left_alone(provider, &mut head);
                 Ok((Prepared::Unarmed(head), None))
@@ -213,7 +216,7 @@ impl Sender<'_> {
         found: &Match,
         given: Option<&Arc<Credential>>,
     ) -> Result<(Armed, Arc<Credential>), Refusal> {
-        let connection = self.shared.broker.connection(found.connection());
+        let connection = self.state.broker.connection(found.connection());
         let credential = match given {
             Some(given) => Arc::clone(given),
             None => connection.current(&self.means()).map_err(|error| {
@@ -284,7 +287,7 @@ impl Sender<'_> {
     ) -> (Outcome, Result<(), Failure>) {
         let found = sending.found;
         let provider =
-            found.map(|found| &self.shared.broker.connection(found.connection()).provider);
+            found.map(|found| &self.state.broker.connection(found.connection()).provider);
         let keep_trailer = |name: &[u8], value: &[u8]| {
             is_trailer_allowed(&self.head.fields, name, value, found.zip(provider))
         };
@@ -301,7 +304,7 @@ impl Sender<'_> {
     /// Tells the person what became of a credential in an answer.
     fn tell(&self, outcome: &Outcome, sending: &Sending<'_>) {
         let Some(found) = sending.found else { return };
-        let label = || self.shared.broker.connection(found.connection()).label();
+        let label = || self.state.broker.connection(found.connection()).label();
         let host = &sending.key.authority.host;
         if outcome.was_masked {
             self.shared.notices.warn(format!(

@@ -38,8 +38,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Key {
     /// The origin it was verified for.
     pub(crate) authority: Authority,
-    /// Whose credential was sent on it: a number that stands for one login.
-    pub(crate) identity: Option<usize>,
+    /// Whose credential was sent on it: a number that stands for one login, and for no other later on.
+    pub(crate) identity: Option<u64>,
 }
 
 /// The idle connections.
