@@ -3,8 +3,10 @@
 use std::time::Duration;
 use std::time::SystemTime;
 
+use serde_json::Map;
 use serde_json::Value;
 
+use super::record::seconds;
 use crate::encoding;
 use crate::secret::Secret;
 use crate::tls::root::Certificate;
@@ -26,6 +28,30 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
+    /// What the vault is told of it.
+    pub(super) fn to_json(&self) -> Value {
+        let Certificate {
+            name,
+            serial,
+            scope,
+            good,
+            der,
+        } = &self.certificate;
+        let der = String::from_utf8_lossy(&encoding::base64(der)).into_owned();
+        let mut fields = Map::new();
+        let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        set("certificate", der.into());
+        set("name", name.clone().into());
+        set("serial", encoding::hex(serial).into());
+        set("from", seconds(good.start).into());
+        set("until", seconds(good.end).into());
+        if let Scope::Hosts(hosts) = scope {
+            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+            set("hosts", hosts.into());
+        }
+        fields.into()
+    }
+
     /// Reads an entry of the vault; `None` when it is of a form not known here.
     pub(super) fn read(about: &Value, key: Secret) -> Option<Self> {
         let text = |name: &str| about.get(name).and_then(Value::as_str);

@@ -468,6 +468,40 @@ impl Store {
         })
     }
 
+    /// Puts what the change gives in the place of the certificate authority that is there, as one step for everyone else. When the
+    /// change fails nothing is written.
+    ///
+    /// # Errors
+    /// When the vault can't be changed, and what the change gives.
+    pub(crate) fn change_authority<E: From<vault::Error>>(
+        &self,
+        change: impl FnOnce(Option<Authority>) -> Result<Option<Authority>, E>,
+    ) -> Result<(), E> {
+        self.vault.update(|contents| {
+            match change(authority_in(contents)?)? {
+                Some(new) => {
+                    contents.put(authority::KEY, new.to_json(), Some(new.key.expose()))?;
+                }
+                None => {
+                    contents.remove(authority::KEY);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Does something about the certificate authority while nobody can change it.
+    ///
+    /// # Errors
+    /// When it can't be read, and what is done gives.
+    pub(crate) fn hold_authority<T, E: From<vault::Error>>(
+        &self,
+        look: impl FnOnce(Option<Authority>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.vault
+            .hold(|contents| look(contents.map_or(Ok(None), authority_in)?))
+    }
+
     /// Seals everything with another key.
     ///
     /// # Errors

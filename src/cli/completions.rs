@@ -81,6 +81,7 @@ fn word(syntax: &Syntax) -> Word {
         "help" => Word::Helped,
         "completions" => Word::OneOf("bash zsh fish"),
         "vault" => Word::OneOf("rekey"),
+        "ca" => Word::OneOf("create show fingerprint export trust untrust rotate remove"),
         _ if syntax.ends_at_word => Word::Program,
         _ => Word::Free,
     }
@@ -91,6 +92,7 @@ fn value(option: &Opt) -> Word {
     match option.value {
         Some("FILE") => Word::File,
         Some("FORMAT") => Word::OneOf("env shell json"),
+        Some("run|persistent") => Word::OneOf("run persistent"),
         Some("system|mozilla") => Word::OneOf("system mozilla"),
         Some("F") => Word::OneOf("pkce device_code dcr_pkce api_key"),
         _ => Word::Free,

@@ -261,7 +261,7 @@ fn print(variables: &BTreeMap<String, Variable>, write: impl Fn(&str, &[u8], &mu
 
 /// A value as one word of a POSIX shell: in single quotes, where nothing but the quote itself has a meaning. Good for any bytes but
 /// NUL, which no variable can hold.
-fn shell_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(super) fn shell_quoted(value: &[u8]) -> Zeroizing<Vec<u8>> {
     // A quote becomes four bytes.
     let mut out = Zeroizing::new(Vec::with_capacity(4 * value.len() + 2));
     out.push(b'\'');

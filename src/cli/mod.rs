@@ -3,6 +3,7 @@
 //! Each command is a file with its [`syntax::Syntax`] and the function that runs it; [`COMMANDS`] has them all.
 
 mod app;
+mod ca;
 mod completions;
 mod connect;
 mod default;
@@ -62,6 +63,7 @@ const COMMANDS: &[&Syntax] = &[
     &doctor::SYNTAX,
     &whoami::SYNTAX,
     &vault::SYNTAX,
+    &ca::SYNTAX,
     &completions::SYNTAX,
     &help::SYNTAX,
     &VERSION,

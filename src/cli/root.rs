@@ -4,6 +4,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use super::app::App;
+use super::ca::public;
 use super::error::Error;
 use super::syntax::Opt;
 use super::syntax::Parsed;
@@ -88,6 +89,7 @@ fn kept(app: &App, router: &Router) -> Result<Root, Error> {
     let snapshot = app.store.snapshot().map_err(Error::from)?;
     let authority = snapshot.authority().map_err(Error::from)?;
     let Authority { certificate, key } = authority.ok_or_else(none)?;
+    public::check(&app.home, &certificate)?;
     let standing = standing(&certificate, clock::now());
     match standing {
         Standing::Good => {}

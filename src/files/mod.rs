@@ -59,6 +59,11 @@ impl Home {
         self.0.join("master.key.next")
     }
 
+    /// The folder of the certificate authority's public files: its certificate, and those that it had before.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.0.join("ca")
+    }
+
     /// Makes the home if it isn't there, for this user alone.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use crate::secret::Secret;
 use crate::url::Host;
 
 /// How far clocks may be behind ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 
 /// How long a leaf lasts, unless its root ends before.
 const LEAF_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -158,6 +158,12 @@ impl Root {
         params.use_authority_key_identifier_extension = true;
         let leaf = params.signed_by(&self.leaf_key, &self.issuer)?;
         Ok((leaf.der().clone(), good))
+    }
+
+    /// The root's certificate and its private key (PKCS#8), to be kept.
+    pub(crate) fn into_kept(self) -> (Certificate, Secret) {
+        let key = Secret::new(self.issuer.key().serialize_der());
+        (self.certificate, key)
     }
 
     /// The leaves' private key, PKCS#8.

@@ -231,6 +231,20 @@ impl Vault {
         Ok(value)
     }
 
+    /// Looks at what is in it while nobody else can change it.
+    ///
+    /// # Errors
+    /// When the vault can't be opened, and what the look gives.
+    pub(crate) fn hold<T, E: From<Error>>(
+        &self,
+        look: impl FnOnce(Option<&Contents>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let lock = self.lock_with_key()?;
+        let contents = self.read()?;
+        lock.check().map_err(Error::from)?;
+        look(contents.as_ref())
+    }
+
     /// Says where the key of a vault is that was made just now: without it the vault is lost.
     fn tell_of_new(&self, head: &Head) {
         let origin = self.keys.origin(head.passphrase.is_some());
