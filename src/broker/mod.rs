@@ -167,7 +167,7 @@ enum Supply {
     /// A source that was given for this run.
     Given(Source),
     /// A record.
-    Stored(Box<Stored>),
+    Stored(Arc<Stored>),
 }
 
 /// A login to a provider.
@@ -197,11 +197,11 @@ impl Connection {
     }
 
     /// A connection that is in the vault.
-    pub(crate) fn stored(provider: Provider, stored: Stored) -> Self {
+    pub(crate) fn stored(provider: Provider, stored: Arc<Stored>) -> Self {
         Self {
             provider,
             name: stored.name().clone(),
-            supply: Supply::Stored(Box::new(stored)),
+            supply: Supply::Stored(stored),
             identity: COUNT.fetch_add(1, Ordering::Relaxed),
         }
     }
@@ -267,6 +267,19 @@ impl Broker {
             .iter()
             .enumerate()
             .map(|(index, connection)| (ConnectionId(index), connection))
+    }
+
+    /// The tokens of this record at work, if one of them is it: new ones that could not be stored are nowhere else.
+    pub(crate) fn tokens_of(&self, record: &Record) -> Option<Arc<Stored>> {
+        if !matches!(record.held, Held::Oauth(_)) {
+            return None;
+        }
+        self.0
+            .iter()
+            .find_map(|connection| match &connection.supply {
+                Supply::Stored(stored) if stored.is_of(record) => Some(Arc::clone(stored)),
+                Supply::Stored(_) | Supply::Given(_) => None,
+            })
     }
 
     /// One of them.

@@ -116,6 +116,11 @@ impl Stored {
         }
     }
 
+    /// Whether it is this record.
+    pub(super) fn is_of(&self, record: &Record) -> bool {
+        self.provider == record.provider && self.connection == record.connection
+    }
+
     /// The connection's own name.
     pub(super) fn name(&self) -> &Name {
         &self.connection

@@ -60,18 +60,8 @@ impl App {
     pub(super) fn new(verbosity: Verbosity) -> Result<Self, Error> {
         let parent = Environment::of_process();
         let home = home(&parent);
-        let unusable = |error: private::Error| {
-            let remedy = error.remedy();
-            Error::new("the home can't be used", error).hint(remedy)
-        };
         private::check_folder(home.path()).map_err(unusable)?;
-        let directory = home.providers();
-        private::check_folder(&directory).map_err(unusable)?;
-        let registry = Registry::load(&directory).map_err(|error| {
-            Error::new(&format!("cannot read {}", directory.display()), error)
-                .hint("check the folder and its permissions")
-        })?;
-        programs::forget_credentials(&registry);
+        let registry = definitions(&home)?;
         let notices = Arc::new(output::notices(verbosity));
         let store = Arc::new(store(&parent, &home, &registry, &notices));
         Ok(Self {
@@ -164,6 +154,27 @@ impl App {
             .code(UNKNOWN)
             .hint(hint)
     }
+}
+
+/// The definitions of a home, as they are now.
+///
+/// # Errors
+/// When they can't be trusted or read.
+pub(super) fn definitions(home: &Home) -> Result<Registry, Error> {
+    let directory = home.providers();
+    private::check_folder(&directory).map_err(unusable)?;
+    let registry = Registry::load(&directory).map_err(|error| {
+        Error::new(&format!("cannot read {}", directory.display()), error)
+            .hint("check the folder and its permissions")
+    })?;
+    programs::forget_credentials(&registry);
+    Ok(registry)
+}
+
+/// What is told of a home that can't be trusted.
+fn unusable(error: private::Error) -> Error {
+    let remedy = error.remedy();
+    Error::new("the home can't be used", error).hint(remedy)
 }
 
 /// The vault of a home, with this environment's keys.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::app::App;
@@ -81,6 +82,8 @@ pub(super) struct ConnectionArgs {
     ttl: Duration,
     /// `--no-env-credentials`
     no_env: bool,
+    /// Whether there is a program that gets the environment.
+    has_program: bool,
 }
 
 impl ConnectionArgs {
@@ -121,7 +124,16 @@ impl ConnectionArgs {
                 .seconds("credential-ttl", 0..=MAX_TTL)?
                 .unwrap_or(TTL),
             no_env: parsed.has("no-env-credentials"),
+            has_program: true,
         })
+    }
+
+    /// The same where no program gets the environment.
+    pub(super) fn without_program(self) -> Self {
+        Self {
+            has_program: false,
+            ..self
+        }
     }
 
     /// The base URL that they give a provider.
@@ -148,6 +160,8 @@ struct Finder<'a> {
     args: &'a ConnectionArgs,
     /// Everything else.
     app: &'a App,
+    /// The connections that there were before, if there were some.
+    before: Option<&'a Broker>,
     /// What sources are read in. Commands get the parent's environment without what the child does not get either: any process of
     /// the same user can read it while one runs.
     surroundings: Surroundings,
@@ -167,6 +181,18 @@ struct Finder<'a> {
 /// A provider or a connection that isn't known, a definition that is needed and broken, a named source that gives nothing, a vault that
 /// can't be opened.
 pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Error> {
+    connect_again(args, app, None)
+}
+
+/// The same once more: what the connections of before know, and is nowhere else, stays.
+///
+/// # Errors
+/// The same.
+pub(super) fn connect_again(
+    args: &ConnectionArgs,
+    app: &App,
+    before: Option<&Broker>,
+) -> Result<Connected, Error> {
     let snapshot = app.store.snapshot().map_err(Error::from)?;
     let records = snapshot.records();
     let named = args.credentials.iter().map(|(_, spec)| spec);
@@ -177,6 +203,7 @@ pub(super) fn connect(args: &ConnectionArgs, app: &App) -> Result<Connected, Err
     let mut finder = Finder {
         args,
         app,
+        before,
         surroundings: programs::surroundings(&app.parent, &app.registry, &specs),
         found: BTreeMap::new(),
         exported: OnceCell::new(),
@@ -325,7 +352,10 @@ impl Finder<'_> {
                     .notices
                     .warn(format!("{} has no credential now: {error}", record.label()));
             }
-            let stored = Stored::new(&self.app.store, &record, &self.surroundings);
+            let kept = self.before.and_then(|before| before.tokens_of(&record));
+            let stored = kept.unwrap_or_else(|| {
+                Arc::new(Stored::new(&self.app.store, &record, &self.surroundings))
+            });
             self.add(Connection::stored(provider, stored));
         }
         Ok(())
@@ -415,6 +445,9 @@ impl Finder<'_> {
 
     /// Warns when another variable holds the same secret: the child gets all variables that no provider exports.
     fn warn_of_copies(&self, name: &str, secret: &[u8]) {
+        if !self.args.has_program {
+            return;
+        }
         let by_value = self.by_value.get_or_init(|| {
             let mut by_value: HashMap<&[u8], Vec<&OsStr>> = HashMap::new();
             for (variable, value) in self.app.parent.iter() {

@@ -159,6 +159,7 @@ impl Session {
             notices: Arc::clone(&app.notices),
             patience: setup.origins.timeout,
             capacity,
+            service: None,
         };
         listener
             .serve(Arc::new(shared))

@@ -98,6 +98,7 @@ impl Proxied {
             notices: Arc::new(Notices::new(|_| {})),
             patience: PATIENCE,
             capacity,
+            service: None,
         };
         (Self(shared), configs)
     }
@@ -109,7 +110,8 @@ impl Proxied {
             port: 443,
         };
         let client = Wire::plain(socket).expect("a TCP socket");
-        client::serve_intercepted(client, &authority, &self.0);
+        let pass = self.0.current.get().pass();
+        client::serve_intercepted(client, &authority, pass, &self.0);
     }
 }
 

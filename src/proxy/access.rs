@@ -38,6 +38,11 @@ pub(crate) struct Door {
 pub(crate) struct Password(Secret);
 
 impl Access {
+    /// Access for everyone who has the password.
+    pub(crate) fn by_password() -> Self {
+        Self { peers: None }
+    }
+
     /// Access to a listener for this user and root, and for the user of the child if that is another.
     ///
     /// # Errors
@@ -99,6 +104,11 @@ impl Password {
         Self(Secret::new(encoding::base64(&user)))
     }
 
+    /// Whether it is the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.0.same_as(&other.0)
+    }
+
     /// Whether the request has it: in one field, of the one scheme.
     pub(super) fn is_in(&self, head: &RequestHead) -> bool {
         let mut fields = head.fields.all("proxy-authorization");
@@ -124,6 +134,8 @@ mod tests {
             password.is_in(&RequestHead::parse(text.as_bytes()).unwrap())
         };
         let password = Password::new(b"abc");
+        assert!(password.is(&Password::new(b"abc")));
+        assert!(!password.is(&Password::new(b"abd")));
         let right = "YXV0aHNvbWU6YWJj";
         for scheme in ["Basic", "basic", "BASIC"] {
             let field = format!("Proxy-Authorization: {scheme} {right}\r\n");

@@ -12,8 +12,11 @@ use rustls::server::UnbufferedServerConnection;
 use super::Shared;
 use super::exchange;
 use super::exchange::After;
+use super::health;
 use super::refusal::Refusal;
 use super::sending::keeps_alive;
+use super::service::Service;
+use super::state::Pass;
 use super::state::State;
 use super::target::Scope;
 use crate::http1;
@@ -29,6 +32,9 @@ use crate::wire::Wire;
 
 /// How long a connection may wait for a request.
 const IDLE_TIME: Duration = Duration::from_secs(120);
+
+/// How long the first request of a connection is waited for once the proxy stops.
+const FIRST_TIME: Duration = Duration::from_secs(1);
 
 /// How long a request's head may take once it has begun.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -48,13 +54,25 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
         return;
     };
     let mut tries = 0;
+    let mut is_first = true;
     loop {
-        let head = match read_head(&mut client) {
+        let head = match read_head(&mut client, mem::take(&mut is_first), shared) {
             Ok(Some(head)) => head,
+            // One that the client has not ended may have the next request on its way.
+            Ok(None) if shared.is_draining() => return client.close_gracefully(),
             Ok(None) => return,
             Err(refusal) => return refuse(client, &refusal, shared),
         };
         let state = shared.current.get();
+        if let Some(service) = &shared.service
+            && health::is_asked(&head)
+        {
+            match tell_health(client, &head, (service, &state)) {
+                Some(open) => client = open,
+                None => return,
+            }
+            continue;
+        }
         if !state.allows(&head) {
             tries += 1;
             match ask_for_password(client, &head, tries < MAX_TRIES, shared) {
@@ -72,6 +90,19 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
             None => return,
         }
     }
+}
+
+/// Tells whether the proxy is well; gives the connection back if it stays open.
+fn tell_health(
+    mut client: Wire,
+    head: &RequestHead,
+    (service, state): (&Service, &State),
+) -> Option<Wire> {
+    let is_whole = Framing::of_request(head).is_ok_and(|framing| framing.is_empty());
+    let stays = is_whole && keeps_alive(head) && !service.is_draining();
+    health::answer(head, service, state, !stays, client.output());
+    let after = if stays { After::KeepOpen } else { After::Close };
+    settle(client, after)
 }
 
 /// Tells a client that there are too many connections.
@@ -109,10 +140,15 @@ fn ask_for_password(
 }
 
 /// Serves a connection whose TLS ends here, to its end.
-pub(crate) fn serve_intercepted(mut client: Wire, authority: &Authority, shared: &Shared) {
+pub(crate) fn serve_intercepted(
+    mut client: Wire,
+    authority: &Authority,
+    mut by: Pass,
+    shared: &Shared,
+) {
     let mut is_first = true;
     loop {
-        let head = match read_head(&mut client) {
+        let head = match read_head(&mut client, is_first, shared) {
             Ok(Some(head)) => head,
             Ok(None) => return client.close_gracefully(),
             Err(refusal) => return refuse(client, &refusal, shared),
@@ -129,6 +165,9 @@ pub(crate) fn serve_intercepted(mut client: Wire, authority: &Authority, shared:
             );
         }
         let state = shared.current.get();
+        if let Err(refusal) = judge_again(authority, &mut by, &state, shared) {
+            return refuse(client, &refusal, shared);
+        }
         let scope = Scope::Intercepted(authority);
         let after = exchange::handle(&mut client, &head, scope, (shared, &state));
         match settle(client, after) {
@@ -136,6 +175,28 @@ pub(crate) fn serve_intercepted(mut client: Wire, authority: &Authority, shared:
             None => return,
         }
     }
+}
+
+/// Holds the CONNECT of a connection against the state of now, where that is not the one that has let it through.
+fn judge_again(
+    authority: &Authority,
+    by: &mut Pass,
+    state: &State,
+    shared: &Shared,
+) -> Result<(), Refusal> {
+    if state.has_given(by) {
+        return Ok(());
+    }
+    if !state.still_allows(by) {
+        return Err(Refusal::Password);
+    }
+    let is_claimed = state.router.claims(authority);
+    let egress = shared.dialer.egress();
+    egress
+        .admit(authority, is_claimed)
+        .map_err(Refusal::Egress)?;
+    *by = state.pass();
+    Ok(())
 }
 
 /// Does with the connection what the exchange asks for; gives it back if it stays open.
@@ -170,11 +231,17 @@ fn tell(refusal: &Refusal, shared: &Shared) {
     shared.notices.request(said);
 }
 
-/// The next request's head. `None` when the client has ended instead of asking for more, or asked for nothing for too long.
-fn read_head(client: &mut Wire) -> Result<Option<RequestHead>, Refusal> {
+/// The next request's head. `None` when the client has ended instead of asking for more, or asked for nothing for too long; and when
+/// the proxy stops before a request has begun. The first may be on its way then, and has some more time.
+fn read_head(
+    client: &mut Wire,
+    is_first: bool,
+    shared: &Shared,
+) -> Result<Option<RequestHead>, Refusal> {
     let mut scanner = HeadScanner::default();
     let mut begun: Option<Instant> = None;
-    let idle = Instant::now() + IDLE_TIME;
+    let mut idle = Instant::now() + IDLE_TIME;
+    let mut draining = shared.service.as_ref().map(Service::draining);
     loop {
         let input = client.input();
         if let Some(range) = scanner
@@ -196,13 +263,18 @@ fn read_head(client: &mut Wire) -> Result<Option<RequestHead>, Refusal> {
             };
         }
         let deadline = begun.map_or(idle, |begun| begun + HEAD_TIME);
-        if let Err(error) = client.wait_for_input(deadline) {
-            let is_late = error.kind() == std::io::ErrorKind::TimedOut && begun.is_some();
-            return if is_late {
-                Err(Refusal::HeadTimeout)
-            } else {
-                Ok(None)
-            };
+        let other = draining.filter(|_| begun.is_none());
+        match client.wait_for_input_or(other, deadline) {
+            Ok(false) => {}
+            Ok(true) if is_first => {
+                draining = None;
+                idle = idle.min(Instant::now() + FIRST_TIME);
+            }
+            Ok(true) => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut && begun.is_some() => {
+                return Err(Refusal::HeadTimeout);
+            }
+            Err(_) => return Ok(None),
         }
     }
 }
@@ -229,14 +301,14 @@ fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared)
         return refuse(client, &Refusal::Target(why), shared);
     };
     shared.notices.step(Step::Asked, authority.host.as_str());
-    let is_claimed = state.router.claims(&authority);
-    // It may last for hours, and what the state holds not.
+    let (is_claimed, by) = (state.router.claims(&authority), state.pass());
+    // A tunnel may last for hours, and what the state holds shall not.
     drop(state);
     if let Err(refused) = shared.dialer.egress().admit(&authority, is_claimed) {
         return refuse(client, &Refusal::Egress(refused), shared);
     }
     if is_claimed {
-        intercept(client, &authority, shared);
+        intercept(client, &authority, by, shared);
     } else {
         pass(client, &authority, shared);
     }
@@ -262,7 +334,7 @@ fn pass(mut client: Wire, authority: &Authority, shared: &Shared) {
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Ends the client's TLS here, with a leaf for the host of the CONNECT.
-fn intercept(mut client: Wire, authority: &Authority, shared: &Shared) {
+fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared) {
     let config = match shared.leaves.config(&authority.host) {
         Ok(config) => config,
         Err(error) => {
@@ -288,7 +360,7 @@ fn intercept(mut client: Wire, authority: &Authority, shared: &Shared) {
             .map(|()| client)
     });
     match handshake {
-        Ok(client) => serve_intercepted(client, authority, shared),
+        Ok(client) => serve_intercepted(client, authority, by, shared),
         Err(error) => tell_handshake_failure(&error, authority, shared),
     }
 }

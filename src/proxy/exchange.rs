@@ -135,7 +135,7 @@ impl Exchange<'_> {
         if self.shared.notices.hears_requests() {
             self.place = Some(destination.shown());
         }
-        self.can_keep = framing.is_empty() && keeps_alive(self.head);
+        self.can_keep = framing.is_empty() && keeps_alive(self.head) && !self.shared.is_draining();
         // A CONNECT was judged when it came.
         if matches!(scope, Scope::Proxy) {
             self.check_egress(&destination)?;
@@ -280,6 +280,7 @@ pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) ->
         patience: shared.patience,
         holds_unauthorized: false,
         secret: None,
+        service: shared.service.as_ref(),
     };
     Relay::new(client, upstream, &request)
         .into_tunnel()

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod demo;
 mod exchange;
 mod forms;
+pub(crate) mod health;
 mod hops;
 mod inject;
 mod lane;
@@ -15,14 +16,18 @@ mod relay;
 pub(crate) mod route;
 mod search;
 mod sending;
+pub(crate) mod service;
 pub(crate) mod state;
 mod target;
 mod workers;
 
 use std::io;
+use std::io::PipeReader;
+use std::io::PipeWriter;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
@@ -30,12 +35,15 @@ use std::time::Duration;
 
 use crate::notice::Notices;
 use crate::slot::Slot;
+use crate::sys::poll;
 use crate::tls::leaf::LeafCache;
 use crate::upstream::dial::Dialer;
 use crate::upstream::pool::Pool;
 pub(crate) use access::Access;
 pub(crate) use access::Door;
+pub(crate) use access::Password;
 use capacity::Capacity;
+use service::Service;
 use state::Current;
 use workers::Workers;
 
@@ -68,9 +76,18 @@ pub(crate) struct Shared {
     pub(crate) patience: Duration,
     /// How much is held open at once.
     pub(crate) capacity: Capacity,
+    /// What stops it; nothing where it goes on as long as the process does.
+    pub(crate) service: Option<Service>,
 }
 
-/// A listener on loopback that accepts nothing yet.
+impl Shared {
+    /// Whether nothing new is to begin.
+    fn is_draining(&self) -> bool {
+        self.service.as_ref().is_some_and(Service::is_draining)
+    }
+}
+
+/// A listener that accepts nothing yet.
 pub(crate) struct Listener {
     /// The socket.
     socket: TcpListener,
@@ -84,7 +101,22 @@ impl Listener {
     /// # Errors
     /// When there is no loopback, or no free port.
     pub(crate) fn bind() -> io::Result<Self> {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Binds to this address; port 0 is a free one.
+    ///
+    /// # Errors
+    /// When it is in use, not one of this machine's, or not for this user.
+    pub(crate) fn at(address: SocketAddr) -> io::Result<Self> {
+        Self::given(TcpListener::bind(address)?)
+    }
+
+    /// Takes a socket that listens already.
+    ///
+    /// # Errors
+    /// When it is none of TCP.
+    pub(crate) fn given(socket: TcpListener) -> io::Result<Self> {
         Ok(Self {
             address: socket.local_addr()?,
             socket,
@@ -104,28 +136,40 @@ impl Listener {
         Access::to(&self.socket, self.address, child, wants_password)
     }
 
-    /// Serves connections from now on, on threads of their own, until the process ends.
+    /// Serves connections from now on, on threads of their own, until the process ends or the service is to stop. Gives a pipe that
+    /// ends when the last of them has ended.
     ///
     /// # Errors
-    /// When there is no thread to be had.
-    pub(crate) fn serve(self, shared: Arc<Shared>) -> io::Result<()> {
-        let accept = move || accept_all(&self.socket, &shared);
+    /// When there is no thread to be had, or no descriptor.
+    pub(crate) fn serve(self, shared: Arc<Shared>) -> io::Result<PipeReader> {
+        // It is asked before it is waited for, so that another process which has the socket too keeps nobody waiting.
+        self.socket.set_nonblocking(shared.service.is_some())?;
+        let (ended, last) = io::pipe()?;
+        let last = Arc::new(last);
+        let accept = move || accept_all(&self.socket, &shared, &last);
         thread::Builder::new()
             .name("accept".into())
             .stack_size(STACK)
             .spawn(accept)?;
-        Ok(())
+        Ok(ended)
     }
 }
 
-/// Accepts connections for ever. No failure ends it: a lack of descriptors or threads passes.
-fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
+/// Accepts connections, for ever or until the service is to stop. No failure ends it: a lack of descriptors or threads passes. Each
+/// connection keeps hold of `last`.
+fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, last: &Arc<PipeWriter>) {
     // Counted apart, so that those who are turned away and stay take no place from those who come when there is room.
     let (served, turned_away): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
     let workers = Workers::new(STACK, PATIENCE);
     loop {
+        let is_draining = shared
+            .service
+            .as_ref()
+            .is_some_and(|service| wait_for(listener, service));
         let socket = match listener.accept() {
             Ok((socket, _)) => socket,
+            // Whoever was there before the end has been let in.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_draining => return,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(_) => {
                 // Idle connections are the first to go when there is no descriptor left.
@@ -139,9 +183,9 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
         let is_too_many = slot.is_none();
         let slot = slot.or_else(|| Slot::take(Arc::clone(&turned_away), capacity.turned_away));
         let Some(slot) = slot else { continue };
-        let shared = Arc::clone(shared);
+        let (shared, last) = (Arc::clone(shared), Arc::clone(last));
         let serve = move || {
-            let _slot = slot;
+            let (_slot, _last) = (slot, last);
             if is_too_many {
                 client::turn_away(socket, &shared);
             } else {
@@ -154,10 +198,25 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
+/// Waits for a connection, or for the service to stop; tells whether it is to.
+fn wait_for(listener: &TcpListener, service: &Service) -> bool {
+    let watches = [
+        service::readable(listener.as_fd()),
+        service::readable(service.draining()),
+    ];
+    match poll::wait(watches, None) {
+        Ok([_, is_draining]) => is_draining,
+        Err(_) => {
+            thread::sleep(BACK_OFF);
+            false
+        }
+    }
+}
+
 /// Whether accept(2) failed for a connection that has gone already, or was interrupted: the next may be there.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
     )
 }

@@ -14,6 +14,7 @@ use super::lane::Lane;
 use super::lane::TrailerFilter;
 use super::mask::Forms;
 use super::mask::Masker;
+use super::service::Service;
 use crate::encoding;
 use crate::http1;
 use crate::http1::body::BodyWriter;
@@ -57,6 +58,8 @@ pub(crate) enum Failure {
     Timeout,
     /// The origin wants another credential; its answer is held back.
     Unauthorized,
+    /// The proxy has stopped.
+    Stopped,
 }
 
 /// What an exchange has come to.
@@ -99,6 +102,8 @@ pub(crate) struct Request<'a> {
     pub(crate) holds_unauthorized: bool,
     /// The credential that was sent, to be masked in what comes back.
     pub(crate) secret: Option<&'a Forms>,
+    /// What may stop meanwhile.
+    pub(crate) service: Option<&'a Service>,
 }
 
 /// Where the response stands.
@@ -332,7 +337,8 @@ impl<'a> Relay<'a> {
             _ => BodyWriter::Plain,
         };
         // An answer that comes before the whole request is in ends the connection: the rest of the request may never come.
-        let keep = self.request.keep_alive && is_delimited && self.up.finished;
+        let is_draining = self.request.service.is_some_and(Service::is_draining);
+        let keep = self.request.keep_alive && is_delimited && self.up.finished && !is_draining;
         let length = framing
             .announced(&head, self.request.method)
             .map_err(Failure::Response)?
@@ -442,8 +448,12 @@ impl<'a> Relay<'a> {
             write: self.upstream.wants_flush(),
         };
         let sides = [(&mut *self.client, client), (&mut *self.upstream, upstream)];
-        let [client_ready, upstream_ready] =
-            wire::wait(sides, until).map_err(|_| Failure::ClientGone)?;
+        let cut = self.request.service.map(Service::cutting);
+        let [client_ready, upstream_ready, is_cut] =
+            wire::wait(sides, cut, until).map_err(|_| Failure::ClientGone)?;
+        if is_cut {
+            return Err(Failure::Stopped);
+        }
         if client_ready && client.read && self.client.receive().is_err() {
             // A reset: nobody is there to be answered.
             return Err(Failure::ClientGone);

@@ -389,6 +389,7 @@ impl Sender<'_> {
             patience: self.shared.patience,
             holds_unauthorized: false,
             secret: None,
+            service: self.shared.service.as_ref(),
         }
     }
 }
@@ -402,6 +403,7 @@ fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, St
     let begun = outcome.begun;
     Err(match failure {
         Failure::ClientGone => Stop::Abort("the client is gone"),
+        Failure::Stopped => Stop::Abort("the proxy has stopped"),
         _ if begun => Stop::Abort("the answer was cut short"),
         Failure::RequestBody(error) => Refusal::Malformed(error).into(),
         Failure::NoResponse => Refusal::NoResponse.into(),

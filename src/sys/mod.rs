@@ -1,12 +1,13 @@
 //! What std cannot do, asked of the operating system: the only module with `unsafe`.
 #![expect(
     unsafe_code,
-    reason = "signals, poll(2), terminals, process attributes, the memory of the environment and of stacks, and sock_diag(7) have no safe interface in std"
+    reason = "signals, poll(2), terminals, process attributes, sockets that were handed over, the memory of the environment and of stacks, and sock_diag(7) have no safe interface in std"
 )]
 
 #[cfg(target_os = "linux")]
 pub(crate) mod diag;
 pub(crate) mod environ;
+pub(crate) mod manager;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod signal;

@@ -1,6 +1,8 @@
 //! Making a connection: resolve, connect to the first address that answers, go through an upstream proxy, verify TLS.
 
+use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -250,9 +252,17 @@ impl Dialer {
         let ip = address.ip().to_canonical();
         self.own.is_some_and(|own| {
             address.port() == own.port()
-                && (ip == own.ip() || ip.is_unspecified() || ip.is_loopback())
+                && (ip == own.ip().to_canonical()
+                    || ip.is_unspecified()
+                    || ip.is_loopback()
+                    || own.ip().is_unspecified() && is_of_this_machine(ip))
         })
     }
+}
+
+/// Whether an address is one of this machine's: no other can be bound to.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 impl Target {

@@ -37,7 +37,11 @@ const MAX_VAULT: u64 = 64 * 1024 * 1024;
 const READS: usize = 5;
 
 /// Beginnings of the variables that hold secrets of authsome's own. No program that it starts gets them.
-const OWN_SECRETS: [&str; 2] = ["AUTHSOME_MASTER_KEY", "AUTHSOME_PASSPHRASE"];
+const OWN_SECRETS: [&str; 3] = [
+    "AUTHSOME_MASTER_KEY",
+    "AUTHSOME_PASSPHRASE",
+    "AUTHSOME_PROXY_PASSWORD",
+];
 
 /// Whether the variable holds a secret of authsome's own, or leads to one.
 pub(crate) fn is_own_secret(name: &OsStr) -> bool {

@@ -14,6 +14,7 @@ use std::mem;
 use std::net::Shutdown;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -163,9 +164,21 @@ impl Wire {
     /// # Errors
     /// `TimedOut` at the deadline; those of receiving and sending.
     pub(crate) fn wait_for_input(&mut self, deadline: Instant) -> io::Result<()> {
+        self.wait_for_input_or(None, deadline).map(|_| ())
+    }
+
+    /// The same where something else may end the wait: tells whether it did, and nothing was received.
+    ///
+    /// # Errors
+    /// `TimedOut` at the deadline; those of receiving and sending.
+    pub(crate) fn wait_for_input_or(
+        &mut self,
+        other: Option<BorrowedFd<'_>>,
+        deadline: Instant,
+    ) -> io::Result<bool> {
         let before = self.input().len();
         if self.end.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         loop {
             self.flush()?;
@@ -174,17 +187,20 @@ impl Wire {
                 write: self.wants_flush(),
             };
             // Before reading: mostly nothing is there yet, since the answer to what was sent is to come.
-            self.wait(interest, deadline)?;
+            let is_other = self.wait(interest, other, deadline)?;
             let has_news = self.receive()?;
             if self.input().len() > before || self.end.is_some() {
-                return Ok(());
+                return Ok(false);
+            }
+            if is_other {
+                return Ok(!has_news);
             }
             // Before news that are no input: they could go on for ever.
             if Instant::now() >= deadline {
                 return Err(ErrorKind::TimedOut.into());
             }
             if has_news {
-                return Ok(());
+                return Ok(false);
             }
         }
     }
@@ -226,15 +242,33 @@ impl Wire {
         }
     }
 
-    /// Waits until the socket can be read, or written to where that is wanted, or the deadline has passed.
-    fn wait(&mut self, interest: Interest, deadline: Instant) -> io::Result<()> {
+    /// Waits until the socket can be read, or written to where that is wanted, or the deadline has passed; or until the other can be
+    /// read, and tells whether it can.
+    fn wait(
+        &mut self,
+        interest: Interest,
+        other: Option<BorrowedFd<'_>>,
+        deadline: Instant,
+    ) -> io::Result<bool> {
         let brief = deadline.min(Instant::now() + BRIEF);
-        if poll::wait([self.watch(interest)], Some(brief))? == [true] || brief == deadline {
-            return Ok(());
+        let watches = [self.watch(interest), self.watch_other(other)];
+        let ready = poll::wait(watches, Some(brief))?;
+        if ready != [false; 2] || brief == deadline {
+            return Ok(ready == [false, true]);
         }
         self.rest();
         stack::give_back();
-        poll::wait([self.watch(interest)], Some(deadline)).map(|_| ())
+        let watches = [self.watch(interest), self.watch_other(other)];
+        Ok(poll::wait(watches, Some(deadline))? == [false, true])
+    }
+
+    /// Something else, watched for reading, if there is something.
+    fn watch_other<'a>(&'a self, other: Option<BorrowedFd<'a>>) -> poll::Watch<'a> {
+        poll::Watch {
+            fd: other.unwrap_or_else(|| self.socket.as_fd()),
+            read: other.is_some(),
+            write: false,
+        }
     }
 
     /// The socket, watched.
@@ -465,7 +499,7 @@ impl Wire {
                 read: false,
                 write: true,
             };
-            self.wait(interest, deadline)?;
+            self.wait(interest, None, deadline)?;
         }
     }
 
@@ -563,28 +597,27 @@ pub(crate) struct Interest {
     pub(crate) write: bool,
 }
 
-/// Waits until one of two sides is ready or the deadline has passed; tells which.
+/// Waits until one of two sides is ready, something else can be read, or the deadline has passed; tells which.
 ///
 /// # Errors
 /// Those of poll(2).
 pub(crate) fn wait(
     sides: [(&mut Wire, Interest); 2],
+    other: Option<BorrowedFd<'_>>,
     deadline: Option<Instant>,
-) -> io::Result<[bool; 2]> {
+) -> io::Result<[bool; 3]> {
     let brief = Instant::now() + BRIEF;
     let brief = deadline.map_or(brief, |deadline| deadline.min(brief));
-    let watches = sides
-        .each_ref()
-        .map(|(wire, interest)| wire.watch(*interest));
+    let [(one, of_one), (two, of_two)] = sides;
+    let watches = [one.watch(of_one), two.watch(of_two), one.watch_other(other)];
     let ready = poll::wait(watches, Some(brief))?;
-    if ready != [false; 2] || deadline == Some(brief) {
+    if ready != [false; 3] || deadline == Some(brief) {
         return Ok(ready);
     }
-    let [one, other] = sides;
-    one.0.rest();
-    other.0.rest();
+    one.rest();
+    two.rest();
     stack::give_back();
-    let watches = [one.0.watch(one.1), other.0.watch(other.1)];
+    let watches = [one.watch(of_one), two.watch(of_two), one.watch_other(other)];
     poll::wait(watches, deadline)
 }
 
