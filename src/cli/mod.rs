@@ -27,6 +27,7 @@ mod prompt;
 mod register;
 mod root;
 mod run;
+mod serve;
 mod session;
 mod settled;
 mod syntax;
@@ -48,6 +49,7 @@ use syntax::Syntax;
 /// All commands, in the order in which help names them.
 const COMMANDS: &[&Syntax] = &[
     &run::SYNTAX,
+    &serve::SYNTAX,
     &login::SYNTAX,
     &list::SYNTAX,
     &get::SYNTAX,

@@ -51,7 +51,7 @@ use crate::tls::root::Root;
 use crate::upstream::pool::Pool;
 
 /// How long the end waits for new tokens that are on their way: a server that has not answered by then has most likely given none.
-const LAST_REFRESH: Duration = Duration::from_secs(10);
+pub(super) const LAST_REFRESH: Duration = Duration::from_secs(10);
 
 /// Connections at once, at the most, where nothing is said.
 pub(super) const MAX_CONNECTIONS: usize = 1024;

@@ -179,6 +179,7 @@ const ENVIRONMENT: Topic = Topic {
                     "AUTHSOME_PASSPHRASE_FILE",
                     "a file with the vault's passphrase",
                 ),
+                ("AUTHSOME_PROXY_PASSWORD", "the password of `serve`"),
                 (
                     "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
                     "the proxy by which origins are reached: http://[USER:PASSWORD@]HOST:PORT",

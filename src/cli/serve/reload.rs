@@ -1,0 +1,137 @@
+//! Reading everything anew while requests are served: when that is asked for, and when a file has changed.
+
+use std::mem;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::super::app;
+use super::super::app::App;
+use super::super::connect;
+use super::super::connect::ConnectionArgs;
+use super::super::error::Error;
+use super::super::output;
+use super::manager::Manager;
+use super::password::PasswordSource;
+use crate::files;
+use crate::files::Stamp;
+use crate::notice::Notice;
+use crate::proxy::Shared;
+use crate::proxy::state::State;
+
+/// How often it is looked whether a file has changed. Changes are seen by their stamps: what is mounted into containers is changed in
+/// ways that nobody is told of.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Files, each with what tells whether it has changed.
+pub(super) type Stamps = Vec<(PathBuf, Option<Stamp>)>;
+
+/// What a state is made of.
+pub(super) struct Sources {
+    /// The home, the environment and all that.
+    pub(super) app: App,
+    /// Which connections.
+    pub(super) connections: ConnectionArgs,
+    /// The proxy's password.
+    pub(super) password: PasswordSource,
+}
+
+impl Sources {
+    /// The state that they make now; tokens at work in the one before stay.
+    ///
+    /// # Errors
+    /// What can't be read or used.
+    pub(super) fn state(&self, before: Option<&State>) -> Result<State, Error> {
+        let password = self.password.current()?;
+        let before = before.map(State::broker);
+        let connected = connect::connect_again(&self.connections, &self.app, before)?;
+        Ok(State::new(connected.broker, Some(password)))
+    }
+
+    /// The same with the definitions as they are now. Where it fails, all is as it was.
+    fn state_anew(&mut self, before: &State) -> Result<State, Error> {
+        let definitions = app::definitions(&self.app.home)?;
+        let old = mem::replace(&mut self.app.registry, definitions);
+        let state = self.state(Some(before));
+        if state.is_err() {
+            self.app.registry = old;
+        }
+        state
+    }
+
+    /// The files that they are in, each with what tells whether it has changed.
+    pub(super) fn stamps(&self) -> Stamps {
+        let home = &self.app.home;
+        let mut paths = vec![home.vault(), home.master_key(), home.providers()];
+        paths.extend(self.password.file().map(PathBuf::from));
+        // A folder that can't be read is told of when it is to be.
+        let definitions = std::fs::read_dir(home.providers());
+        let definitions = definitions.into_iter().flatten().flatten();
+        paths.extend(definitions.map(|entry| entry.path()));
+        paths.sort();
+        let stamped = paths.into_iter().map(|path| {
+            let stamp = files::stamp(&path).ok();
+            (path, stamp)
+        });
+        stamped.collect()
+    }
+}
+
+/// Reads everything anew.
+pub(super) struct Reloader {
+    /// From where.
+    pub(super) sources: Sources,
+    /// How it stood when it was read last.
+    pub(super) seen: Stamps,
+    /// What is served.
+    pub(super) shared: Arc<Shared>,
+    /// Who is told besides the person.
+    pub(super) manager: Arc<Manager>,
+}
+
+impl Reloader {
+    /// Reads everything anew each time that it is asked for, or that a file has changed, until nobody can ask any more.
+    pub(super) fn run(mut self, asked: &mpsc::Receiver<()>) {
+        loop {
+            match asked.recv_timeout(LOOK) {
+                Ok(()) => self.reload(),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.sources.stamps() != self.seen {
+                        self.reload();
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Reads everything anew, and has requests judged by that from here on. Where it fails, all is as it was.
+    fn reload(&mut self) {
+        self.manager.reloading();
+        // Before the reading: what changes meanwhile is seen the next time.
+        self.seen = self.sources.stamps();
+        let before = self.shared.current.get();
+        match self.sources.state_anew(&before) {
+            Ok(state) => {
+                let count = state.broker().connections().count();
+                let generation = self.shared.current.replace(state);
+                // They would be kept for nobody.
+                self.shared.pool.clear();
+                let text =
+                    format!("authsome: reloaded: {count} connections (generation {generation})");
+                output::note(self.sources.app.verbosity, &text);
+            }
+            Err(error) => {
+                let hint = error.hint.map(|hint| format!(" ({hint})"));
+                let text = format!(
+                    "nothing was reloaded, and all is as it was: {}{}",
+                    error.what,
+                    hint.unwrap_or_default()
+                );
+                output::notice(self.sources.app.verbosity, &Notice::Warning(text));
+            }
+        }
+        self.manager.ready();
+    }
+}
