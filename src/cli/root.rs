@@ -22,6 +22,13 @@ use crate::tls::root::Scope;
 /// A root that ends sooner than this is told of.
 const ENDS_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// What to do about a CA that ends.
+pub(super) const RENEW: &str =
+    "make a new one with `authsome ca rotate`, and have it trusted as `authsome ca trust` says";
+
+/// What to do about one whose time has not come.
+pub(super) const CLOCK: &str = "check the clock: certificates are judged by it";
+
 /// The option that chooses.
 pub(super) const OPTION: Opt = valued(
     "ca",
@@ -90,32 +97,33 @@ fn kept(app: &App, router: &Router) -> Result<Root, Error> {
     let authority = snapshot.authority().map_err(Error::from)?;
     let Authority { certificate, key } = authority.ok_or_else(none)?;
     public::check(&app.home, &certificate)?;
-    let standing = standing(&certificate, clock::now());
-    match standing {
-        Standing::Good => {}
-        Standing::EndsSoon => app.notices.warn(format!(
-            "{}; `authsome ca rotate` makes a new one",
-            standing.of(&certificate)
-        )),
-        Standing::NotYet => {
-            return Err(Error::plain(standing.of(&certificate))
-                .hint("check the clock: certificates are judged by it"));
-        }
-        Standing::Over => {
-            return Err(Error::plain(standing.of(&certificate)).hint(
-                "make a new one with `authsome ca rotate`, and have it trusted as `authsome ca trust` says",
-            ));
-        }
+    if let Some(warning) = judged(&certificate, clock::now())? {
+        app.notices.warn(warning);
     }
     let outside = outside(&certificate.scope, router.rules());
     if !outside.is_empty() {
         app.notices.warn(format!(
-            "the CA may not vouch for {}: programs will refuse the connection; `authsome ca rotate --host HOST` makes one that may, \
-             and --ca run needs none",
+            "the CA may not vouch for {}, so programs will refuse these connections: `authsome ca rotate`, with --host for each \
+             host or --any-name, makes one that may",
             outside.join(", ")
         ));
     }
     Root::kept(certificate, &key).map_err(|error| Error::new("cannot use the CA", error))
+}
+
+/// What there is to warn of a CA at that time.
+///
+/// # Errors
+/// When nobody would accept what it vouches for.
+fn judged(certificate: &Certificate, now: SystemTime) -> Result<Option<String>, Error> {
+    let standing = standing(certificate, now);
+    let text = standing.of(certificate);
+    match standing {
+        Standing::Good => Ok(None),
+        Standing::EndsSoon => Ok(Some(format!("{text}; {RENEW}"))),
+        Standing::NotYet => Err(Error::plain(text).hint(CLOCK)),
+        Standing::Over => Err(Error::plain(text).hint(RENEW)),
+    }
 }
 
 /// There is no CA.
@@ -196,12 +204,24 @@ mod tests {
         let day = Duration::from_secs(24 * 60 * 60);
         let now = clock::now();
         let root = Root::make("test", &Scope::AnyName, now, 100 * day).unwrap();
-        let at = |time| standing(root.certificate(), time);
-        assert_eq!(at(now - day), Standing::NotYet);
-        assert_eq!(at(now), Standing::Good);
-        assert_eq!(at(now + 70 * day), Standing::Good);
-        assert_eq!(at(now + 71 * day), Standing::EndsSoon);
-        assert_eq!(at(now + 100 * day), Standing::Over);
+        let certificate = root.certificate();
+        for (time, expected, words) in [
+            (now - day, Standing::NotYet, "check the clock"),
+            (now, Standing::Good, ""),
+            (now + 70 * day, Standing::Good, ""),
+            (now + 71 * day, Standing::EndsSoon, "ca rotate"),
+            (now + 100 * day, Standing::Over, "ca rotate"),
+            (now + 1000 * day, Standing::Over, "ca rotate"),
+        ] {
+            assert_eq!(standing(certificate, time), expected);
+            let is_usable = matches!(expected, Standing::Good | Standing::EndsSoon);
+            let said = match judged(certificate, time) {
+                Ok(warning) => (true, warning.unwrap_or_default()),
+                Err(error) => (false, error.hint.unwrap_or_default()),
+            };
+            assert_eq!((said.0, said.1.is_empty()), (is_usable, words.is_empty()));
+            assert!(said.1.contains(words), "{said:?}");
+        }
     }
 
     #[test]

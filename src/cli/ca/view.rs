@@ -154,11 +154,10 @@ impl View {
             }
         };
         let vault = app.home.vault();
-        let below = self.hosts.iter();
-        let hosts: Vec<String> = below
-            .map(|host| format!("{host}, and names below it"))
-            .collect();
-        add(&mut lines, "hosts", &hosts);
+        add(&mut lines, "hosts", &self.hosts);
+        if !self.hosts.is_empty() {
+            lines.push(("", "and names below these".to_owned()));
+        }
         lines.push(("certificate", self.file.clone()));
         lines.push(("key", format!("sealed in {}", vault.display())));
         lines.push(("used by", "authsome run --ca persistent".to_owned()));

@@ -6,8 +6,12 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use super::super::app::App;
+use super::super::ca::public;
+use super::super::root;
+use super::super::root::Standing;
 use super::report::Check;
 use super::report::Report;
+use crate::clock;
 use crate::files::private;
 use crate::vault::KEY_FILE;
 use crate::vault::PASSPHRASE_FILE;
@@ -25,9 +29,10 @@ pub(super) fn look(app: &App, report: &mut Report) {
         ),
         _ => folder("home", path),
     });
-    let definitions = app.home.providers();
-    if definitions.exists() {
-        report.add(folder("home", &definitions));
+    for inner in [app.home.providers(), app.home.ca()] {
+        if inner.exists() {
+            report.add(folder("home", &inner));
+        }
     }
     let secret = [
         app.home.vault(),
@@ -107,6 +112,36 @@ pub(super) fn look_at_vault(app: &App, report: &mut Report) -> bool {
         )
     });
     true
+}
+
+/// Looks at the certificate authority that stays, where there is one.
+pub(super) fn look_at_authority(app: &App, report: &mut Report) {
+    let snapshot = app.store.snapshot();
+    let certificate = match snapshot.and_then(|snapshot| snapshot.authority()) {
+        Ok(None) => return,
+        Ok(Some(authority)) => authority.certificate,
+        Err(error) => {
+            return report.add(Check::fail("ca", error.to_string()).remedy(error.remedy()));
+        }
+    };
+    let standing = root::standing(&certificate, clock::now());
+    let text = standing.of(&certificate);
+    report.add(match standing {
+        Standing::Good => Check::ok("ca", text),
+        Standing::EndsSoon => Check::warn("ca", text).remedy(root::RENEW),
+        Standing::Over => Check::fail("ca", text).remedy(root::RENEW),
+        Standing::NotYet => Check::fail("ca", text).remedy(root::CLOCK),
+    });
+    let shown = public::path(&app.home).display().to_string();
+    report.add(match public::standing(&app.home, &certificate) {
+        Ok(public::Standing::Same) => Check::ok("ca", format!("{shown} is its certificate")),
+        Ok(public::Standing::Missing) => Check::warn("ca", format!("{shown} is not there"))
+            .remedy("`authsome ca show` writes it anew"),
+        Ok(public::Standing::Differs) => {
+            Check::fail("ca", format!("{shown} is not its certificate")).remedy(public::REMEDY)
+        }
+        Err(error) => Check::fail("ca", error.what).remedy(error.hint.unwrap_or_default()),
+    });
 }
 
 /// Looks for what was left behind, and for keys that others could have read.

@@ -65,6 +65,9 @@ fn doctor(parsed: &Parsed) -> Result<u8, Error> {
     let (app, unread) = App::to_look_at(parsed.verbosity);
     home::look(&app, &mut report);
     let is_open = home::look_at_vault(&app, &mut report);
+    if is_open {
+        home::look_at_authority(&app, &mut report);
+    }
     home::look_for_leftovers(&app, is_open, &mut report);
     connections::look_at_definitions(&app, unread, &mut report);
     connections::look_at_records(&app, is_open, &mut report);

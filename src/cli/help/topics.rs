@@ -238,6 +238,10 @@ const FILES: Topic = Topic {
                     "its key, unless a variable or a passphrase gives it",
                 ),
                 ("providers/NAME.json", "definitions of your own"),
+                (
+                    "ca/ca.pem",
+                    "the certificate of the CA that `authsome ca` keeps, for others to trust; its key is in the vault",
+                ),
             ],
         },
         Part {
