@@ -7,12 +7,12 @@ It listens on a port of 127.0.0.1 that the system picks, and prints that port. R
 
 It is written on bare sockets: a framework would have read, joined or renamed the very header lines that the matrix is about.
 
-    GET  /v1/models              a small JSON answer
-    POST /v1/chat/completions    a JSON answer, or 20 server-sent events where the body asks for a stream
     GET  /bytes/N                N bytes
     PUT  anything                the number of bytes that came
     GET  /ws                     WebSocket echo
     ...  /NAME.git/...           git's smart HTTP, for the user x-access-token and GIT_TOKEN
+
+Beside these, which all hosts have, it is what the folder services says for each host: model services, registries, and so on.
 """
 
 import base64
@@ -28,10 +28,9 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 
-EVENTS = 20
-GAP = 0.04  # seconds between two events: enough to tell a stream from one delivery at its end
+from services import HANDLERS
+
 KEPT_BODY = 64 * 1024  # bytes of a request's body that are looked at for the placeholder
 PLACEHOLDER = b"authsome-proxy-managed"
 BLOCK = bytes(256 * 1024)
@@ -149,17 +148,10 @@ class Connection(socketserver.BaseRequestHandler):
         if request.method == "PUT":
             return self.json(request, {"received": sum(map(len, request.blocks()))})
         body = request.body()
-        if path == "/v1/models":
-            # The name is one that no client could make up: it shows that the answer came from here.
-            model = {"id": "interop-model", "object": "model", "created": 0, "owned_by": "interop"}
-            return self.json(request, {"object": "list", "data": [model]})
-        if path == "/v1/chat/completions":
-            asked = json.loads(body)
-            if asked.get("stream"):
-                return self.events(request)
-            message = {"role": "assistant", "content": "interop-answer"}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            return self.json(request, completion("chat.completion", choice))
+        handler = HANDLERS.get(request.field("host"))
+        answered = handler and handler(self, request, path, body)
+        if answered is not None:
+            return answered
         if path in ("/", "/user"):
             return self.json(request, {"login": "interop-user"})
         return self.json(request, {"error": "nothing here"}, "404 Not Found")
@@ -172,12 +164,13 @@ class Connection(socketserver.BaseRequestHandler):
         self.tls.sendall("\r\n".join(lines).encode("latin-1"))
         return stays
 
-    def json(self, request, value, status="200 OK", fields=()):
-        body = json.dumps(value).encode() + b"\n"
-        fields = [*fields, ("Content-Type", "application/json"), ("Content-Length", len(body))]
-        stays = self.head(request, status, fields)
+    def answer(self, request, body, kind, status="200 OK", fields=()):
+        stays = self.head(request, status, [*fields, ("Content-Type", kind), ("Content-Length", len(body))])
         self.tls.sendall(body)
         return stays
+
+    def json(self, request, value, status="200 OK", fields=()):
+        return self.answer(request, json.dumps(value).encode() + b"\n", "application/json", status, fields)
 
     def download(self, request, size):
         fields = [("Content-Type", "application/octet-stream"), ("Content-Length", size)]
@@ -188,25 +181,15 @@ class Connection(socketserver.BaseRequestHandler):
             size -= len(block)
         return stays
 
-    def events(self, request):
-        """Each event says when it was sent, so that the client can tell how long it was on its way."""
+    def stream(self, request, blocks, kind="text/event-stream"):
+        """Sends each block as it comes."""
         chunked = request.version == "HTTP/1.1"
-        fields = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")]
+        fields = [("Content-Type", kind), ("Cache-Control", "no-store")]
         if chunked:
             fields.append(("Transfer-Encoding", "chunked"))
         stays = self.head(request, "200 OK", fields)
-
-        def send(data):
-            event = f"data: {data}\n\n".encode()
-            self.tls.sendall(b"%x\r\n%s\r\n" % (len(event), event) if chunked else event)
-
-        for number in range(EVENTS):
-            if number:
-                time.sleep(GAP)
-            delta = {"role": "assistant", "content": f"{time.time():.6f}"}
-            choice = {"index": 0, "delta": delta, "finish_reason": None}
-            send(json.dumps(completion("chat.completion.chunk", choice)))
-        send("[DONE]")
+        for block in blocks:
+            self.tls.sendall(b"%x\r\n%s\r\n" % (len(block), block) if chunked else block)
         if chunked:
             self.tls.sendall(b"0\r\n\r\n")
         return stays and chunked
@@ -281,11 +264,6 @@ class Connection(socketserver.BaseRequestHandler):
         stays = self.head(request, status, [*fields, ("Content-Length", len(answered))])
         self.tls.sendall(answered)
         return stays
-
-
-def completion(kind, choice):
-    """An answer of /v1/chat/completions, as the clients' own types want it."""
-    return {"id": "interop", "object": kind, "created": 0, "model": "interop-model", "choices": [choice]}
 
 
 class Server(socketserver.ThreadingTCPServer):

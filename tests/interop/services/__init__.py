@@ -1,0 +1,19 @@
+"""What the origin of the interop matrix plays for each host: a function that takes the connection (origin.py), the request, its path
+and its body, and returns what the connection's own methods return; or None where there is nothing."""
+
+from services import bedrock
+from services import mcp
+from services import models
+from services import registries
+
+HANDLERS = {
+    "api.openai.com": models.openai,
+    "api.anthropic.com": models.anthropic,
+    "generativelanguage.googleapis.com": models.gemini,
+    "bedrock-runtime.us-east-1.amazonaws.com": bedrock.serve,
+    "www.googleapis.com": registries.drive,
+    "index.interop.example": registries.python_index,
+    "upload.pypi.org": registries.python_upload,
+    "registry.npmjs.org": registries.npm,
+    "mcp.interop.example": mcp.serve,
+}
