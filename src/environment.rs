@@ -8,14 +8,22 @@ use std::mem;
 
 use zeroize::Zeroize;
 
-/// What names a proxy.
-pub(crate) const PROXY: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+/// What names a proxy. Yarn since its second version reads only its own.
+pub(crate) const PROXY: [&str; 6] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "YARN_HTTP_PROXY",
+    "YARN_HTTPS_PROXY",
+];
 
 /// What would lead past it: a SOCKS proxy there is preferred by some programs.
 pub(crate) const OTHER_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
-/// What names a bundle of trusted certificates that replaces a program's own.
-pub(crate) const BUNDLE: [&str; 14] = [
+/// What names a bundle of trusted certificates that replaces a program's own. That of npm, pnpm and Yarn counts more than a `cafile`
+/// in a npmrc, beside which they would look at no other certificates.
+pub(crate) const BUNDLE: [&str; 15] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
@@ -30,6 +38,7 @@ pub(crate) const BUNDLE: [&str; 14] = [
     "COMPOSER_CAFILE",
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
     "HEX_CACERTS_PATH",
+    "npm_config_cafile",
 ];
 
 /// What names certificates that are trusted beside a program's own.

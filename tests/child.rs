@@ -76,10 +76,7 @@ fn the_environment_is_the_parent_s_with_the_changes_of_the_contract() {
             expected.insert((*name).to_owned(), value.to_owned());
         }
     };
-    set(
-        &["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"],
-        &proxy,
-    );
+    set(&PROXY, &proxy);
     set(
         &["NO_PROXY", "no_proxy"],
         "intranet.test,127.0.0.1,localhost,::1",
@@ -94,8 +91,18 @@ fn the_environment_is_the_parent_s_with_the_changes_of_the_contract() {
     assert!(port.parse::<u16>().is_ok_and(|port| port > 0), "{proxy}");
 }
 
+/// The variables that name the proxy, as the contract lists them.
+const PROXY: [&str; 6] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "YARN_HTTP_PROXY",
+    "YARN_HTTPS_PROXY",
+];
+
 /// The variables that name a bundle, as the contract lists them.
-const BUNDLE: [&str; 14] = [
+const BUNDLE: [&str; 15] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
@@ -110,6 +117,7 @@ const BUNDLE: [&str; 14] = [
     "COMPOSER_CAFILE",
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
     "HEX_CACERTS_PATH",
+    "npm_config_cafile",
 ];
 
 #[test]
