@@ -14,16 +14,31 @@ as_root() {
     if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
-# Programs by apt-get, where there is one: `install_programs PROGRAM...`, each a name, or NAME:PACKAGE where Debian's package has another
-# (NAME may be a file's path, too). What stays missing fails what needs it.
+# The package of Debian's that has a program, where it is called otherwise.
+package_of() {
+    case $1 in
+    dbus-run-session) echo dbus-daemon ;;
+    gnome-keyring-daemon) echo gnome-keyring ;;
+    gpg) echo gnupg ;;
+    ip) echo iproute2 ;;
+    node) echo nodejs ;;
+    secret-tool) echo libsecret-tools ;;
+    setpriv | unshare) echo util-linux ;;
+    systemd-analyze) echo systemd ;;
+    *) echo "$1" ;;
+    esac
+}
+
+# Programs by apt-get, where there is one: `install_programs PROGRAM...`, each a name, or NAME:PACKAGE (NAME may be a file's path, too).
+# What stays missing fails what needs it.
 install_programs() {
     local missing=()
     for program in "$@"; do
         case $program in
-        node) has node || missing+=(nodejs) ;;
         python3-venv) { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3-venv) ;;
         /*) [[ -e ${program%%:*} ]] || missing+=("${program#*:}") ;;
-        *) has "${program%%:*}" || missing+=("${program#*:}") ;;
+        *:*) has "${program%%:*}" || missing+=("${program#*:}") ;;
+        *) has "$program" || missing+=("$(package_of "$program")") ;;
         esac
     done
     if ((${#missing[@]})) && has apt-get; then
@@ -35,14 +50,15 @@ install_programs() {
 
 # Packages are installed again only when their list has changed. Where that fails, so does what needs them, and nothing else.
 
+# `install_python_packages [LIST FOLDER]`: those of a list of this folder, into a folder of the cache.
 install_python_packages() {
-    local list=$interop/requirements.txt stamp=$cache/venv/installed
-    cmp -s "$list" "$stamp" && "$python" -c '' 2>/dev/null && return
+    local list=$interop/${1:-requirements.txt} venv=$cache/${2:-venv}
+    cmp -s "$list" "$venv/installed" && "$venv/bin/python" -c '' 2>/dev/null && return
     echo "installing Python packages"
-    rm -rf "$cache/venv"
-    python3 -m venv "$cache/venv"
-    if "$python" -m pip install --quiet --disable-pip-version-check -r "$list"; then
-        cp "$list" "$stamp"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$list"; then
+        cp "$list" "$venv/installed"
     fi
 }
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The origin of the interop matrix: an HTTPS server that records every request head it gets, byte for byte.
 
-    origin.py CERTIFICATE KEY RECORD GIT_ROOT GIT_TOKEN
+    origin.py CERTIFICATE KEY RECORD GIT_ROOT GIT_TOKEN [ADDRESS PORT]
 
-It listens on a port of 127.0.0.1 that the system picks, and prints that port. RECORD gets a line of JSON for each request.
+It listens on a port of 127.0.0.1 that the system picks, or where it is told, and prints the port. RECORD gets a line of JSON for each
+request.
 
 It is written on bare sockets: a framework would have read, joined or renamed the very header lines that the matrix is about.
 
@@ -270,8 +271,8 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, certificate, key, record, git_root, git_token):
-        super().__init__(("127.0.0.1", 0), Connection)
+    def __init__(self, certificate, key, record, git_root, git_token, address="127.0.0.1", port=0):
+        super().__init__((address, int(port)), Connection)
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(certificate, key)
         self.git_root = git_root
