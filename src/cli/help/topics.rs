@@ -197,7 +197,7 @@ const ENVIRONMENT: Topic = Topic {
             text: "Its parent's variables, without the secrets that authsome reads, and with these:",
             rows: &[
                 (
-                    "HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy",
+                    "HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy, YARN_HTTP_PROXY, YARN_HTTPS_PROXY",
                     "the run's proxy; ALL_PROXY and all_proxy are removed",
                 ),
                 (
@@ -205,7 +205,7 @@ const ENVIRONMENT: Topic = Topic {
                     "the parent's entries, but for those that would lead past the proxy, and this machine",
                 ),
                 (
-                    "SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, GIT_SSL_CAINFO, AWS_CA_BUNDLE, PIP_CERT, CARGO_HTTP_CAINFO, NIX_SSL_CERT_FILE, HTTPLIB2_CA_CERTS, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, BUNDLE_SSL_CA_CERT, COMPOSER_CAFILE, CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE, HEX_CACERTS_PATH",
+                    "SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, GIT_SSL_CAINFO, AWS_CA_BUNDLE, PIP_CERT, CARGO_HTTP_CAINFO, NIX_SSL_CERT_FILE, HTTPLIB2_CA_CERTS, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, BUNDLE_SSL_CA_CERT, COMPOSER_CAFILE, CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE, HEX_CACERTS_PATH, npm_config_cafile",
                     "what the parent trusts, and the run's root",
                 ),
                 (
