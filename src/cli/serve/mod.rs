@@ -140,7 +140,7 @@ network only.",
     notes: "GET /healthz at its own port needs no password. SIGHUP, and a change of the vault, of a provider's file or of the password's, \
 has it read everything anew; SIGTERM and SIGINT stop it, a second one at once. A socket that a service manager hands over \
 (LISTEN_FDS) is used instead of --listen.",
-    examples: "authsome serve --listen :8080 --password-from file:/run/password --ca-file ca.pem
+    examples: "authsome serve --listen :8080 --password-from file:password --ca-file ca.pem
 authsome serve --probe :8080",
     run,
 };
