@@ -15,7 +15,7 @@
 //! 6  broker ······················ the one door to credentials
 //! 5  oauth ······················· tokens from authorization servers
 //! 4  upstream ···················· sockets to origins
-//! 3  source  vault  tls ·········· where a credential comes from, where it is kept; certificates
+//! 3  source  vault  tls  audit ··· where a credential comes from, where it is kept; certificates; what was done
 //! 2  provider  credential  loopback  account ·· the domain; pages for the person's browser; users
 //! 1  url  path  files  dotenv  http1  wire  peer  program ·· formats; the way to disk; a connection; programs
 //! 0  secret  encoding  environment  notice  clock  random  slot  sys
@@ -69,6 +69,7 @@
 //! - An answer of the proxy's own: a variant of `proxy::refusal::Refusal` and its row in the table.
 
 mod account;
+mod audit;
 mod broker;
 mod child;
 mod cli;

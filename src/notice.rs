@@ -14,8 +14,6 @@ pub(crate) enum Notice {
     Warning(String),
     /// Something that was done besides, and that the person should know of; shown unless `--quiet` or `--json`.
     Told(String),
-    /// A request was handled; shown with `--verbose`. Never holds a secret or a query string.
-    Request(String),
     /// A client has come so far with the host that it wants, by name; shown by who asks for it.
     Step(Step, String),
 }
@@ -36,8 +34,6 @@ pub(crate) enum Step {
 pub(crate) struct Notices {
     /// Prints one notice.
     sink: Box<dyn Fn(&Notice) + Send + Sync>,
-    /// Whether it wants to hear of requests.
-    hears_requests: bool,
     /// Warnings already given, so that each is given once.
     given: Mutex<HashSet<String>>,
 }
@@ -47,22 +43,8 @@ impl Notices {
     pub(crate) fn new(sink: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         Self {
             sink: Box::new(sink),
-            hears_requests: true,
             given: Mutex::default(),
         }
-    }
-
-    /// The same, where nobody wants to hear of requests: what is told of them need not be put into words.
-    pub(crate) fn without_requests(self) -> Self {
-        Self {
-            hears_requests: false,
-            ..self
-        }
-    }
-
-    /// Whether anybody wants to hear of requests.
-    pub(crate) fn hears_requests(&self) -> bool {
-        self.hears_requests
     }
 
     /// Warns, once for each text.
@@ -89,13 +71,6 @@ impl Notices {
     /// Tells how far a client has come with a host.
     pub(crate) fn step(&self, step: Step, host: &str) {
         (self.sink)(&Notice::Step(step, host.to_owned()));
-    }
-
-    /// Tells of a request that was handled.
-    pub(crate) fn request(&self, text: impl FnOnce() -> String) {
-        if self.hears_requests {
-            (self.sink)(&Notice::Request(text()));
-        }
     }
 }
 

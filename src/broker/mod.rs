@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+use crate::audit::Audit;
 use crate::credential;
 use crate::credential::Credential;
 use crate::environment::Environment;
@@ -98,6 +99,8 @@ pub(crate) struct Means<'a> {
     pub(crate) dialer: &'a Dialer,
     /// Where warnings go.
     pub(crate) notices: &'a Notices,
+    /// Where it is told that tokens were replaced.
+    pub(crate) audit: &'a Audit,
 }
 
 /// A record's credential at work.

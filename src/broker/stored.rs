@@ -28,6 +28,8 @@ use super::store;
 use super::store::Snapshot;
 use super::store::Store;
 use super::take_back::take_back;
+use crate::audit::Event;
+use crate::audit::Kind;
 use crate::clock;
 use crate::credential::Credential;
 use crate::files::lock;
@@ -37,6 +39,7 @@ use crate::oauth;
 use crate::oauth::token;
 use crate::provider::Name;
 use crate::secret::Secret;
+use crate::url::Scheme;
 
 /// How long a server that failed is left alone while the old token is still good.
 const REST: Duration = Duration::from_secs(30);
@@ -298,15 +301,8 @@ impl Stored {
         let Some(refresh) = &tokens.grant.refresh else {
             return Err(Error::LoginNeeded);
         };
-        let client = tokens.grant.client(&tokens.about);
         let _under_way = self.store.refreshes().begin();
-        let answer = token::refresh(
-            means.dialer,
-            &tokens.about.token_url,
-            &client,
-            refresh,
-            tokens.about.resource.as_deref(),
-        );
+        let answer = self.ask(tokens, refresh, means);
         match answer {
             Ok(found) => {
                 refreshes.failure = None;
@@ -327,6 +323,40 @@ impl Stored {
                 Err(Error::Refresh(error))
             }
         }
+    }
+
+    /// Asks the server for new tokens, and tells of that.
+    fn ask(
+        &self,
+        tokens: &Tokens,
+        refresh: &Secret,
+        means: &Means<'_>,
+    ) -> Result<token::Tokens, oauth::Error> {
+        let begun = Instant::now();
+        let about = &tokens.about;
+        let client = tokens.grant.client(about);
+        let answer = token::refresh(
+            means.dialer,
+            &about.token_url,
+            &client,
+            refresh,
+            about.resource.as_deref(),
+        );
+        let host = about.token_url.authority.to_header(Scheme::Https);
+        means.audit.record(Event {
+            host: Some(host.into()),
+            ms: u64::try_from(begun.elapsed().as_millis()).ok(),
+            error: answer
+                .as_ref()
+                .err()
+                .map(|error| error.in_own_words().into()),
+            ..Event::about(
+                Kind::Refresh,
+                self.provider.as_str(),
+                Some(self.connection.as_str()),
+            )
+        });
+        answer
     }
 
     /// The access token that the vault has by now, if it is another one than the old, and good.
@@ -363,9 +393,6 @@ impl Stored {
             client_secret: old.grant.client_secret.as_ref().map(Secret::copy),
         };
         about.renew(&mut grant, found, now());
-        means
-            .notices
-            .request(|| format!("refreshed {}", self.label()));
         let now = record::seconds(clock::now());
         let in_vault = opened.in_vault(old);
         let stored = self

@@ -10,6 +10,10 @@ use super::output;
 use super::output::Verbosity;
 use super::programs;
 use super::prompt;
+use crate::audit::Audit;
+use crate::audit::Event;
+use crate::audit::Kind;
+use crate::audit::Log;
 use crate::broker::record::Record;
 use crate::broker::store::Store;
 use crate::encoding;
@@ -37,6 +41,8 @@ pub(super) struct App {
     pub(super) verbosity: Verbosity,
     /// Where warnings go.
     pub(super) notices: Arc<Notices>,
+    /// Where it is told what is done.
+    pub(super) audit: Arc<Audit>,
     /// What can be known of providers.
     pub(super) registry: Registry,
     /// The stored connections.
@@ -47,13 +53,23 @@ impl App {
     /// The services, for a command that handles secrets: other processes are shut out of this one first.
     ///
     /// # Errors
-    /// When this process can't be protected, or the home can't be trusted.
+    /// When this process can't be protected, or the home or the log in it can't be trusted.
     pub(super) fn open(verbosity: Verbosity) -> Result<Self, Error> {
         protect()?;
-        Self::new(verbosity)
+        let mut app = Self::new(verbosity)?;
+        app.audit = Arc::new(Audit::off().logged(app.log()?));
+        Ok(app)
     }
 
-    /// The services, for a process that is protected already.
+    /// The log in the home.
+    ///
+    /// # Errors
+    /// When what is there can't be trusted.
+    pub(super) fn log(&self) -> Result<Log, Error> {
+        Log::in_home(&self.home, Arc::clone(&self.notices)).map_err(unusable_log)
+    }
+
+    /// The services, for a process that is protected already. It has no log yet.
     ///
     /// # Errors
     /// When the home can't be trusted, or the definitions in it can't be read.
@@ -69,6 +85,7 @@ impl App {
             home,
             verbosity,
             notices,
+            audit: Arc::new(Audit::off()),
             registry,
             store,
         })
@@ -92,6 +109,7 @@ impl App {
             home,
             verbosity,
             notices,
+            audit: Arc::new(Audit::off()),
             registry,
         };
         (app, failure)
@@ -143,6 +161,13 @@ impl App {
             .map_err(|invalid| Error::from(&invalid))
     }
 
+    /// Tells what was done with a connection.
+    pub(super) fn tell(&self, kind: Kind, record: &Record) {
+        let (provider, connection) = (record.provider.as_str(), record.connection.as_str());
+        self.audit
+            .record(Event::about(kind, provider, Some(connection)));
+    }
+
     /// A provider that isn't there.
     fn unknown(&self, name: &str) -> Error {
         let shown = encoding::printable(name.as_bytes(), 64);
@@ -175,6 +200,12 @@ pub(super) fn definitions(home: &Home) -> Result<Registry, Error> {
 fn unusable(error: private::Error) -> Error {
     let remedy = error.remedy();
     Error::new("the home can't be used", error).hint(remedy)
+}
+
+/// The log can't be used.
+pub(super) fn unusable_log(error: private::Error) -> Error {
+    let remedy = error.remedy();
+    Error::new("the audit log can't be used", error).hint(remedy)
 }
 
 /// The vault of a home, with this environment's keys.

@@ -8,6 +8,8 @@ use super::output;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::taken;
+use crate::audit::Event;
+use crate::audit::Kind;
 use crate::provider::Name;
 
 /// What `default` says of itself.
@@ -46,6 +48,11 @@ fn default(parsed: &Parsed) -> Result<u8, Error> {
     app.store
         .set_default(&provider, &connection)
         .map_err(Error::from)?;
+    app.audit.record(Event::about(
+        Kind::Default,
+        provider.as_str(),
+        Some(connection.as_str()),
+    ));
     if parsed.verbosity.json {
         output::json(&Answer {
             version: 1,

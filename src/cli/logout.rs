@@ -13,6 +13,7 @@ use super::syntax::Syntax;
 use super::syntax::flag;
 use super::syntax::valued;
 use super::taken;
+use crate::audit::Kind;
 use crate::broker::grant::About;
 use crate::broker::grant::Grant;
 use crate::broker::record::Held;
@@ -111,6 +112,9 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
             .map_err(Error::from)?;
         (vec![removed], heir)
     };
+    removed
+        .iter()
+        .for_each(|removed| app.tell(Kind::Logout, &removed.record));
     let mut answer = Answer::of(&provider, &removed, heir.as_ref());
     answer.revocations = revocations(&app, &origins, &removed);
     if parsed.verbosity.json {
@@ -136,6 +140,9 @@ fn revoke(parsed: &Parsed) -> Result<u8, Error> {
     let app = App::open(parsed.verbosity)?;
     let provider = taken::provider(&app, words.first().copied().unwrap_or_default())?;
     let removed = app.store.remove_all(&provider).map_err(Error::from)?;
+    removed
+        .iter()
+        .for_each(|removed| app.tell(Kind::Revoke, &removed.record));
     let definition = app
         .registry
         .find(provider.as_str())

@@ -2,7 +2,9 @@
 //!
 //! Each command is a file with its [`syntax::Syntax`] and the function that runs it; [`COMMANDS`] has them all.
 
+mod amounts;
 mod app;
+mod audit;
 mod ca;
 mod completions;
 mod connect;
@@ -32,6 +34,7 @@ mod session;
 mod settled;
 mod syntax;
 mod taken;
+mod telling;
 mod vault;
 mod view;
 mod whoami;
@@ -62,6 +65,7 @@ const COMMANDS: &[&Syntax] = &[
     &register::REGISTER,
     &register::REMOVE,
     &explain::SYNTAX,
+    &audit::SYNTAX,
     &doctor::SYNTAX,
     &whoami::SYNTAX,
     &vault::SYNTAX,

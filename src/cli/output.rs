@@ -18,8 +18,6 @@ use crate::notice::Notices;
 pub(crate) struct Verbosity {
     /// No warnings.
     pub(crate) quiet: bool,
-    /// A line for each request.
-    pub(crate) verbose: bool,
     /// JSON instead of text.
     pub(crate) json: bool,
 }
@@ -43,12 +41,7 @@ pub(super) fn always(text: &str) {
 
 /// Notices as lines on stderr.
 pub(crate) fn notices(verbosity: Verbosity) -> Notices {
-    let notices = Notices::new(move |given| notice(verbosity, given));
-    if verbosity.verbose {
-        notices
-    } else {
-        notices.without_requests()
-    }
+    Notices::new(move |given| notice(verbosity, given))
 }
 
 /// A notice as a line on stderr, if the person wants to hear it.
@@ -60,10 +53,7 @@ pub(super) fn notice(verbosity: Verbosity, notice: &Notice) {
         Notice::Told(text) if !verbosity.quiet && !verbosity.json => {
             line(&encoding::visible(text));
         }
-        Notice::Request(text) if verbosity.verbose => {
-            line(&format!("authsome: {}", encoding::visible(text)));
-        }
-        Notice::Warning(_) | Notice::Told(_) | Notice::Request(_) | Notice::Step(..) => {}
+        Notice::Warning(_) | Notice::Told(_) | Notice::Step(..) => {}
     }
 }
 
@@ -129,6 +119,11 @@ pub(super) enum Colour {
 }
 
 impl Paint {
+    /// None.
+    pub(super) fn off() -> Self {
+        Self { is_on: false }
+    }
+
     /// What this environment wants on stdout.
     pub(super) fn of(parent: &Environment) -> Self {
         Self::on(parent, std::io::stdout().is_terminal())
@@ -185,30 +180,40 @@ impl Table {
             .push(cells.map(|cell| encoding::visible(&cell)).collect());
     }
 
-    /// All of it, in columns.
-    pub(super) fn to_text(&self, paint: Paint) -> String {
+    /// How wide its columns are.
+    pub(super) fn widths(&self) -> Vec<usize> {
         let columns = self.rows.first().map_or(0, Vec::len);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        (0..columns).map(width).collect()
+    }
+
+    /// All of it, in columns.
+    pub(super) fn to_text(&self, paint: Paint) -> String {
+        let widths = self.widths();
         let mut text = String::new();
         for (index, row) in self.rows.iter().enumerate() {
-            let cells = row.iter().zip(&widths);
-            let line: String = cells
-                .map(|(cell, width)| format!("{cell:<width$}  "))
-                .collect();
-            let line = line.trim_end();
+            let line = in_columns(row, &widths);
             if index == 0 {
-                text.push_str(&paint.paint(Colour::Bold, line));
+                text.push_str(&paint.paint(Colour::Bold, &line));
             } else {
-                text.push_str(line);
+                text.push_str(&line);
             }
             text.push('\n');
         }
         text
     }
+}
+
+/// Cells in columns of these widths; a longer one takes its room from those behind it.
+pub(super) fn in_columns(cells: &[String], widths: &[usize]) -> String {
+    let cells = cells.iter().zip(widths);
+    let line: String = cells
+        .map(|(cell, width)| format!("{cell:<width$}  "))
+        .collect();
+    line.trim_end().to_owned()
 }
 
 /// Why a result could not be written, if one could not.

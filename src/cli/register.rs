@@ -14,6 +14,8 @@ use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::syntax::flag;
 use super::taken;
+use crate::audit::Event;
+use crate::audit::Kind;
 use crate::broker::record::Record;
 use crate::broker::record::login_again;
 use crate::files;
@@ -105,6 +107,8 @@ fn register(parsed: &Parsed) -> Result<u8, Error> {
     warnings.extend(unknown.map(|field| settled::unknown_field(&definition, field)));
     warnings.extend(moves(&app, &name, &definition));
     keep(&app, &file, &text)?;
+    app.audit
+        .record(Event::about(Kind::Register, name.as_str(), None));
     let exports = provider.exports.iter();
     let answer = Answer {
         version: 1,
@@ -236,6 +240,8 @@ fn remove(parsed: &Parsed) -> Result<u8, Error> {
         let remedy = error.remedy();
         Error::plain(error.to_string()).hint(remedy)
     })?;
+    app.audit
+        .record(Event::about(Kind::Remove, name.as_str(), None));
     let answer = Answer {
         version: 1,
         provider: name.to_string(),

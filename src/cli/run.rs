@@ -1,6 +1,7 @@
 //! `authsome run`: a program behind the proxy, with the connections that the person has.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::app::App;
@@ -23,11 +24,12 @@ use super::session::MAX_CONNECTIONS;
 use super::session::Session;
 use super::session::Setup;
 use super::syntax::Group;
-use super::syntax::Opt;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::syntax::flag;
 use super::syntax::valued;
+use super::telling;
+use super::telling::Telling;
 use crate::account::Account;
 use crate::sys::process;
 
@@ -87,17 +89,13 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                 ),
             ],
         },
+        telling::OPTIONS,
         Group {
             title: "Else",
-            options: &[
-                flag("demo", "add the provider `demo`, answered by this program"),
-                Opt {
-                    long: "verbose",
-                    short: Some('v'),
-                    value: None,
-                    help: "a line for each request, without secrets or queries",
-                },
-            ],
+            options: &[flag(
+                "demo",
+                "add the provider `demo`, answered by this program",
+            )],
         },
     ],
     notes: "On Linux only programs of the program's user, of this one and of root can use the proxy; elsewhere it has a password in any case.
@@ -128,6 +126,8 @@ struct RunArgs {
     root: Choice,
     /// What to print.
     verbosity: Verbosity,
+    /// Who is told of its requests.
+    telling: Telling,
     /// COMMAND
     program: OsString,
     /// Its arguments.
@@ -157,10 +157,8 @@ impl RunArgs {
                 .and_then(|count| count.try_into().ok())
                 .unwrap_or(MAX_CONNECTIONS),
             root: Choice::read(parsed, lifetime)?,
-            verbosity: Verbosity {
-                verbose: parsed.has("verbose"),
-                ..parsed.verbosity
-            },
+            verbosity: parsed.verbosity,
+            telling: Telling::read(parsed)?,
             program: program.clone(),
             arguments: arguments.to_vec(),
         })
@@ -201,7 +199,8 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         Begun::Worker(limits) => limits,
         Begun::Done(code) => return Ok(code),
     };
-    let app = App::new(args.verbosity)?;
+    let mut app = App::new(args.verbosity)?;
+    app.audit = Arc::new(args.telling.audit(&app)?);
     let mut connected = connect::connect(&args.connections, &app)?;
     let demo = args
         .demo
@@ -216,7 +215,10 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         proxy_auth: args.proxy_auth,
     };
     let session = Session::start(&app, connected, &setup)?;
+    let audit = Arc::clone(&app.audit);
     // With the environment, which holds what no connection of this run needs.
     drop(app);
-    session.run(&args.program, &args.arguments, limits)
+    let done = session.run(&args.program, &args.arguments, limits);
+    telling::sum_up(&audit);
+    done
 }

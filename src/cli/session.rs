@@ -18,6 +18,7 @@ use super::origins::OriginArgs;
 use super::root;
 use super::root::Choice;
 use crate::account::Account;
+use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::store::Store;
@@ -104,6 +105,8 @@ pub(super) struct Session {
     identity: Option<Identity>,
     /// Where new tokens go.
     store: Arc<Store>,
+    /// Where it is told what the program asks for.
+    audit: Arc<Audit>,
 }
 
 impl Session {
@@ -157,6 +160,7 @@ impl Session {
             pool: Pool::new(capacity.idle),
             masking: mask::Known::new().map_err(|error| Error::new("no randomness", error))?,
             notices: Arc::clone(&app.notices),
+            audit: Arc::clone(&app.audit),
             patience: setup.origins.timeout,
             capacity,
             service: None,
@@ -169,6 +173,7 @@ impl Session {
             environment: child.0,
             identity,
             store: Arc::clone(&app.store),
+            audit: Arc::clone(&app.audit),
         })
     }
 
@@ -189,11 +194,14 @@ impl Session {
         limits: Limits,
     ) -> Result<u8, Error> {
         let (environment, identity) = (&self.environment, self.identity);
+        let name = Path::new(program).file_name().unwrap_or_default();
+        self.audit.begin(&name.to_string_lossy());
         let end = supervise::run(program, arguments, environment, limits, identity)
             .map_err(|error| Error::new("cannot wait for the program", error))?;
         drop(self.files);
         // A new refresh token that is on its way would be lost, and the old one may be good no more.
         self.store.refreshes().wait(LAST_REFRESH);
+        self.audit.finish();
         match end {
             End::Code(code) => Ok(code),
             End::NotStarted(error) => Err(not_started(program, &error)),

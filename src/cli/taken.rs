@@ -67,6 +67,7 @@ pub(super) fn credential(
             let means = Means {
                 dialer: &dialer,
                 notices: &app.notices,
+                audit: &app.audit,
             };
             Stored::new(&app.store, record, &surroundings).current(&means)
         }

@@ -15,6 +15,8 @@ use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::syntax::flag;
 use super::syntax::valued;
+use crate::audit::Event;
+use crate::audit::Kind;
 use crate::files;
 use crate::program;
 use crate::secret::Secret;
@@ -75,6 +77,7 @@ fn vault(parsed: &Parsed) -> Result<u8, Error> {
     app.store.snapshot().map_err(Error::from)?;
     let (key, kind) = new_key(parsed, &app)?;
     app.store.rekey(key).map_err(Error::from)?;
+    app.audit.record(Event::of(Kind::Rekey));
     if parsed.verbosity.json {
         output::json(&Answer {
             version: 1,

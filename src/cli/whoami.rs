@@ -33,6 +33,8 @@ struct Answer {
     user: u32,
     /// Where everything is kept.
     home: String,
+    /// The log of what is done.
+    audit: String,
     /// Whether there is a vault.
     vault: bool,
     /// Where its key comes from, in words.
@@ -56,6 +58,7 @@ fn whoami(parsed: &Parsed) -> Result<u8, Error> {
         authsome: env!("CARGO_PKG_VERSION"),
         user: process::user(),
         home: app.home.path().display().to_string(),
+        audit: app.home.audit_log().display().to_string(),
         vault: stamp.is_ok_and(|stamp| stamp.is_some()),
         key: app.store.vault().key_origin().map_err(Error::from)?,
         connections: snapshot.records().len(),
@@ -68,8 +71,14 @@ fn whoami(parsed: &Parsed) -> Result<u8, Error> {
     }
     let vault = if answer.vault { "" } else { " (not made yet)" };
     let mut text = format!(
-        "authsome     {}\nuser         {}\nhome         {}\nvault's key  {}{vault}\nconnections  {}\nproviders    {}\n",
-        answer.authsome, answer.user, answer.home, answer.key, answer.connections, answer.providers
+        "authsome     {}\nuser         {}\nhome         {}\naudit log    {}\nvault's key  {}{vault}\nconnections  {}\nproviders    {}\n",
+        answer.authsome,
+        answer.user,
+        answer.home,
+        answer.audit,
+        answer.key,
+        answer.connections,
+        answer.providers
     );
     if answer.inside_run {
         text.push_str("inside of    a run: requests from here go through its proxy\n");

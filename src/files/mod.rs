@@ -1,5 +1,6 @@
 //! Files of ours: where they are, who may read them, and how they change.
 
+pub(crate) mod append;
 mod error;
 pub(crate) mod lock;
 pub(crate) mod private;
@@ -52,6 +53,11 @@ impl Home {
     /// The vault's key, where it is kept beside the vault.
     pub(crate) fn master_key(&self) -> PathBuf {
         self.0.join("master.key")
+    }
+
+    /// The log of what was done.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.0.join("audit.log")
     }
 
     /// The key that the vault is being sealed with anew.
@@ -111,10 +117,14 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// Whether the path stands for something that this process was given open: standard input, or what a shell puts in the place of
 /// `<(...)`. A pipe there has its other end, and is waited for.
 fn is_own_descriptor(path: &Path) -> bool {
-    path == Path::new("/dev/stdin")
-        || ["/dev/fd", "/proc/self/fd"]
-            .iter()
-            .any(|folder| path.parent() == Some(Path::new(folder)))
+    path == Path::new("/dev/stdin") || is_among_descriptors(path)
+}
+
+/// Whether the path is of an open file of this process by its number.
+fn is_among_descriptors(path: &Path) -> bool {
+    ["/dev/fd", "/proc/self/fd"]
+        .iter()
+        .any(|folder| path.parent() == Some(Path::new(folder)))
 }
 
 /// Reads the rest of an open file, at most `limit` bytes.

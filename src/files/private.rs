@@ -106,7 +106,12 @@ pub(crate) fn read_trusted(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 }
 
 /// Checks owner and mode.
-fn check(path: &Path, found: &Metadata, forbidden: u32, change: &str) -> Result<(), Error> {
+pub(super) fn check(
+    path: &Path,
+    found: &Metadata,
+    forbidden: u32,
+    change: &str,
+) -> Result<(), Error> {
     let shown = path.display();
     let (owner, user) = (found.uid(), process::user());
     if owner != user {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 
+use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::clock;
@@ -96,6 +97,7 @@ impl Proxied {
             pool: Pool::new(capacity.idle),
             masking: mask::Known::new().expect("there is randomness"),
             notices: Arc::new(Notices::new(|_| {})),
+            audit: Arc::new(Audit::off()),
             patience: PATIENCE,
             capacity,
             service: None,

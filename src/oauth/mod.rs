@@ -123,6 +123,15 @@ impl Error {
         }
     }
 
+    /// Why, without any of the server's own words.
+    pub(crate) fn in_own_words(&self) -> String {
+        match self {
+            Self::Server { .. } if self.is_final() => "the server takes its tokens no more".into(),
+            Self::Server { .. } => "the server gives no new tokens".into(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether another try may do better.
     pub(crate) fn is_passing(&self) -> bool {
         match self {

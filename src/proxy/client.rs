@@ -1,5 +1,6 @@
 //! One client's connection: its requests one after another, and what a CONNECT turns it into.
 
+use std::borrow::Cow;
 use std::mem;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use rustls::server::UnbufferedServerConnection;
 
 use super::Shared;
 use super::exchange;
+use super::exchange::ANSWER_TIME;
 use super::exchange::After;
 use super::health;
 use super::refusal::Refusal;
@@ -19,6 +21,9 @@ use super::service::Service;
 use super::state::Pass;
 use super::state::State;
 use super::target::Scope;
+use crate::audit::Event;
+use crate::audit::Kind;
+use crate::audit::event;
 use crate::http1;
 use crate::http1::framing::Framing;
 use crate::http1::head::HeadScanner;
@@ -27,6 +32,7 @@ use crate::http1::head::RequestHead;
 use crate::notice::Step;
 use crate::sys::socket;
 use crate::url::Authority;
+use crate::url::Scheme;
 use crate::wire;
 use crate::wire::Wire;
 
@@ -41,9 +47,6 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// How long the client may take for its TLS handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
-
-/// How long an answer of our own may take to leave.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// How often a connection may ask without the password, or with a wrong one.
 const MAX_TRIES: usize = 4;
@@ -134,7 +137,7 @@ fn ask_for_password(
     let is_whole = Framing::of_request(head).is_ok_and(|framing| framing.is_empty());
     let stays = may_try && is_whole && keeps_alive(head);
     refusal.write(!stays, head.method != "HEAD", client.output());
-    tell(&refusal, shared);
+    tell(&mut client, &refusal, About::default(), shared);
     let after = if stays { After::KeepOpen } else { After::Close };
     settle(client, after)
 }
@@ -151,18 +154,17 @@ pub(crate) fn serve_intercepted(
         let head = match read_head(&mut client, is_first, shared) {
             Ok(Some(head)) => head,
             Ok(None) => return client.close_gracefully(),
-            Err(refusal) => return refuse(client, &refusal, shared),
+            Err(refusal) => {
+                return refuse_of(client, &refusal, About::within(authority), shared);
+            }
         };
         if mem::take(&mut is_first) {
             let host = authority.host.as_str();
             shared.notices.step(Step::Trusted, host);
         }
         if head.method == "CONNECT" {
-            return refuse(
-                client,
-                &Refusal::Target("a CONNECT within a CONNECT"),
-                shared,
-            );
+            let refusal = Refusal::Target("a CONNECT within a CONNECT");
+            return refuse_of(client, &refusal, About::within(authority), shared);
         }
         let state = shared.current.get();
         if let Err(refusal) = judge_again(authority, &mut by, &state, shared) {
@@ -219,16 +221,71 @@ fn settle(mut client: Wire, after: After) -> Option<Wire> {
 }
 
 /// Answers a request that can't be handled, and ends the connection: where its next one would begin is not known.
-fn refuse(mut client: Wire, refusal: &Refusal, shared: &Shared) {
+fn refuse(client: Wire, refusal: &Refusal, shared: &Shared) {
+    refuse_of(client, refusal, About::default(), shared);
+}
+
+/// What is known of a request that isn't handled.
+#[derive(Clone, Copy, Default)]
+struct About<'a> {
+    /// Its method.
+    method: Option<&'a str>,
+    /// Where it should go.
+    authority: Option<&'a Authority>,
+}
+
+impl<'a> About<'a> {
+    /// A CONNECT.
+    fn connect(authority: &'a Authority) -> Self {
+        Self {
+            method: Some("CONNECT"),
+            authority: Some(authority),
+        }
+    }
+
+    /// One that came through a CONNECT, and could not be read.
+    fn within(authority: &'a Authority) -> Self {
+        Self {
+            method: None,
+            authority: Some(authority),
+        }
+    }
+
+    /// An event about it.
+    fn event(self, kind: Kind) -> Event<'a> {
+        let host = self.authority.map(|found| found.to_header(Scheme::Https));
+        Event {
+            method: self.method.map(Cow::Borrowed),
+            host: host.map(Cow::Owned),
+            ..Event::of(kind)
+        }
+    }
+}
+
+/// The same for one of which something is known.
+fn refuse_of(mut client: Wire, refusal: &Refusal, about: About<'_>, shared: &Shared) {
     refusal.write(true, true, client.output());
-    tell(refusal, shared);
+    tell(&mut client, refusal, about, shared);
     client.close_gracefully();
 }
 
-/// Tells of a request that was refused before it was known what it is for.
-fn tell(refusal: &Refusal, shared: &Shared) {
-    let said = || format!("refused: {} ({})", refusal.status(), refusal.text());
-    shared.notices.request(said);
+/// Tells of a request that was refused before it was one to an origin, once it was answered. That a tunnel couldn't be opened is no
+/// refusal of ours.
+fn tell(client: &mut Wire, refusal: &Refusal, about: About<'_>, shared: &Shared) {
+    if !shared.audit.is_on() {
+        return;
+    }
+    let _ = client.flush_all(Instant::now() + ANSWER_TIME);
+    let kind = match refusal.is_failure() {
+        true => Kind::Passed,
+        false => Kind::Refused,
+    };
+    shared.audit.record(Event {
+        status: Some(refusal.status()),
+        error: Some(event::error(refusal.text())),
+        hint: Some(refusal.hint()),
+        ..about.event(kind)
+    });
 }
 
 /// The next request's head. `None` when the client has ended instead of asking for more, or asked for nothing for too long; and when
@@ -305,7 +362,8 @@ fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared)
     // A tunnel may last for hours, and what the state holds shall not.
     drop(state);
     if let Err(refused) = shared.dialer.egress().admit(&authority, is_claimed) {
-        return refuse(client, &Refusal::Egress(refused), shared);
+        let refusal = Refusal::Egress(refused);
+        return refuse_of(client, &refusal, About::connect(&authority), shared);
     }
     if is_claimed {
         intercept(client, &authority, by, shared);
@@ -318,11 +376,16 @@ fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared)
 fn pass(mut client: Wire, authority: &Authority, shared: &Shared) {
     let mut upstream = match exchange::dial_tunnel(authority, shared) {
         Ok(upstream) => upstream,
-        Err(error) => return refuse(client, &Refusal::Upstream(error), shared),
+        Err(error) => {
+            let refusal = Refusal::Upstream(error);
+            return refuse_of(client, &refusal, About::connect(authority), shared);
+        }
     };
-    shared
-        .notices
-        .request(|| format!("CONNECT {authority} passed through"));
+    if shared.audit.is_on() {
+        shared
+            .audit
+            .record(About::connect(authority).event(Kind::Passed));
+    }
     client.output().extend_from_slice(ESTABLISHED);
     if !exchange::tunnel(&mut client, &mut upstream, shared) {
         client.abort();
@@ -339,11 +402,8 @@ fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared)
         Ok(config) => config,
         Err(error) => {
             shared.notices.warn(error.to_string());
-            return refuse(
-                client,
-                &Refusal::Internal("no certificate for this host"),
-                shared,
-            );
+            let refusal = Refusal::Internal("no certificate for this host");
+            return refuse_of(client, &refusal, About::connect(authority), shared);
         }
     };
     let Ok(tls) = UnbufferedServerConnection::new(config) else {
@@ -368,6 +428,12 @@ fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared)
 /// Tells the person when a client does not trust our root: nothing else shows why its requests fail.
 fn tell_handshake_failure(error: &std::io::Error, authority: &Authority, shared: &Shared) {
     let host = &authority.host;
+    let tell = |why: String| {
+        shared.audit.record(Event {
+            error: Some(event::error(why)),
+            ..About::connect(authority).event(Kind::Passed)
+        });
+    };
     match wire::tls_failure(error) {
         Some(rustls::Error::AlertReceived(
             AlertDescription::UnknownCA
@@ -376,11 +442,7 @@ fn tell_handshake_failure(error: &std::io::Error, authority: &Authority, shared:
         )) => shared.notices.warn(format!(
             "a client did not accept the certificate for {host}: it reads none of the CA variables (SSL_CERT_FILE and the like), or pins its own"
         )),
-        Some(failure) => {
-            shared.notices.request(|| format!("CONNECT {authority} TLS with the client failed: {failure}"));
-        }
-        None => {
-            shared.notices.request(|| format!("CONNECT {authority} the client ended before TLS was set up"));
-        }
+        Some(failure) => tell(format!("TLS with the client failed: {failure}")),
+        None => tell("the client ended before TLS was set up".to_owned()),
     }
 }

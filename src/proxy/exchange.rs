@@ -1,5 +1,7 @@
 //! One request, from its head to the end of its response.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -19,12 +21,15 @@ use super::route::Why;
 use super::sending::Sender;
 use super::sending::Sending;
 use super::sending::Stop;
+use super::sending::Traffic;
 use super::sending::keeps_alive;
 use super::state::State;
 use super::target::Destination;
 use super::target::Scope;
+use crate::audit::Event;
+use crate::audit::Kind;
+use crate::audit::event;
 use crate::broker::ConnectionId;
-use crate::encoding;
 use crate::http1::framing::Framing;
 use crate::http1::head::Fields;
 use crate::http1::head::RequestHead;
@@ -55,12 +60,15 @@ pub(crate) fn handle(
     (shared, state): (&Shared, &State),
 ) -> After {
     let start = Instant::now();
+    let _under_way = shared.audit.under_way();
     let mut exchange = Exchange {
         head,
         shared,
         state,
-        place: None,
+        destination: None,
         met: None,
+        claimed_by: None,
+        traffic: Cell::default(),
         can_keep: false,
     };
     let result = exchange.attempt(client, scope);
@@ -74,11 +82,19 @@ pub(crate) fn handle(
         }
         Err(Stop::Abort(_)) => After::Abort,
     };
-    shared
-        .notices
-        .request(|| exchange.in_words(&result, start.elapsed()));
+    if shared.audit.is_on() {
+        // Nobody waits for what is told: the answer goes first. Where it can't go, that is seen by who does with the connection what is
+        // to be done.
+        if after != After::Abort {
+            let _ = client.flush_all(Instant::now() + ANSWER_TIME);
+        }
+        exchange.tell(&result, start.elapsed());
+    }
     after
 }
+
+/// How long an answer of our own may take to leave.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// A request under way.
 struct Exchange<'a> {
@@ -88,59 +104,109 @@ struct Exchange<'a> {
     shared: &'a Shared,
     /// What it is judged by.
     state: &'a State,
-    /// Its URL without the query, for the log.
-    place: Option<String>,
-    /// Whose route it met, for the log.
+    /// What it is for, once that is known and the request was handled.
+    destination: Option<Destination>,
+    /// Whose route it met.
     met: Option<ConnectionId>,
+    /// The connections that claim it, where they are several.
+    claimed_by: Option<String>,
+    /// What went over the connection to the origin.
+    traffic: Cell<Traffic>,
     /// Whether the connection can be kept after an answer of our own: no part of a body is left in it.
     can_keep: bool,
 }
 
 impl Exchange<'_> {
-    /// What was asked for and what came of it, in a line. Without the query even where the target could not be read: that is where some
-    /// keep keys.
-    fn in_words(&self, result: &Result<Outcome, Stop>, took: Duration) -> String {
-        let path = url::split_query(self.head.target.as_bytes()).0;
-        let place = match &self.place {
-            Some(place) => place.clone(),
-            None => encoding::printable(path, 64),
+    /// Tells what was asked for and what came of it. Without the query even where the target could not be read: that is where some keep
+    /// keys.
+    fn tell(&self, result: &Result<Outcome, Stop>, took: Duration) {
+        let connection = self.met.map(|id| self.state.broker.connection(id));
+        let traffic = self.traffic.get();
+        let is_clear = self
+            .destination
+            .as_ref()
+            .is_some_and(|destination| destination.scheme == Scheme::Http);
+        let (kind, status, error, hint) = match result {
+            Ok(outcome) => (self.kind(is_clear), outcome.status, None, None),
+            Err(Stop::Abort(why)) => {
+                let why = Some((*why).into());
+                (self.kind(is_clear), traffic.status, why, None)
+            }
+            Err(Stop::Refuse(refusal)) => {
+                let kind = match refusal.is_failure() {
+                    true => self.kind(is_clear),
+                    false => Kind::Refused,
+                };
+                let why = Some(event::error(refusal.text()));
+                (kind, refusal.status(), why, Some(refusal.hint()))
+            }
         };
-        let label = self
-            .met
-            .map(|id| self.state.broker.connection(id).label())
-            .unwrap_or_else(|| "-".to_owned());
-        let said = match result {
-            Ok(outcome) => outcome.status.to_string(),
-            Err(Stop::Refuse(refusal)) => format!("{} ({})", refusal.status(), refusal.text()),
-            Err(Stop::Abort(why)) => format!("aborted ({why})"),
+        let claimed_by = self.claimed_by.as_deref().map(Cow::Borrowed);
+        let (host, path) = match &self.destination {
+            Some(destination) => (Some(destination.named()), event::path(&destination.target)),
+            None => (None, event::path(&self.head.target)),
         };
-        let method = encoding::printable(self.head.method.as_bytes(), 16);
-        format!("{method} {place} {said} {label} {} ms", took.as_millis())
+        let is_sent = kind != Kind::Refused;
+        self.shared.audit.record(Event {
+            provider: connection.map(|found| found.provider.name.as_str().into()),
+            connection: connection.map(|found| found.name.as_str().into()),
+            method: Some(event::method(&self.head.method)),
+            host,
+            path,
+            status: (status > 0).then_some(status),
+            sent: is_sent.then_some(traffic.sent),
+            received: is_sent.then_some(traffic.received),
+            ms: u64::try_from(took.as_millis()).ok(),
+            reused: is_sent.then_some(traffic.is_reused),
+            error: error.or(claimed_by),
+            hint,
+            is_clear,
+            ..Event::of(kind)
+        });
     }
 
-    /// The steps, in order.
+    /// What it is where the proxy has let it pass.
+    fn kind(&self, is_clear: bool) -> Kind {
+        match &self.claimed_by {
+            Some(_) => Kind::Ambiguous,
+            None if is_clear => Kind::Passed,
+            None => Kind::Request,
+        }
+    }
+
+    /// The steps that lead to what the request is for; then the others.
     fn attempt(&mut self, client: &mut Wire, scope: Scope<'_>) -> Result<Outcome, Stop> {
         check_method(&self.head.method)?;
         let framing = Framing::of_request(self.head).map_err(Refusal::Malformed)?;
         let destination = Destination::of(self.head, scope)?;
-        let host = &destination.authority.host;
+        let result = self.attempt_for(client, scope, framing, &destination);
+        self.destination = Some(destination);
+        result
+    }
+
+    /// The other steps, in order.
+    fn attempt_for(
+        &mut self,
+        client: &mut Wire,
+        scope: Scope<'_>,
+        framing: Framing,
+        destination: &Destination,
+    ) -> Result<Outcome, Stop> {
         // Of one that came through a CONNECT that was told then.
         if matches!(scope, Scope::Proxy) {
             let step = match destination.scheme {
                 Scheme::Https => Step::Asked,
                 Scheme::Http => Step::AskedInTheClear,
             };
-            self.shared.notices.step(step, host.as_str());
-        }
-        if self.shared.notices.hears_requests() {
-            self.place = Some(destination.shown());
+            let host = destination.authority.host.as_str();
+            self.shared.notices.step(step, host);
         }
         self.can_keep = framing.is_empty() && keeps_alive(self.head) && !self.shared.is_draining();
         // A CONNECT was judged when it came.
         if matches!(scope, Scope::Proxy) {
-            self.check_egress(&destination)?;
+            self.check_egress(destination)?;
         }
-        let found = self.find_match(&destination)?;
+        let found = self.find_match(destination)?;
         if hops::are_over(self.head) {
             return self.answer_here(client);
         }
@@ -178,7 +244,7 @@ impl Exchange<'_> {
                     },
                 )
             }
-            Scheme::Http => self.sender().over_plain(client, &destination, &outgoing),
+            Scheme::Http => self.sender().over_plain(client, destination, &outgoing),
         }
     }
 
@@ -225,6 +291,7 @@ impl Exchange<'_> {
             head: self.head,
             shared: self.shared,
             state: self.state,
+            traffic: &self.traffic,
         }
     }
 
@@ -239,28 +306,32 @@ impl Exchange<'_> {
         };
         match self.state.router.decide(target) {
             Decision::Inject(found) => {
+                self.met = Some(found.connection());
                 if self.methods().any(route::is_refused_method) {
                     let label = self.state.broker.connection(found.connection()).label();
                     return Err(Refusal::Trace(Some(label)));
                 }
-                self.met = Some(found.connection());
                 Ok(Some(found))
             }
             Decision::RefusePath => Err(Refusal::AmbiguousPath),
-            Decision::Deny(denial) => Err(Refusal::Rules {
-                label: self.state.broker.connection(denial.connection).label(),
-                why: denial.why,
-            }),
+            Decision::Deny(denial) => {
+                self.met = Some(denial.connection);
+                Err(Refusal::Rules {
+                    label: self.state.broker.connection(denial.connection).label(),
+                    why: denial.why,
+                })
+            }
             Decision::Forward(Why::Ambiguous(connections)) => {
                 let labels: Vec<String> = connections
                     .iter()
                     .map(|id| self.state.broker.connection(*id).label())
                     .collect();
+                let labels = labels.join(" and ");
                 self.shared.notices.warn(format!(
-                    "{} is claimed by {}: requests go there without a credential (connect one of them only)",
-                    destination.authority.host,
-                    labels.join(" and ")
+                    "{} is claimed by {labels}: requests go there without a credential (connect one of them only)",
+                    destination.authority.host
                 ));
+                self.claimed_by = Some(format!("claimed by {labels}"));
                 Ok(None)
             }
             Decision::Forward(_) => Ok(None),

@@ -39,6 +39,8 @@ pub(super) struct Lane<'a> {
     pub(super) masker: Masker<'a>,
     /// How long the end of a piece is held where it isn't known whether more comes.
     hold: Duration,
+    /// Bytes of content that have come in.
+    pub(super) content: u64,
     /// Whether the end has been written.
     pub(super) finished: bool,
 }
@@ -54,6 +56,7 @@ impl<'a> Lane<'a> {
             writer,
             masker: Masker::default(),
             hold: HOLD,
+            content: 0,
             finished,
         }
     }
@@ -90,6 +93,7 @@ impl<'a> Lane<'a> {
             let piece = if self.masker.is_none() { TURN } else { PIECE };
             let step = self.reader.step(input.get(..piece).unwrap_or(input))?;
             let used = step.used;
+            self.content += step.content.len() as u64;
             match (self.masker.pass(step.content), self.writer) {
                 ([[], content], BodyWriter::Plain) => to.send_or_keep(content),
                 (content, writer) => writer.write(&content, to.output()),

@@ -33,6 +33,7 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 
+use crate::audit::Audit;
 use crate::notice::Notices;
 use crate::slot::Slot;
 use crate::sys::poll;
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) masking: mask::Known,
     /// What the person should hear.
     pub(crate) notices: Arc<Notices>,
+    /// Where it is told what was done.
+    pub(crate) audit: Arc<Audit>,
     /// How long an origin may take to begin its response.
     pub(crate) patience: Duration,
     /// How much is held open at once.

@@ -141,8 +141,17 @@ impl Refusal {
         fixed.to_owned()
     }
 
+    /// Whether it is no refusal of ours, but a failure of the origin or of the way there.
+    pub(crate) fn is_failure(&self) -> bool {
+        match self {
+            Self::Upstream(error) => !matches!(error.kind, Kind::Prohibited | Kind::Loop),
+            Self::BadResponse(_) | Self::NoResponse | Self::Upgrade | Self::ResponseTimeout => true,
+            _ => false,
+        }
+    }
+
     /// What to do.
-    fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "nothing more of it was sent on",
             Self::Target(_) => {

@@ -79,6 +79,10 @@ pub(crate) struct Outcome {
     pub(crate) was_masked: bool,
     /// The coding of a body that could not be looked through for it.
     pub(crate) coding: Option<String>,
+    /// Bytes of content that went up.
+    pub(crate) sent: u64,
+    /// Bytes of content that came down.
+    pub(crate) received: u64,
 }
 
 /// What a relay needs to know of a request.
@@ -205,7 +209,9 @@ impl<'a> Relay<'a> {
         let clean = result.is_ok() && self.up.finished && !self.is_tunnel;
         if let Down::Body(lane) = &self.down {
             self.outcome.was_masked |= lane.masker.has_found();
+            self.outcome.received = lane.content;
         }
+        self.outcome.sent = self.up.content;
         self.outcome.client_reusable &= clean;
         self.outcome.upstream_reusable &= clean
             && !self.up_broken

@@ -1,6 +1,7 @@
 //! Sending a request on, once it is known where to and with what: over verified TLS or in the clear, on a kept connection or a new one,
 //! and once more where that is safe.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Shared;
@@ -38,6 +39,19 @@ impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
         Self::Refuse(refusal)
     }
+}
+
+/// What went over the connection to an origin, whatever the request has come to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Traffic {
+    /// The answer's status; 0 where there was none.
+    pub(super) status: u16,
+    /// Bytes of content to the origin.
+    pub(super) sent: u64,
+    /// Bytes of content from it.
+    pub(super) received: u64,
+    /// Whether the connection had been used before.
+    pub(super) is_reused: bool,
 }
 
 /// A request for an https origin.
@@ -94,6 +108,8 @@ pub(super) struct Sender<'a> {
     pub(super) shared: &'a Shared,
     /// What it is judged by.
     pub(super) state: &'a State,
+    /// What went over the connection: of the last one, where the request was sent more than once.
+    pub(super) traffic: &'a Cell<Traffic>,
 }
 
 impl Sender<'_> {
@@ -166,6 +182,7 @@ impl Sender<'_> {
             Some(_) => None,
         };
         if let Some(stream) = pooled {
+            self.takes(true);
             match self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))? {
                 Relayed::Ended(outcome, Err(Failure::NoResponse))
                     if can_repeat && !outcome.begun => {}
@@ -173,6 +190,7 @@ impl Sender<'_> {
             }
             prepared = self.prepare(sending, given)?;
         }
+        self.takes(false);
         let authority = &sending.key.authority;
         let stream = self
             .shared
@@ -180,6 +198,24 @@ impl Sender<'_> {
             .secure(authority)
             .map_err(Refusal::Upstream)?;
         self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))
+    }
+
+    /// Notes which connection the request goes on.
+    fn takes(&self, is_reused: bool) {
+        self.traffic.set(Traffic {
+            is_reused,
+            ..Traffic::default()
+        });
+    }
+
+    /// Notes what went over it.
+    fn count(&self, outcome: &Outcome) {
+        self.traffic.set(Traffic {
+            status: outcome.status,
+            sent: outcome.sent,
+            received: outcome.received,
+            ..self.traffic.get()
+        });
     }
 
     /// The head to send, with its credential if it gets one, and that.
@@ -241,6 +277,7 @@ impl Sender<'_> {
         Means {
             dialer: &self.shared.dialer,
             notices: &self.shared.notices,
+            audit: &self.shared.audit,
         }
     }
 
@@ -297,6 +334,7 @@ impl Sender<'_> {
             ..self.request(sending.outgoing, &keep_trailer)
         };
         let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
+        self.count(&outcome);
         self.tell(&outcome, sending);
         (outcome, result)
     }
@@ -370,6 +408,7 @@ impl Sender<'_> {
             ..self.request(outgoing, &keep_trailer)
         };
         let (outcome, result) = Relay::new(client, &mut wire, &request).run();
+        self.count(&outcome);
         conclude(outcome, result)
     }
 

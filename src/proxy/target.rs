@@ -1,5 +1,7 @@
 //! What a request is for: read once from its target and its Host, and carried as a value from there on.
 
+use std::borrow::Cow;
+
 use super::refusal::Refusal;
 use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
@@ -100,10 +102,12 @@ impl Destination {
         })
     }
 
-    /// The URL without its query, for a log.
-    pub(crate) fn shown(&self) -> String {
-        let path = self.target.split('?').next().unwrap_or_default();
-        format!("{}://{}{path}", self.scheme.as_str(), self.host)
+    /// The host with its port where that isn't 443, as an event has it.
+    pub(crate) fn named(&self) -> Cow<'_, str> {
+        match self.scheme {
+            Scheme::Https => self.host.as_str().into(),
+            Scheme::Http => self.authority.to_header(Scheme::Https).into(),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What std cannot do, asked of the operating system: the only module with `unsafe`.
 #![expect(
     unsafe_code,
-    reason = "signals, poll(2), terminals, process attributes, sockets that were handed over, the memory of the environment and of stacks, and sock_diag(7) have no safe interface in std"
+    reason = "signals, poll(2), terminals, descriptors by number, process attributes, sockets that were handed over, the memory of the environment and of stacks, and sock_diag(7) have no safe interface in std"
 )]
 
+pub(crate) mod descriptor;
 #[cfg(target_os = "linux")]
 pub(crate) mod diag;
 pub(crate) mod environ;

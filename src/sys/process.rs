@@ -71,6 +71,11 @@ pub(crate) fn open_files() -> usize {
     })
 }
 
+/// How large a file may become that this process writes to. A write beyond it ends the process by a signal.
+pub(crate) fn file_size() -> u64 {
+    limit(libc::RLIMIT_FSIZE).map_or(u64::MAX, |limit| limit.rlim_cur)
+}
+
 /// Whether other processes of the same user can look into this one; `None` where that can't be asked.
 pub(crate) fn is_dumpable() -> Option<bool> {
     #[cfg(target_os = "linux")]

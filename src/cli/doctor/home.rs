@@ -39,6 +39,7 @@ pub(super) fn look(app: &App, report: &mut Report) {
         app.home.vault_lock(),
         app.home.master_key(),
         app.home.next_master_key(),
+        app.home.audit_log(),
     ];
     let found: Vec<Check> = secret
         .iter()

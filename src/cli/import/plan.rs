@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Row;
 use super::files::EnvFile;
+use crate::audit::Kind;
 use crate::broker::record;
 use crate::broker::record::DEFAULT;
 use crate::broker::record::Held;
@@ -331,9 +332,11 @@ pub(super) fn store(app: &App, candidates: &[Candidate]) -> Result<(), Error> {
             created: now,
             updated: now,
         };
-        app.store
+        let stored = app
+            .store
             .add(record, Some(&credential.to_secret()), false)
             .map_err(Error::from)?;
+        app.tell(Kind::Import, &stored);
     }
     Ok(())
 }

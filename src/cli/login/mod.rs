@@ -28,6 +28,7 @@ use super::syntax::flag;
 use super::syntax::valued;
 use super::taken;
 use super::view;
+use crate::audit::Kind;
 use crate::broker::record;
 use crate::broker::record::DEFAULT;
 use crate::broker::record::Held;
@@ -394,7 +395,9 @@ impl<'a> Login<'a> {
             updated: now,
         };
         let stored = self.app.store.add(record, secret, self.may_replace);
-        stored.map_err(Error::from)
+        let stored = stored.map_err(Error::from)?;
+        self.app.tell(Kind::Login, &stored);
+        Ok(stored)
     }
 
     /// The provider has no URL.

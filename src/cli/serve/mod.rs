@@ -32,10 +32,11 @@ use super::session::Begun;
 use super::session::LAST_REFRESH;
 use super::session::MAX_CONNECTIONS;
 use super::syntax::Group;
-use super::syntax::Opt;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::syntax::valued;
+use super::telling;
+use super::telling::Telling;
 use crate::broker::store::Store;
 use crate::environment::Environment;
 use crate::proxy::Shared;
@@ -120,21 +121,14 @@ network only.",
                 ),
             ],
         },
+        telling::OPTIONS,
         Group {
             title: "Else",
-            options: &[
-                valued(
-                    "probe",
-                    "ADDR:PORT",
-                    "ask the proxy there whether it is well: exit code 0 if it is",
-                ),
-                Opt {
-                    long: "verbose",
-                    short: Some('v'),
-                    value: None,
-                    help: "a line for each request, without secrets or queries",
-                },
-            ],
+            options: &[valued(
+                "probe",
+                "ADDR:PORT",
+                "ask the proxy there whether it is well: exit code 0 if it is",
+            )],
         },
     ],
     notes: "GET /healthz at its own port needs no password. SIGHUP, and a change of the vault, of a provider's file or of the password's, \
@@ -165,6 +159,8 @@ struct ServeArgs {
     drain: Duration,
     /// What to print.
     verbosity: Verbosity,
+    /// Who is told of requests.
+    telling: Telling,
 }
 
 impl ServeArgs {
@@ -184,10 +180,8 @@ impl ServeArgs {
                 .unwrap_or(MAX_CONNECTIONS),
             ca_lifetime: Duration::from_secs(hours.unwrap_or(24 * 365) * 3600),
             drain: parsed.seconds("drain", 0..=86_400)?.unwrap_or(DRAIN),
-            verbosity: Verbosity {
-                verbose: parsed.has("verbose"),
-                ..parsed.verbosity
-            },
+            verbosity: parsed.verbosity,
+            telling: Telling::read(parsed)?,
         })
     }
 }
@@ -214,6 +208,7 @@ fn run(parsed: &Parsed) -> Result<u8, Error> {
     }
     let (manager, given) = Manager::of(&Environment::of_process())?;
     let mut app = App::new(args.verbosity)?;
+    app.audit = Arc::new(args.telling.audit(&app)?);
     Manager::take_from(&mut app.parent);
     let password = PasswordSource::open(args.password.as_ref(), &mut app)?;
     let sources = Sources {
@@ -277,6 +272,8 @@ impl Serving {
         }
         // A new refresh token that is on its way would be lost, and the old one may be good no more.
         self.store.refreshes().wait(LAST_REFRESH);
+        self.shared.audit.finish();
+        telling::sum_up(&self.shared.audit);
         Ok(0)
     }
 

@@ -74,10 +74,12 @@ pub(super) fn start(
         pool: Pool::new(capacity.idle),
         masking: mask::Known::new().map_err(|error| Error::new("no randomness", error))?,
         notices: Arc::clone(&app.notices),
+        audit: Arc::clone(&app.audit),
         patience: args.origins.timeout,
         capacity,
         service: Some(Service::new().map_err(failed)?),
     });
+    app.audit.begin("authsome serve");
     let ended = listener.serve(Arc::clone(&shared)).map_err(failed)?;
     tell(app, &format!("http://{address}"));
     Ok((shared, ended))
