@@ -11,6 +11,9 @@
 // What all of them use: homes, runs, origins, clients.
 mod support;
 
+// The log of what was done, the command that shows it, and what a run tells besides.
+mod audit;
+
 // The program that is run: environment, streams, exit code, signals, what is left afterwards.
 mod child;
 

@@ -505,7 +505,7 @@ fn a_full_disk_leaves_the_old_content_and_asks_for_room() {
     output.assert_code(0);
     assert_eq!(
         output.stdout(),
-        "one-0123456789\nmaster.key\nproviders\nvault\nvault.lock\n"
+        "one-0123456789\naudit.log\nmaster.key\nproviders\nvault\nvault.lock\n"
     );
     let hint = "hint: make room on that disk, and try again: nothing was changed";
     assert_eq!(output.lines_with(hint), 3, "{output}");

@@ -136,8 +136,10 @@ fn ask_for_password(
     let refusal = Refusal::Password;
     let is_whole = Framing::of_request(head).is_ok_and(|framing| framing.is_empty());
     let stays = may_try && is_whole && keeps_alive(head);
+    let under_way = shared.audit.under_way();
     refusal.write(!stays, head.method != "HEAD", client.output());
     tell(&mut client, &refusal, About::default(), shared);
+    drop(under_way);
     let after = if stays { After::KeepOpen } else { After::Close };
     settle(client, after)
 }
@@ -264,8 +266,10 @@ impl<'a> About<'a> {
 
 /// The same for one of which something is known.
 fn refuse_of(mut client: Wire, refusal: &Refusal, about: About<'_>, shared: &Shared) {
+    let under_way = shared.audit.under_way();
     refusal.write(true, true, client.output());
     tell(&mut client, refusal, about, shared);
+    drop(under_way);
     client.close_gracefully();
 }
 
