@@ -567,6 +567,9 @@ fn a_vault_that_cannot_be_opened_is_an_error_as_json_too() {
         &["explain", "a.test"],
         &["whoami"],
         &["vault", "rekey"],
+        &["ca", "show"],
+        &["ca", "create", "--any-name"],
+        &["ca", "remove"],
         &["login", "acme", "--stdin"],
     ] {
         let failed = error(home.authsome(words));
@@ -831,6 +834,109 @@ fn what_is_imported_has_its_shape() {
         (restored.found.len(), restored.changed),
         (0, vec![file.clone()])
     );
+}
+
+/// `ca create`, `ca show`, `ca rotate`, `ca remove`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Authority {
+    /// Of this shape.
+    version: u8,
+    /// Its name.
+    subject: String,
+    /// Its serial number.
+    serial: String,
+    /// Its SHA-256.
+    fingerprint: String,
+    /// From when on it is good.
+    from: String,
+    /// Until when.
+    until: String,
+    /// Whether it is good.
+    state: String,
+    /// Which hosts it may vouch for.
+    hosts: Vec<String>,
+    /// Whether it may for any name.
+    any_name: bool,
+    /// Where its certificate is.
+    file: String,
+    /// Where those are that it had before.
+    old: Vec<String>,
+}
+
+/// `ca fingerprint`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fingerprint {
+    /// Of this shape.
+    version: u8,
+    /// SHA-256.
+    fingerprint: String,
+}
+
+/// `ca export`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExportedCa {
+    /// Of this shape.
+    version: u8,
+    /// PEM.
+    certificate: String,
+}
+
+/// `ca trust`, `ca untrust`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Instructions {
+    /// Of this shape.
+    version: u8,
+    /// For which system.
+    system: String,
+    /// About which certificates.
+    fingerprints: Vec<String>,
+    /// What to run.
+    commands: Vec<String>,
+    /// What else there is to know.
+    notes: Vec<String>,
+    /// For which systems there are others.
+    systems: Vec<String>,
+}
+
+#[test]
+fn a_certificate_authority_has_its_shape() {
+    let home = Home::new();
+    for (code, words) in [
+        (1, &["ca", "show"][..]),
+        (1, &["ca", "create"]),
+        (2, &["ca"]),
+        (2, &["ca", "trust", "plan9"]),
+    ] {
+        assert_eq!(error(home.authsome(words)).exit_code, code, "{words:?}");
+    }
+    let home = Home::connected("");
+    let made: Authority = answer(home.authsome(["ca", "create"]));
+    assert_eq!((&*made.state, made.any_name), ("ok", false));
+    assert_eq!(made.hosts, [HOST]);
+    let fingerprint: Fingerprint = answer(home.authsome(["ca", "fingerprint"]));
+    assert_eq!(fingerprint.fingerprint, made.fingerprint);
+    let exported: ExportedCa = answer(home.authsome(["ca", "export"]));
+    assert!(
+        exported
+            .certificate
+            .starts_with("-----BEGIN CERTIFICATE-----\n")
+    );
+    for word in ["trust", "untrust"] {
+        let told: Instructions = answer(home.authsome(["ca", word, "alpine"]));
+        assert_eq!(told.system, "alpine");
+        assert_eq!(told.fingerprints, [&*made.fingerprint]);
+        assert!(told.systems.contains(&told.system));
+    }
+    let _: Authority = answer(home.authsome(["ca", "rotate"]));
+    let shown: Authority = answer(home.authsome(["ca", "show"]));
+    assert_eq!(shown.old.len(), 1);
+    let removed: Authority = answer(home.authsome(["ca", "remove"]));
+    assert_eq!(removed.old.len(), 2);
+    assert!(removed.old.contains(&removed.file));
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod support;
 
 // The log of what was done, the command that shows it, and what a run tells besides.
 mod audit;
+// A certificate authority that stays.
+mod ca;
 
 // The program that is run: environment, streams, exit code, signals, what is left afterwards.
 mod child;
