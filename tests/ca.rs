@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::support::Background;
 use crate::support::Cmd;
 use crate::support::Home;
+use crate::support::NOBODY;
 use crate::support::Output;
 use crate::support::Running;
 use crate::support::SECRET;
@@ -631,24 +633,31 @@ fn a_copy_that_differs_is_an_error_and_one_that_is_missing_is_written_anew() {
 
 #[test]
 fn a_home_that_can_only_be_read_is_good_enough_for_a_run() {
-    if is_root() {
-        return;
-    }
     let home = with_ca(&["--host", HOST]);
     fs::remove_file(home.own(PEM)).unwrap();
-    let set = |mode| {
-        for folder in ["", "ca"] {
-            fs::set_permissions(home.own(folder), fs::Permissions::from_mode(mode)).unwrap();
-        }
+    if is_root() {
+        home.give(NOBODY);
+        chown(home.own("ca"), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let as_a_person = |cmd: Cmd| {
+        // Root can write everywhere.
+        let cmd = if is_root() { cmd.user(NOBODY) } else { cmd };
+        cmd.folder(home.temporary()).run()
     };
-    set(0o500);
-    let run = home.authsome(["run", "--ca", "persistent", "true"]).run();
-    let show = ca(&home, &["show"]).run();
-    let trust = ca(&home, &["trust", "debian"]).run();
-    set(0o700);
-    run.assert_code(0);
-    show.assert_code(0);
-    trust.assert_code(1);
+    for folder in ["", "ca"] {
+        fs::set_permissions(home.own(folder), fs::Permissions::from_mode(0o500)).unwrap();
+    }
+    let run = as_a_person(home.authsome(["run", "--ca", "persistent", "true"]));
+    let show = as_a_person(ca(&home, &["show"]));
+    let trust = as_a_person(ca(&home, &["trust", "debian"]));
+    for folder in ["", "ca"] {
+        fs::set_permissions(home.own(folder), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    run.assert_code(0).assert_quiet();
+    show.assert_code(0)
+        .assert_stderr(&["authsome: warning", PEM]);
+    // Its commands need the file.
+    trust.assert_code(1).assert_stderr(&[PEM]);
 }
 
 #[test]
