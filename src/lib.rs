@@ -51,7 +51,8 @@
 //! sealed (ChaCha20-Poly1305) by a key that comes from the master key (HKDF-SHA256), and in there each secret sealed once more for
 //! its own name. `vault` replaces the file as a whole, under a lock; `vault::key` finds the master key; `broker::store` knows what the
 //! entries mean: `connection/PROVIDER/NAME`, a stored connection (`broker::record`), `client/...`, a client of an authorization server
-//! (`broker::client`), and `backup/NUMBER/PATH`, a file as it was before `import` changed it.
+//! (`broker::client`), `ca/root`, the certificate authority that stays (`broker::authority`), and `backup/NUMBER/PATH`, a file as it was
+//! before `import` changed it.
 //!
 //! # Words
 //!

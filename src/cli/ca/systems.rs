@@ -42,8 +42,13 @@ pub(super) const SYSTEMS: [System; 9] = [
         untrust: &[
             "{sudo}rm -f /usr/local/share/ca-certificates/{name}.crt",
             "{sudo}update-ca-certificates --fresh",
+            "! keytool -list -keystore /etc/ssl/certs/java/cacerts -storepass changeit -alias debian:{name}.pem >/dev/null 2>&1 || \
+             {sudo}keytool -delete -keystore /etc/ssl/certs/java/cacerts -storepass changeit -alias debian:{name}.pem",
         ],
-        notes: &["it needs the package ca-certificates"],
+        notes: &[
+            "it needs the package ca-certificates; where Java is installed it gets the certificate too, and keeps it until it is \
+             taken out there",
+        ],
         ids: &["debian", "ubuntu"],
     },
     System {
