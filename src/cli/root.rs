@@ -76,7 +76,13 @@ pub(super) fn root(choice: Choice, app: &App, router: &Router) -> Result<Root, E
             // A name of its own: clients that meet two roots of one name may take the wrong one.
             made("authsome run", &scope, lifetime)
         }
-        Choice::Kept => kept(app, router),
+        Choice::Kept => {
+            let root = kept(app)?;
+            let remedy =
+                "`authsome ca rotate --host HOST` makes one that may, and --ca run needs none";
+            warn_of_outside(app, &root.certificate().scope, router, remedy);
+            Ok(root)
+        }
     }
 }
 
@@ -91,8 +97,11 @@ pub(super) fn made(name: &str, scope: &Scope, lifetime: Duration) -> Result<Root
         .map_err(|error| Error::new("cannot make a root certificate", error))
 }
 
-/// The root that is kept. Warns of what it can't do for these routes.
-fn kept(app: &App, router: &Router) -> Result<Root, Error> {
+/// The root that is kept.
+///
+/// # Errors
+/// When there is none, or it isn't good now.
+pub(super) fn kept(app: &App) -> Result<Root, Error> {
     let snapshot = app.store.snapshot().map_err(Error::from)?;
     let authority = snapshot.authority().map_err(Error::from)?;
     let Authority { certificate, key } = authority.ok_or_else(none)?;
@@ -100,15 +109,18 @@ fn kept(app: &App, router: &Router) -> Result<Root, Error> {
     if let Some(warning) = judged(&certificate, clock::now())? {
         app.notices.warn(warning);
     }
-    let outside = outside(&certificate.scope, router.rules());
+    Root::kept(certificate, &key).map_err(|error| Error::new("cannot use the CA", error))
+}
+
+/// Warns of what a root of this scope can't do for these routes; the remedy is another that can.
+pub(super) fn warn_of_outside(app: &App, scope: &Scope, router: &Router, remedy: &str) {
+    let outside = outside(scope, router.rules());
     if !outside.is_empty() {
         app.notices.warn(format!(
-            "the CA may not vouch for {}, so programs will refuse these connections: `authsome ca rotate`, with --host for each \
-             host or --any-name, makes one that may",
+            "the CA may not vouch for {}, so programs will refuse these connections: {remedy}",
             outside.join(", ")
         ));
     }
-    Root::kept(certificate, &key).map_err(|error| Error::new("cannot use the CA", error))
 }
 
 /// What there is to warn of a CA at that time.

@@ -74,6 +74,11 @@ impl LeafCache {
         })
     }
 
+    /// What the leaves lead to.
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
     /// The configuration for connections to this host.
     ///
     /// # Errors

@@ -92,12 +92,12 @@ network only.",
                 valued(
                     "ca-file",
                     "FILE",
-                    "write the root that programs are to trust to this file",
+                    "make a root, and write the certificate that programs are to trust to this file; without it, the one of `authsome ca`",
                 ),
                 valued(
                     "bundle-file",
                     "FILE",
-                    "the same behind what this machine trusts, for SSL_CERT_FILE",
+                    "write the root to this file, behind what this machine trusts: for SSL_CERT_FILE",
                 ),
             ],
         },
@@ -113,7 +113,7 @@ network only.",
                     "how long an origin may take to answer (300)",
                 ),
                 valued("max-connections", "N", "connections at once (1024)"),
-                valued("ca-lifetime", "HOURS", "how long the root lasts (8760)"),
+                valued("ca-lifetime", "HOURS", "how long the root of --ca-file lasts (8760)"),
                 valued(
                     "drain",
                     "SEC",
@@ -169,6 +169,10 @@ impl ServeArgs {
         let hours = parsed.number("ca-lifetime", " of hours", 1..=24 * 825)?;
         let count = parsed.number("max-connections", "", 1..=100_000)?;
         let path = |long: &str| parsed.raw_values(long).last().map(PathBuf::from);
+        if hours.is_some() && !parsed.has("ca-file") {
+            let why = "--ca-lifetime is for the root of --ca-file, not for that of `authsome ca`";
+            return Err(parsed.usage(why));
+        }
         Ok(Self {
             listen: address(parsed, "listen")?,
             password: password::read(parsed)?,

@@ -14,6 +14,7 @@ use super::super::error::Error;
 use super::super::output;
 use super::manager::Manager;
 use super::password::PasswordSource;
+use super::setup;
 use crate::files;
 use crate::files::Stamp;
 use crate::notice::Notice;
@@ -114,6 +115,7 @@ impl Reloader {
         let before = self.shared.current.get();
         match self.sources.state_anew(&before) {
             Ok(state) => {
+                setup::warn_of_outside(&self.sources.app, &self.shared.leaves, &state);
                 let count = state.broker().connections().count();
                 let generation = self.shared.current.replace(state);
                 // They would be kept for nobody.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use super::super::app::App;
 use super::super::error::Error;
 use super::super::output;
+use super::super::root;
 use super::LISTEN;
 use super::ServeArgs;
 use super::Served;
 use super::address::Address;
-use crate::clock;
 use crate::files::private;
 use crate::proxy::Access;
 use crate::proxy::Listener;
@@ -22,7 +22,6 @@ use crate::proxy::mask;
 use crate::proxy::service::Service;
 use crate::proxy::state::Current;
 use crate::proxy::state::State;
-use crate::random;
 use crate::sys::process;
 use crate::tls;
 use crate::tls::bundle;
@@ -54,7 +53,7 @@ pub(super) fn start(
     given: Option<TcpListener>,
 ) -> Result<Served, Error> {
     let trusted = bundle::trusted(&app.parent);
-    let root = root(args, trusted.as_deref())?;
+    let root = root(args, app, trusted.as_deref())?;
     let listener = listener(args, given)?;
     let address = listener.address();
     let (dialer, warning) = args
@@ -65,11 +64,13 @@ pub(super) fn start(
     }
     let failed = |error: io::Error| Error::new("cannot start the proxy", error);
     let capacity = Capacity::new(args.max_connections, process::open_files());
+    let leaves = LeafCache::new(root, tls::crypto())
+        .map_err(|error| Error::new("no certificates", error))?;
+    warn_of_outside(app, &leaves, &state);
     let shared = Arc::new(Shared {
         access: Access::by_password(),
         current: Current::new(state),
-        leaves: LeafCache::new(root, tls::crypto())
-            .map_err(|error| Error::new("no certificates", error))?,
+        leaves,
         dialer,
         pool: Pool::new(capacity.idle),
         masking: mask::Known::new().map_err(|error| Error::new("no randomness", error))?,
@@ -148,19 +149,22 @@ fn cannot_listen(address: std::net::SocketAddr, error: &io::Error) -> Error {
     Error::new(&format!("cannot listen on {address}"), error).hint(hint)
 }
 
-/// The root that the proxy's certificates lead to, written to where programs are to find it.
-fn root(args: &ServeArgs, trusted: Option<&[u8]>) -> Result<Root, Error> {
-    if args.ca_file.is_none() && args.bundle_file.is_none() {
-        return Err(Error::plain(
-            "programs need a root certificate to trust, and there is no file for it",
-        )
-        .hint("name one with --ca-file PATH, in a folder that they can read"));
-    }
-    let token = random::token().map_err(|error| Error::new("no randomness", error))?;
-    let name = format!("authsome serve {}", token.get(..8).unwrap_or_default());
-    // Any name: a reload may bring other hosts.
-    let root = Root::make(&name, &Scope::AnyName, clock::now(), args.ca_lifetime)
-        .map_err(|error| Error::new("cannot make a root certificate", error))?;
+/// The root that the proxy's certificates lead to, written to where programs are to find it: one of its own for --ca-file, else the one
+/// that is kept.
+fn root(args: &ServeArgs, app: &App, trusted: Option<&[u8]>) -> Result<Root, Error> {
+    let root = match &args.ca_file {
+        // Any name: a reload may bring other hosts.
+        Some(_) => root::made("authsome serve", &Scope::AnyName, args.ca_lifetime)?,
+        None => {
+            let snapshot = app.store.snapshot().map_err(Error::from)?;
+            if snapshot.authority().map_err(Error::from)?.is_none() {
+                return Err(Error::plain("programs need a root certificate to trust, and there is none").hint(
+                    "make one that stays with `authsome ca create`, or have one made now and written to a file with --ca-file PATH",
+                ));
+            }
+            root::kept(app)?
+        }
+    };
     if let Some(path) = &args.ca_file {
         write(path, root.pem().as_bytes())?;
     }
@@ -176,4 +180,12 @@ fn write(path: &Path, pem: &[u8]) -> Result<(), Error> {
         Error::new("cannot write the root certificate", error)
             .hint("name a file in a folder that can be written to")
     })
+}
+
+/// Warns of hosts that programs will refuse.
+pub(super) fn warn_of_outside(app: &App, leaves: &LeafCache, state: &State) {
+    let scope = &leaves.root().certificate().scope;
+    let remedy =
+        "a CA that is made with `authsome ca create --host HOST` may, where --ca-file is left out";
+    root::warn_of_outside(app, scope, state.router(), remedy);
 }
