@@ -42,38 +42,15 @@ break_aws() { aws secretsmanager delete-secret --secret-id openai --force-delete
 
 # --- What each has to show ------------------------------------------------------------------------------------------------------
 
-# A program that asks each time that it is told to.
-write_asking_agent() {
-    rm -f "$work/ask"
-    mkfifo "$work/ask"
-    write_program my-agent "while read -r word; do curl -sS https://api.openai.com/v1/models; done <$work/ask"
-}
-
-more_requests_than() { (($(requests) > $1)); }
-
-# The next request of that program carries this.
-asks_with() {
-    local before
-    before=$(requests)
-    echo again >&9
-    wait_for 30 more_requests_than "$before"
-    tail -n 1 "$record" | grep -qiF "\\r\\nauthorization: bearer $1\\r\\n"
-}
-
 # The program that asks, in a run of this recipe whose answers are used for so long.
 start_asking() {
-    write_asking_agent
+    write_asking_agent "$work/ask" "$work/ask"
     rm -rf "$HOME/.authsome"
     recipe "$1" | sed "s/--from /--ttl $2 &/; s/--credential /--credential-ttl $2 &/" >"$work/pasted"
     grep -q -e "ttl $2 " "$work/pasted"
     bash -eu "$work/pasted" >"$work/output" 2>&1 </dev/null &
     # For reading too: that waits for nobody.
     exec 9<>"$work/ask"
-}
-
-stop_asking() {
-    exec 9>&-
-    wait
 }
 
 arrives() {
