@@ -8,12 +8,14 @@ use std::mem;
 
 use zeroize::Zeroize;
 
-/// What names a proxy. Yarn since its second version reads only its own.
-pub(crate) const PROXY: [&str; 6] = [
+/// What names a proxy. Yarn since its second version reads only its own; those of `wss:` are for Python's aiohttp and its like.
+pub(crate) const PROXY: [&str; 8] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "http_proxy",
     "https_proxy",
+    "WSS_PROXY",
+    "wss_proxy",
     "YARN_HTTP_PROXY",
     "YARN_HTTPS_PROXY",
 ];

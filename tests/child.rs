@@ -92,11 +92,13 @@ fn the_environment_is_the_parent_s_with_the_changes_of_the_contract() {
 }
 
 /// The variables that name the proxy, as the contract lists them.
-const PROXY: [&str; 6] = [
+const PROXY: [&str; 8] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "http_proxy",
     "https_proxy",
+    "WSS_PROXY",
+    "wss_proxy",
     "YARN_HTTP_PROXY",
     "YARN_HTTPS_PROXY",
 ];

@@ -418,6 +418,22 @@ fn verbose_says_a_line_for_each_request_without_secrets_and_queries() {
 }
 
 #[test]
+fn verbose_tells_of_a_client_that_ends_as_soon_as_it_has_seen_the_certificate() {
+    let home = Home::new();
+    home.acme("");
+    let origin = Origin::start(always_ok);
+    let run = home.run(&origin).arg("--verbose").start();
+    drop(run.proxy.tls(HOST));
+    run.program.wait_for_stderr("ended without a request");
+    let output = run.stop();
+    assert_eq!(
+        output.lines_with("it may not trust the certificate"),
+        1,
+        "{output}"
+    );
+}
+
+#[test]
 fn a_run_prints_nothing_of_its_own_on_stdout() {
     let home = Home::new();
     let output = home

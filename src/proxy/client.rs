@@ -155,7 +155,12 @@ pub(crate) fn serve_intercepted(
     loop {
         let head = match read_head(&mut client, is_first, shared) {
             Ok(Some(head)) => head,
-            Ok(None) => return client.close_gracefully(),
+            Ok(None) => {
+                if is_first {
+                    tell_no_request(authority, shared);
+                }
+                return client.close_gracefully();
+            }
             Err(refusal) => {
                 return refuse_of(client, &refusal, About::within(authority), shared);
             }
@@ -427,6 +432,16 @@ fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared)
         Ok(client) => serve_intercepted(client, authority, by, shared),
         Err(error) => tell_handshake_failure(&error, authority, shared),
     }
+}
+
+/// Tells of a client that has ended without a word: those that judge a certificate only once TLS is set up send no alert. It is no
+/// warning, since others open connections in advance.
+fn tell_no_request(authority: &Authority, shared: &Shared) {
+    let why = "the client ended without a request: it may not trust the certificate";
+    shared.audit.record(Event {
+        error: Some(event::error(why.to_owned())),
+        ..About::connect(authority).event(Kind::Passed)
+    });
 }
 
 /// Tells the person when a client does not trust our root: nothing else shows why its requests fail.

@@ -16,7 +16,7 @@ and EXIT the client's exit code. SECRETS is a file with the credentials, `NAME V
     stream=yes           the output has the events, as lines `EVENT SENT ARRIVED` in seconds
     needs=TEXT           what a person has to give the client by an option or a variable: for the README
     fails=proxy or ca    the client can't do it, since it ignores the proxy or the certificates: nothing may reach the origin
-    reason=TEXT          why, for the README
+    reason=TEXT          for the README: why it fails, or needs something (one row of a client says it)
     listed=no            not in the README's table
 
 Prints the cells proxy, CA, answer, credential, placeholder and streaming with tabs between, then a line for each thing that is wrong.
@@ -33,8 +33,8 @@ EVENTS = 20
 KEYS = set("name version table answer requests host credential stream needs fails reason listed".split())
 
 
-# What authsome says of a client that hung up on its certificate.
-NOT_TRUSTED = "a client did not accept the certificate"
+# What authsome says of a client that hung up on its certificate: with an alert, or without a word, as Node does.
+NOT_TRUSTED = ("a client did not accept the certificate", "the client ended before TLS was set up")
 
 
 def carried(kind, secrets):
@@ -121,11 +121,11 @@ def judge_failure(wanted, output, records):
 
 
 def reach(output, records):
-    """How far the client came: whether it used the proxy, and trusted the certificate. The hosts have no addresses that anyone
-    but authsome knows, so what reached the origin came by the proxy."""
+    """How far the client came: whether it used the proxy, and trusted the certificate. What reached the origin came by the proxy:
+    nobody else knows where that is. What did not has left its mark in what authsome prints with --verbose."""
     if records:
         return "yes", "yes"
-    return ("yes", "NO") if NOT_TRUSTED in output else ("NO", "-")
+    return ("yes", "NO") if any(words in output for words in NOT_TRUSTED) else ("NO", "-")
 
 
 def judge(wanted, output, code, records, secrets):
@@ -163,7 +163,7 @@ def main():
     problems += [f"there is no key {key}" for key in sorted(unknown)]
     with open(wanted["table"], "a", encoding="utf-8") as table:
         keys = ("proxy", "ca", "answer", "credential", "placeholder", "stream")
-        line = {**{key: wanted[key] for key in ("name", "version", "needs", "reason", "listed")}, **dict(zip(keys, cells))}
+        line = {**{key: wanted[key] for key in ("name", "version", "needs", "fails", "reason", "listed")}, **dict(zip(keys, cells))}
         print(json.dumps(line), file=table)
     print("\t".join(cells))
     print("\n".join(problems), end="\n" if problems else "")

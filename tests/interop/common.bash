@@ -90,6 +90,12 @@ node_since() {
     echo node-is-missing
 }
 
+# The last Node that knows nothing of proxies by itself.
+node_20() {
+    local found=("$modules"/node-20-linux-*/bin/node)
+    if [[ -x ${found[0]} ]]; then echo "${found[0]}"; else echo node-is-missing; fi
+}
+
 # --- What is said ---------------------------------------------------------------------------------------------------------------
 
 passed=0

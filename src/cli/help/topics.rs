@@ -197,7 +197,7 @@ const ENVIRONMENT: Topic = Topic {
             text: "Its parent's variables, without the secrets that authsome reads, and with these:",
             rows: &[
                 (
-                    "HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy, YARN_HTTP_PROXY, YARN_HTTPS_PROXY",
+                    "HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy, WSS_PROXY, wss_proxy, YARN_HTTP_PROXY, YARN_HTTPS_PROXY",
                     "the run's proxy; ALL_PROXY and all_proxy are removed",
                 ),
                 (

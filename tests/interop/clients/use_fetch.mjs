@@ -1,12 +1,13 @@
-// fetch, with `undici` as its documentation shows it, or `native` with nothing but the environment: a GET and a POST, or a stream.
+// fetch: `native` with nothing but the environment, the same with undici's agent in it (`global`), undici's own as its documentation shows
+// it (`undici`) or with nothing but the environment (`bare`). A GET and a POST, or a stream.
 import { tellBody } from './events.mjs';
 
 const [whose, what] = process.argv.slice(2);
 let { fetch } = globalThis;
-if (whose === 'undici') {
+if (whose !== 'native') {
   const undici = await import('undici');
-  undici.setGlobalDispatcher(new undici.EnvHttpProxyAgent());
-  ({ fetch } = undici);
+  if (whose !== 'bare') undici.setGlobalDispatcher(new undici.EnvHttpProxyAgent());
+  if (whose !== 'global') ({ fetch } = undici);
 }
 
 const url = 'https://api.openai.com/v1';

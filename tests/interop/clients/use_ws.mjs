@@ -1,9 +1,9 @@
-// ws with https-proxy-agent: small and large messages come back as they went.
+// ws, `plain` or with https-proxy-agent (`agent`): small and large messages come back as they went.
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import WebSocket from 'ws';
 
 const socket = new WebSocket('wss://api.openai.com/ws', {
-  agent: new HttpsProxyAgent(process.env.HTTPS_PROXY),
+  agent: process.argv[2] === 'agent' ? new HttpsProxyAgent(process.env.HTTPS_PROXY) : undefined,
   headers: { Authorization: `Bearer ${process.env.OPENAI_API_KEY}` },
   perMessageDeflate: false,
 });

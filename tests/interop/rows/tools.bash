@@ -1,12 +1,14 @@
 # shellcheck shell=bash disable=SC2154
 # Tools of the command line.
 
-programs+=(curl wget)
+programs+=(curl wget gh)
 
 tools_rows() {
     curl_rows
     wget_rows
     git_rows
+    row "gh, api user" "$(program_version gh --version)" answer=interop-user host=api.github.com credential=bearer:github -- \
+        gh api user
 }
 
 curl_rows() {
@@ -29,10 +31,17 @@ curl_rows() {
 }
 
 wget_rows() {
-    # Debian's wget is built with GnuTLS, which reads no variable for certificates: it has to be told.
+    local version
+    version=$(program_version wget --version)
+    row "wget" "$version" fails=ca reason="Debian's wget has GnuTLS, which reads no variable for certificates" -- \
+        wget -q -O - "$models"
     # shellcheck disable=SC2016
-    row "wget" "$(program_version wget --version)" answer=interop-model needs='`--ca-certificate="$SSL_CERT_FILE"`' -- \
+    row "wget" "$version" answer=interop-model needs='`--ca-certificate="$SSL_CERT_FILE"`, or `ca_certificate` in `~/.wgetrc`' -- \
         sh -c 'wget -q -O - --ca-certificate="$SSL_CERT_FILE" "$1"' sh "$models"
+    # shellcheck disable=SC2016
+    row "wget, ~/.wgetrc" "$version" answer=interop-model \
+        needs='`--ca-certificate="$SSL_CERT_FILE"`, or `ca_certificate` in `~/.wgetrc`' -- \
+        sh -c 'echo "ca_certificate = $SSL_CERT_FILE" >wgetrc && WGETRC=wgetrc wget -q -O - "$1"' sh "$models"
 }
 
 git_rows() {

@@ -14,6 +14,6 @@ HANDLERS = {
     "www.googleapis.com": registries.drive,
     "index.interop.example": registries.python_index,
     "upload.pypi.org": registries.python_upload,
-    "registry.npmjs.org": registries.npm,
+    "registry.interop.example": registries.npm,
     "mcp.interop.example": mcp.serve,
 }

@@ -64,7 +64,7 @@ def npm(connection, request, path, body):
     if path == f"/{NAME}":
         data = tarball()
         dist = {
-            "tarball": f"https://registry.npmjs.org{TARBALL}",
+            "tarball": f"https://registry.interop.example{TARBALL}",
             "shasum": hashlib.sha1(data).hexdigest(),
             "integrity": "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode(),
         }
