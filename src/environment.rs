@@ -46,6 +46,9 @@ pub(crate) const BUNDLE: [&str; 15] = [
 /// What names certificates that are trusted beside a program's own.
 pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
+/// What gives Java its options: the proxy and the trust store, for which it has no variables.
+pub(crate) const JAVA: &str = "JAVA_TOOL_OPTIONS";
+
 /// What names hosts that are reached without a proxy.
 pub(crate) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
@@ -61,7 +64,7 @@ pub(crate) const FLAGS: [(&str, &str); 3] = [
 
 /// The variables that a run sets, or removes, by itself.
 pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 5] = [&PROXY, &OTHER_PROXY, &NO_PROXY, &BUNDLE, &EXTRA];
+    let all: [&[&str]; 6] = [&PROXY, &OTHER_PROXY, &NO_PROXY, &BUNDLE, &EXTRA, &[JAVA]];
     let flags = FLAGS.into_iter().map(|(name, _)| name);
     all.into_iter().flatten().copied().chain(flags)
 }

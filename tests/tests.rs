@@ -43,6 +43,9 @@ mod http;
 // What becomes of a request that gets a credential.
 mod inject;
 
+// What Java gets: options in a variable, a trust store.
+mod java;
+
 // The shape of every answer as JSON.
 mod json;
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::java;
 use crate::account::Account;
 use crate::environment::BUNDLE;
 use crate::environment::Environment;
 use crate::environment::FLAGS;
+use crate::environment::JAVA;
 use crate::environment::NO_PROXY;
 use crate::environment::OTHER_PROXY;
 use crate::environment::OWN_HOME;
@@ -31,6 +33,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) bundle: &'a Path,
     /// The file for each name of [`crate::environment::EXTRA`].
     pub(crate) extra: &'a BTreeMap<&'static str, std::path::PathBuf>,
+    /// The bundle's certificates as Java reads them, where there is a Java.
+    pub(crate) trust_store: Option<&'a Path>,
     /// Providers that have a connection.
     pub(crate) connected: &'a [&'a Provider],
     /// Exports of all providers, connected or not: what the parent has under a credential's name is masked.
@@ -74,6 +78,14 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
     }
     for (name, value) in FLAGS {
         child.set(name, value);
+    }
+    if let Some(store) = plan.trust_store {
+        child.set(JAVA, java::options(parent, plan.proxy, &no_proxy, store));
+        if java::has_trust_store(parent) {
+            warnings.push(format!(
+                "the trust store that {JAVA} names is not used: the run's own takes its place, with what SSL_CERT_FILE or else the system trusts"
+            ));
+        }
     }
     mask(parent, plan, &mut child);
     if let Some(account) = plan.account {
@@ -200,6 +212,7 @@ mod tests {
                     .into_iter()
                     .map(|name| (name, "/run/ca.pem".into()))
                     .collect(),
+                trust_store: Some(Path::new("/run/bundle.p12")),
                 connected: &[&provider],
                 known: &[
                     (other, "placeholder".into()),
@@ -225,6 +238,20 @@ mod tests {
         assert_eq!(child.text("NODE_EXTRA_CA_CERTS"), Some("/run/ca.pem"));
         assert_eq!(child.text("NO_PROXY"), Some("127.0.0.1,localhost,::1"));
         assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn java_is_told_and_so_is_who_named_a_trust_store() {
+        let (plain, warnings) = child(&[("NO_PROXY", "internal.example")]);
+        let options = plain.text(JAVA).unwrap();
+        assert!(options.starts_with("-Djavax.net.ssl.trustStore=/run/bundle.p12 "));
+        assert!(options.contains(" -Dhttps.proxyPort=8080 "));
+        assert!(options.contains(
+            "=*.internal.example|internal.example|127.0.0.1|*.localhost|localhost|[::1]"
+        ));
+        assert!(warnings.is_empty());
+        let (_, warnings) = child(&[(JAVA, "-Djavax.net.ssl.trustStore=/x")]);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
     }
 
     #[test]

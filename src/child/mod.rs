@@ -2,4 +2,5 @@
 
 pub(crate) mod environment;
 pub(crate) mod init;
+pub(crate) mod java;
 pub(crate) mod supervise;

@@ -25,6 +25,7 @@ use crate::broker::store::Store;
 use crate::child::environment;
 use crate::child::init;
 use crate::child::init::Role;
+use crate::child::java;
 use crate::child::supervise;
 use crate::child::supervise::End;
 use crate::environment::EXTRA;
@@ -48,6 +49,7 @@ use crate::sys::process::Limits;
 use crate::tls;
 use crate::tls::bundle;
 use crate::tls::leaf::LeafCache;
+use crate::tls::pkcs12;
 use crate::tls::root::Root;
 use crate::upstream::pool::Pool;
 
@@ -138,6 +140,7 @@ impl Session {
             account: setup.account,
             bundle: &files.bundle,
             extra: &files.extra,
+            trust_store: files.trust_store.as_deref(),
             connected: &providers(state.broker()),
             known: &connected.known,
             sources: &connected.sources,
@@ -232,6 +235,8 @@ struct Files {
     bundle: PathBuf,
     /// For the variables that name certificates beside a program's own: our root, and the parent's extra ones.
     extra: BTreeMap<&'static str, PathBuf>,
+    /// The bundle as Java reads it, where there is a Java.
+    trust_store: Option<PathBuf>,
 }
 
 impl Files {
@@ -290,7 +295,11 @@ impl Files {
         trusted: Option<&[u8]>,
     ) -> io::Result<Self> {
         let directory = RunDirectory::create(place)?;
-        let bundle = directory.write_public("bundle.pem", &bundle::for_child(trusted, root_pem))?;
+        let pem = bundle::for_child(trusted, root_pem);
+        let bundle = directory.write_public("bundle.pem", &pem)?;
+        let trust_store = java::is_there(parent)
+            .then(|| directory.write_public("bundle.p12", &pkcs12::trust_store(&pem)))
+            .transpose()?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
         let mut extra = BTreeMap::new();
         for name in EXTRA {
@@ -310,6 +319,7 @@ impl Files {
             directory,
             bundle,
             extra,
+            trust_store,
         })
     }
 }

@@ -7,7 +7,7 @@ use super::reader::Reader;
 use crate::environment::is_set_by_a_run;
 
 /// Variables that change what programs run or where they look: none that a definition may set.
-const SPECIAL: [&str; 18] = [
+const SPECIAL: [&str; 17] = [
     "PATH",
     "HOME",
     "SHELL",
@@ -25,7 +25,6 @@ const SPECIAL: [&str; 18] = [
     "NODE_OPTIONS",
     "PERL5OPT",
     "RUBYOPT",
-    "JAVA_TOOL_OPTIONS",
 ];
 
 /// How more of them begin.

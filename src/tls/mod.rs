@@ -2,6 +2,7 @@
 
 pub(crate) mod bundle;
 pub(crate) mod leaf;
+pub(crate) mod pkcs12;
 pub(crate) mod root;
 pub(crate) mod trust;
 
