@@ -45,13 +45,24 @@ pub(crate) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
     for group in body.chunks(4) {
         let mut bits = 0_u32;
         for letter in group {
-            let value = BASE64.iter().position(|known| known == letter)?;
-            bits = bits << 6 | u32::try_from(value).ok()?;
+            bits = bits << 6 | u32::from(base64_value(*letter)?);
         }
         bits <<= 6 * (4 - group.len());
         out.extend(bits.to_be_bytes().into_iter().skip(1).take(group.len() - 1));
     }
     Some(out)
+}
+
+/// The place of a letter in the base64 alphabet.
+fn base64_value(letter: u8) -> Option<u8> {
+    match letter {
+        b'A'..=b'Z' => Some(letter - b'A'),
+        b'a'..=b'z' => Some(letter - b'a' + 26),
+        b'0'..=b'9' => Some(letter - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
 }
 
 /// The lower-case hexadecimal form of `bytes`.

@@ -12,8 +12,9 @@
 
 use std::collections::HashSet;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use memchr::memmem;
+
+use crate::encoding;
 
 /// DER's tags (X.690 section 8): those of the structures above.
 mod tag {
@@ -54,15 +55,32 @@ const ANY_USAGE: &[u8] = b"\x55\x1d\x25\x00";
 /// A trust store of the certificates in a bundle of PEM, each once. What can't be read there is passed over.
 pub(crate) fn trust_store(pem: &[u8]) -> Vec<u8> {
     let mut seen = HashSet::new();
-    let certificates = CertificateDer::pem_slice_iter(pem).flatten();
-    let bags: Vec<u8> = certificates
-        .filter(|certificate| seen.insert(certificate.clone()))
-        .enumerate()
-        .flat_map(|(number, certificate)| safe_bag(number, &certificate))
-        .collect();
+    let mut bags = Vec::with_capacity(pem.len());
+    for certificate in certificates(pem) {
+        if !seen.contains(&certificate) {
+            bags.extend(safe_bag(seen.len(), &certificate));
+            seen.insert(certificate);
+        }
+    }
     let contents = data(&der(tag::SEQUENCE, &bags));
     let safe = data(&der(tag::SEQUENCE, &contents));
     der(tag::SEQUENCE, &joined(&[&der(tag::INTEGER, &[3]), &safe]))
+}
+
+/// The certificates of a bundle. Not by rustls' own reader, which takes as long as all of a run's start: it is made for keys, in a time
+/// that tells nothing of them.
+fn certificates(pem: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let begin = b"-----BEGIN CERTIFICATE-----";
+    memmem::find_iter(pem, begin).filter_map(move |at| {
+        let rest = pem.get(at + begin.len()..)?;
+        let body = rest.get(..memchr::memchr(b'-', rest)?)?;
+        let letters: Vec<u8> = body
+            .iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        encoding::base64_decode(&letters)
+    })
 }
 
 /// A certificate with the name that Java knows it by, which no two may share, and the mark that it is trusted.
