@@ -130,9 +130,7 @@ impl Session {
         let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);
         let files = Files::write(parent, home, &root, trusted.as_deref())?;
-        if let Some(identity) = identity {
-            files.open_to(identity)?;
-        }
+        identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
         let (dialer, warning) = setup.origins.dialer(parent, own, setup.demo, trusted)?;
         let plan = environment::Plan {
