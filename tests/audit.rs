@@ -1,5 +1,4 @@
-//! The log of what was done: what is in a line and what never is, who may read it, and that no trouble with it stops a request; the
-//! command that shows it; and what a run tells of its requests besides.
+//! The log of what was done: what is in a line and what never is, who may read it, and that no trouble with it stops a request.
 
 use std::fs;
 use std::fs::OpenOptions;
@@ -18,9 +17,10 @@ use serde_json::json;
 use crate::support::BINARY;
 use crate::support::Cmd;
 use crate::support::Home;
-use crate::support::Output;
+use crate::support::Running;
 use crate::support::SECRET;
 use crate::support::client::Proxy;
+use crate::support::client::tls_over;
 use crate::support::idp;
 use crate::support::idp::Fault;
 use crate::support::idp::Idp;
@@ -29,15 +29,16 @@ use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
 use crate::support::wait_until;
+use crate::support::wire::base64;
 
 /// What must be nowhere.
-const CANARY: &str = "canary-0123456789";
+pub(crate) const CANARY: &str = "canary-0123456789";
 
 /// A megabyte.
 const MIB: usize = 1024 * 1024;
 
 /// A GET of this path.
-fn get(path: &str) -> String {
+pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
 }
 
@@ -66,7 +67,7 @@ fn only<'a>(events: &'a [Value], kind: &str) -> &'a Value {
 }
 
 /// The files of a home's log.
-fn files(home: &Home) -> Vec<PathBuf> {
+pub(crate) fn files(home: &Home) -> Vec<PathBuf> {
     let all = home.files().into_iter();
     let mut files: Vec<PathBuf> = all
         .filter(|path| path.to_string_lossy().contains("audit.log"))
@@ -76,7 +77,7 @@ fn files(home: &Home) -> Vec<PathBuf> {
 }
 
 /// Writes a log as if it had been there.
-fn write_log(home: &Home, name: &str, text: &str) -> PathBuf {
+pub(crate) fn write_log(home: &Home, name: &str, text: &str) -> PathBuf {
     let path = home.own(name);
     let mut file = OpenOptions::new()
         .append(true)
@@ -89,7 +90,7 @@ fn write_log(home: &Home, name: &str, text: &str) -> PathBuf {
 }
 
 /// A line of a log.
-fn line(time: &str, run: &str, provider: &str, more: &Value) -> String {
+pub(crate) fn line(time: &str, run: &str, provider: &str, more: &Value) -> String {
     let mut event = json!({"run": run, "event": "request", "provider": provider,
         "connection": "default", "method": "GET", "host": HOST, "path": "/", "status": 200,
         "sent": 0, "received": 10, "ms": 5, "reused": true});
@@ -97,14 +98,29 @@ fn line(time: &str, run: &str, provider: &str, more: &Value) -> String {
         event[name] = value.clone();
     }
     // The time comes first, as authsome writes it.
-    let rest = event.to_string();
-    format!("{{\"time\":\"{time}\",{}\n", &rest[1..])
+    let text = event.to_string();
+    let rest = text.strip_prefix('{').expect("an object");
+    format!("{{\"time\":\"{time}\",{rest}\n")
+}
+
+/// Checks that an event has these fields, and these values in them.
+fn assert_has(event: &Value, fields: &Value) {
+    for (name, value) in fields.as_object().expect("fields") {
+        assert_eq!(&event[name], value, "{name} in {event:#}");
+    }
+}
+
+/// The text of a home's log, in which no secret is.
+fn discreet_text(home: &Home) -> String {
+    let text = fs::read_to_string(home.own("audit.log")).expect("a log");
+    assert!(!text.contains(CANARY) && !text.contains(SECRET), "{text}");
+    text
 }
 
 // What is in a line.
 
-#[test]
-fn a_request_leaves_a_line_with_everything_but_its_secrets() {
+/// A home whose log has the lines of a run that sent two requests on one connection.
+fn with_two_requests() -> Home {
     let home = Home::new();
     home.acme("");
     let origin = Origin::start(|conn| {
@@ -122,74 +138,56 @@ fn a_request_leaves_a_line_with_everything_but_its_secrets() {
     client.send(get(&format!("/v1/b?{CANARY}")));
     assert_eq!(client.response("GET").status(), 200);
     run.stop();
+    home
+}
 
-    let text = fs::read_to_string(home.own("audit.log")).expect("a log");
-    assert!(!text.contains(CANARY) && !text.contains(SECRET), "{text}");
+#[test]
+fn a_request_leaves_a_line_with_everything_but_its_secrets() {
+    let home = with_two_requests();
+    discreet_text(&home);
     let mode = fs::metadata(home.own("audit.log")).expect("a log").mode();
     assert_eq!(mode & 0o7777, 0o600);
     let events = events(&home);
-    let [start, first, second] = events.as_slice() else {
-        panic!("{text}");
+    let [_, first, second] = events.as_slice() else {
+        panic!("{events:#?}");
     };
-    assert_eq!(
-        (&start["event"], &start["program"]),
-        (&json!("start"), &json!("sh"))
-    );
-    assert!(start["version"].is_string());
+    let length = CANARY.len() + 1 + SECRET.len();
+    for (event, method, path, (sent, received), reused) in [
+        (first, "POST", "/v1/a", (CANARY.len(), length), false),
+        (second, "GET", "/v1/b", (0, 0), true),
+    ] {
+        assert_has(
+            event,
+            &json!({"event": "request", "provider": "acme", "connection": "default", "method": method,
+                "host": HOST, "path": path, "status": 200, "sent": sent, "received": received,
+                "reused": reused, "error": null}),
+        );
+        assert!(event["ms"].is_u64(), "{event}");
+    }
+}
+
+#[test]
+fn the_lines_of_a_run_begin_with_its_program_and_have_their_fields_in_order() {
+    let home = with_two_requests();
+    let text = discreet_text(&home);
     assert!(!text.contains("READY"), "no arguments: {text}");
-    let run = start["run"].as_str().expect("a run");
-    assert!(run.len() == 8 && run.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let events = events(&home);
+    let run = events[0]["run"].as_str().expect("a run");
+    let is_hex = |byte: u8| byte.is_ascii_hexdigit();
+    assert!(run.len() == 8 && run.bytes().all(is_hex), "{run}");
+    assert_has(&events[0], &json!({"event": "start", "program": "sh"}));
+    assert!(events[0]["version"].is_string());
     for event in &events {
         assert_eq!(event["run"], run);
         let time = event["time"].as_str().expect("a time");
         assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
     }
-    let length = CANARY.len() + 1 + SECRET.len();
-    for (event, method, path, sent, received, reused) in [
-        (first, "POST", "/v1/a", CANARY.len(), length, false),
-        (second, "GET", "/v1/b", 0, 0, true),
-    ] {
-        assert_eq!(event["event"], "request");
-        assert_eq!(
-            (&event["provider"], &event["connection"]),
-            (&json!("acme"), &json!("default"))
-        );
-        assert_eq!(
-            (&event["method"], &event["path"]),
-            (&json!(method), &json!(path))
-        );
-        assert_eq!(
-            (&event["host"], &event["status"]),
-            (&json!(HOST), &json!(200))
-        );
-        assert_eq!(
-            (&event["sent"], &event["received"]),
-            (&json!(sent), &json!(received))
-        );
-        assert_eq!(event["reused"], reused);
-        assert!(event["ms"].is_u64() && event["error"].is_null());
-    }
     let line = text.lines().nth(1).expect("a line");
-    let order = [
-        "time",
-        "run",
-        "event",
-        "provider",
-        "connection",
-        "method",
-        "host",
-        "path",
-        "status",
-        "sent",
-        "received",
-        "ms",
-        "reused",
-    ];
-    let places = order.map(|name| line.find(&format!("\"{name}\":")));
-    assert!(
-        places.is_sorted() && places.iter().all(Option::is_some),
-        "{line}"
-    );
+    let order =
+        "time run event provider connection method host path status sent received ms reused";
+    let place = |name| line.find(&format!("\"{name}\":")).expect("the field");
+    let places: Vec<usize> = order.split(' ').map(place).collect();
+    assert!(places.is_sorted(), "{line}");
 }
 
 #[test]
@@ -224,15 +222,41 @@ fn the_content_of_streams_is_counted_without_its_framing_up_to_where_it_is_cut()
     let [_, whole, cut] = events.as_slice() else {
         panic!("{events:#?}");
     };
+    assert_has(whole, &json!({"sent": 100, "received": 10_000}));
+    let error = "the answer was cut short";
+    assert_has(cut, &json!({"status": 200, "received": 12, "error": error}));
+}
+
+/// Has a run refuse requests in five ways.
+fn be_refused(run: &Running) {
+    let url = &run.env["HTTPS_PROXY"];
+    let user = url.split(['/', '@']).nth(2).expect("a password");
+    let field = base64(user.as_bytes());
+    let field = format!("Proxy-Authorization: Basic {field}\r\n");
+    let ask = |text: String| {
+        let mut client = run.proxy.plain();
+        client.send(text);
+        (client.response("CONNECT").status(), client)
+    };
+    let connect = |host: &str, field| {
+        ask(format!(
+            "CONNECT {host}:443 HTTP/1.1\r\nHost: {host}\r\n{field}\r\n"
+        ))
+    };
+    assert_eq!(connect("denied.test", "").0, 407);
+    assert_eq!(connect("denied.test", &field).0, 403);
+    let url = format!("http://user:{CANARY}@x/");
     assert_eq!(
-        (&whole["sent"], &whole["received"]),
-        (&json!(100), &json!(10_000))
+        ask(format!("GET {url} HTTP/1.1\r\nHost: x\r\n{field}\r\n")).0,
+        400
     );
-    assert_eq!(
-        (&cut["status"], &cut["received"]),
-        (&json!(200), &json!(12))
-    );
-    assert_eq!(cut["error"], "the answer was cut short");
+    let (_, tunnel) = connect(HOST, &field);
+    let mut client = tls_over(tunnel, HOST, run.proxy.config()).expect("TLS");
+    let lines = format!("Host: {HOST}\r\nContent-Length: 0\r\n");
+    client.send(format!("POST /x?{CANARY} HTTP/1.1\r\n{lines}\r\n"));
+    assert_eq!(client.response("POST").status(), 403);
+    client.send(format!("GET /y HTTP/1.1\r\n{lines}A : {CANARY}\r\n\r\n"));
+    assert_eq!(client.response("GET").status(), 400);
 }
 
 #[test]
@@ -242,59 +266,26 @@ fn what_the_proxy_refuses_leaves_a_line_with_the_reason() {
     let origin = Origin::start(always_ok);
     let run = home
         .run(&origin)
-        .args(["--deny", "denied.test", "--proxy-auth"])
-        .start();
-    let user = run.env["HTTPS_PROXY"]
-        .split(['/', '@'])
-        .nth(2)
-        .expect("a password");
-    let field = format!(
-        "Proxy-Authorization: Basic {}\r\n",
-        crate::support::wire::base64(user.as_bytes())
-    );
-    let ask = |text: &str| {
-        let mut client = run.proxy.plain();
-        client.send(text);
-        (client.response("CONNECT").status(), client)
-    };
-    let connect = |host: &str, field: &str| {
-        ask(&format!(
-            "CONNECT {host}:443 HTTP/1.1\r\nHost: {host}\r\n{field}\r\n"
-        ))
-    };
-    assert_eq!(connect("denied.test", "").0, 407);
-    assert_eq!(connect("denied.test", &field).0, 403);
-    let secret = format!("GET http://user:{CANARY}@x/ HTTP/1.1\r\nHost: x\r\n{field}\r\n");
-    assert_eq!(ask(&secret).0, 400);
-    let (_, tunnel) = connect(HOST, &field);
-    let tls = crate::support::client::tls_over(tunnel, HOST, run.proxy.config());
-    let mut client = tls.expect("TLS");
-    client.send(format!(
-        "POST /x?{CANARY} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n"
-    ));
-    assert_eq!(client.response("POST").status(), 403);
-    client.send(format!(
-        "GET /y HTTP/1.1\r\nHost: {HOST}\r\nA : {CANARY}\r\n\r\n"
-    ));
-    assert_eq!(client.response("GET").status(), 400);
+        .args(["--deny", "denied.test", "--proxy-auth"]);
+    let run = run.start();
+    be_refused(&run);
     run.stop();
     origin.finish().assert_nothing();
-
-    let text = fs::read_to_string(home.own("audit.log")).expect("a log");
-    assert!(!text.contains(CANARY), "{text}");
-    let events = events(&home);
-    let refused: Vec<&Value> = events
-        .iter()
-        .filter(|event| event["event"] == "refused")
-        .collect();
-    let mut seen: Vec<(u64, &str, &str)> = refused
-        .iter()
-        .map(|event| {
-            let host = event["host"].as_str().unwrap_or_default();
-            let method = event["method"].as_str().unwrap_or_default();
-            (event["status"].as_u64().expect("a status"), host, method)
-        })
-        .collect();
+    discreet_text(&home);
+    let mut events = events(&home);
+    events.retain(|event| event["event"] == "refused");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let seen = |event: &Value| {
+        assert!(event["error"].is_string(), "{event}");
+        (
+            event["status"].as_u64(),
+            text(&event["host"]),
+            text(&event["method"]),
+        )
+    };
+    // Those of different connections come as they may.
+    let mut seen: Vec<_> = events.iter().map(seen).collect();
+    seen.sort_unstable();
     let expected = [
         (400, "", "GET"),
         (400, HOST, ""),
@@ -302,15 +293,13 @@ fn what_the_proxy_refuses_leaves_a_line_with_the_reason() {
         (403, "denied.test", "CONNECT"),
         (407, "", ""),
     ];
-    // Those of different connections come as they may.
-    seen.sort_unstable();
+    let expected =
+        expected.map(|(status, host, method)| (Some(status), host.into(), method.into()));
     assert_eq!(seen, expected, "{events:#?}");
-    assert!(refused.iter().all(|event| event["error"].is_string()));
-    let is_post = |event: &&&Value| event["method"] == "POST";
-    let post = refused.iter().find(is_post).expect("a POST");
-    assert_eq!(
-        (&post["provider"], &post["path"]),
-        (&json!("acme"), &json!("/x"))
+    let post = events.iter().find(|event| event["method"] == "POST");
+    assert_has(
+        post.expect("it"),
+        &json!({"provider": "acme", "path": "/x"}),
     );
 }
 
@@ -471,7 +460,7 @@ fn a_run_that_asks_for_nothing_or_wants_no_log_leaves_nothing() {
     let run = home.run(&origin).arg("--no-audit").start();
     assert_eq!(run.proxy.exchange(HOST, &get("/")).status(), 200);
     run.stop();
-    assert_eq!(files(&home), [PathBuf::new(); 0]);
+    assert!(files(&home).is_empty());
 }
 
 #[test]
@@ -564,7 +553,7 @@ fn a_log_that_this_process_was_given_open_is_written_as_it_comes() {
 }
 
 /// Sends so many requests on one connection.
-fn send(proxy: &Proxy, count: usize) {
+pub(crate) fn send(proxy: &Proxy, count: usize) {
     let mut client = proxy.tls(HOST);
     for number in 0..count {
         client.send(get(&format!("/{number}")));
@@ -724,312 +713,4 @@ fn a_full_disk_costs_lines_which_are_counted_and_the_next_ones_are_whole() {
     assert!(lost > 0 && torn <= 1, "{text}");
     assert_eq!(whole + lost, 1 + 43, "{text}");
     assert!(text.ends_with("}\n"), "{text}");
-}
-
-// The command.
-
-/// `authsome audit` with these words.
-fn audit(home: &Home, words: &[&str]) -> Output {
-    let output = home.authsome(["audit"]).args(words).run();
-    output.assert_code(0);
-    output
-}
-
-/// The paths of the events that it gives.
-fn paths(home: &Home, words: &[&str]) -> Vec<String> {
-    let answer: Value = audit(home, &[&["--json"], words].concat()).json();
-    assert_eq!(answer["version"], 1);
-    let events = answer["events"].as_array().expect("events").iter();
-    events
-        .map(|event| event["path"].as_str().unwrap_or_default().to_owned())
-        .collect()
-}
-
-#[test]
-fn events_are_chosen_by_time_provider_run_and_number() {
-    let home = Home::new();
-    assert!(
-        audit(&home, &[])
-            .stderr()
-            .contains("nothing has been logged yet")
-    );
-    for (name, time, run, provider, path) in [
-        (
-            "audit.log.2",
-            "2026-01-01T00:00:00.000Z",
-            "aaaaaaaa",
-            "acme",
-            "/1",
-        ),
-        (
-            "audit.log.1",
-            "2026-01-02T00:00:00.000Z",
-            "aaaaaaaa",
-            "beta",
-            "/2",
-        ),
-        (
-            "audit.log",
-            "2026-01-03T10:00:00.000Z",
-            "bbbbbbbb",
-            "acme",
-            "/3",
-        ),
-        (
-            "audit.log",
-            "2126-01-03T10:00:00.000Z",
-            "bbbbbbbb",
-            "acme",
-            "/4",
-        ),
-    ] {
-        write_log(
-            &home,
-            name,
-            &line(time, run, provider, &json!({"path": path})),
-        );
-    }
-    for (words, expected) in [
-        (&[][..], &["/1", "/2", "/3", "/4"][..]),
-        (&["--lines", "2"], &["/3", "/4"]),
-        (&["--lines", "1", "--provider", "beta"], &["/2"]),
-        (&["--run", "aaaaaaaa"], &["/1", "/2"]),
-        (&["--run", "aaaaaaaa", "--provider", "acme"], &["/1"]),
-        (&["--provider", "none"], &[]),
-        (&["--since", "2026-01-02"], &["/2", "/3", "/4"]),
-        (&["--since", "2026-01-03T12:00:00+02:00"], &["/3", "/4"]),
-        (&["--since", "2026-01-03T12:00:00Z"], &["/4"]),
-        (&["--since", "90s"], &["/4"]),
-    ] {
-        assert_eq!(paths(&home, words), expected, "{words:?}");
-    }
-    let table = audit(&home, &["--provider", "beta"]).stdout();
-    let lines: Vec<&str> = table.lines().collect();
-    assert!(lines[0].starts_with("TIME"), "{table}");
-    let words: Vec<&str> = lines[1].split_whitespace().collect();
-    let what = format!("{HOST}/2");
-    let expected = [
-        "01-02",
-        "00:00:00Z",
-        "aaaaaaaa",
-        "request",
-        "beta",
-        "GET",
-        &what,
-        "200",
-        "0",
-        "B",
-        "10",
-        "B",
-        "5",
-        "ms",
-        "reused",
-    ];
-    assert_eq!(words, expected, "{table}");
-    for words in [
-        &["--since", "yesterday"][..],
-        &["--lines", "-1"],
-        &["--follow", "--summary"],
-        &["word"],
-    ] {
-        home.authsome(["audit"]).args(words).run().assert_code(2);
-    }
-    let missing = home
-        .authsome(["audit", "--audit-file", "/nonexistent"])
-        .run();
-    missing
-        .assert_code(1)
-        .assert_stderr(&["cannot read /nonexistent"]);
-}
-
-#[test]
-fn damaged_lines_are_passed_over_and_nothing_commands_the_terminal() {
-    let home = Home::new();
-    let good = |path: &str| {
-        line(
-            "2026-01-01T00:00:00.000Z",
-            "aaaaaaaa",
-            "acme",
-            &json!({"path": path}),
-        )
-    };
-    let (one, two, three) = (good("/1"), good("/2"), good("/3\u{1b}]0;x\u{7}\u{202e}"));
-    let torn = &one[..one.len() / 2];
-    let long = "x".repeat(200_000);
-    let text = format!("{one}no json\n\n{{\"time\":1}}\n{torn}{two}{long}\n\u{0}\n{three}{torn}");
-    write_log(&home, "audit.log", &text);
-    let output = audit(&home, &[]);
-    output.assert_stderr(&["6 lines of the log are damaged"]);
-    let table = output.stdout();
-    assert_eq!(table.lines().count(), 4, "{table}");
-    assert!(table.contains("/3\\x1b]0;x\\x07\\u{202e}"), "{table}");
-    let json = audit(&home, &["--json"]).stdout();
-    for letter in ['\u{1b}', '\u{7}', '\u{202e}'] {
-        assert!(
-            !table.contains(letter) && !json.contains(letter),
-            "{letter:?}"
-        );
-    }
-    assert_eq!(paths(&home, &[])[..2], ["/1", "/2"]);
-}
-
-#[test]
-fn the_summary_has_the_figures_of_each_provider_and_a_bar_an_hour() {
-    let home = Home::new();
-    for (hour, ms, status) in [
-        ("08", 10, 200),
-        ("10", 20, 200),
-        ("10", 30, 500),
-        ("10", 40, 200),
-    ] {
-        let time = format!("2026-01-01T{hour}:30:00.000Z");
-        let more = json!({"ms": ms, "status": status, "sent": 1024, "received": 1536});
-        write_log(&home, "audit.log", &line(&time, "aaaaaaaa", "acme", &more));
-    }
-    let cut = json!({"error": "the answer was cut short"});
-    let refused = json!({"event": "refused", "status": 403});
-    for more in [cut, refused] {
-        write_log(
-            &home,
-            "audit.log",
-            &line("2026-01-01T09:00:00.000Z", "bbbbbbbb", "beta", &more),
-        );
-    }
-    let answer: Value = audit(&home, &["--summary", "--json"]).json();
-    let expected = json!({"version": 1, "providers": [
-        {"provider": "acme", "requests": 4, "errors": 1, "refused": 0, "sent": 4096, "received": 6144,
-         "p50_ms": 20, "p95_ms": 40, "hours": {"2026-01-01T08": 1, "2026-01-01T10": 3}},
-        {"provider": "beta", "requests": 1, "errors": 1, "refused": 1, "sent": 0, "received": 10,
-         "p50_ms": 5, "p95_ms": 5, "hours": {"2026-01-01T09": 1}},
-    ]});
-    assert_eq!(answer, expected);
-    let text = |locale: &str| {
-        let output = home
-            .authsome(["audit", "--summary"])
-            .env("LC_ALL", locale)
-            .run();
-        output.assert_code(0);
-        output.stdout()
-    };
-    let plain = text("C");
-    let expected = "\
-PROVIDER  REQUESTS  ERRORS  REFUSED  UP       DOWN     P50    P95
-acme      4         1       0        4.0 KiB  6.0 KiB  20 ms  40 ms
-beta      1         1       1        0 B      10 B     5 ms   5 ms
-
-requests by the hour, 2026-01-01 08h to 2026-01-01 10h UTC; # is 3
-acme |- #|
-beta | - |
-";
-    assert_eq!(plain, expected);
-    assert!(text("C.UTF-8").ends_with("█ is 3\nacme |▃ █|\nbeta | ▃ |\n"));
-    let since = audit(&home, &["--summary", "--since", "2027-01-01"]);
-    assert_eq!(since.stdout(), "no requests\n");
-}
-
-#[test]
-fn following_goes_on_where_the_log_is_put_aside_and_ends_with_who_reads_it() {
-    let home = Home::new();
-    home.acme("");
-    let follow = home.authsome(["audit", "--follow"]).background();
-    let lines = home.authsome(["audit", "-f", "--json"]).background();
-    follow.wait_for_stdout(b"TIME");
-    let origin = Origin::start(always_ok);
-    let run = home.run(&origin).start();
-    for name in ["/before", "/after"] {
-        assert_eq!(run.proxy.exchange(HOST, &get(name)).status(), 200);
-        follow.wait_for_stdout(name.as_bytes());
-        lines.wait_for_stdout(format!("\"{name}\"").as_bytes());
-        let _ = fs::rename(home.own("audit.log"), home.own("audit.log.1"));
-    }
-    run.stop();
-    let text = lines.wait_for_stdout(b"/after");
-    let text = String::from_utf8(text).expect("text");
-    let is_event = |line: &str| serde_json::from_str::<Value>(line).is_ok();
-    assert!(text.lines().all(is_event), "{text}");
-    // The reader is gone, and nothing more is logged.
-    let piped = Cmd::new(&home, "sh")
-        .args(["-c", "\"$0\" audit -f | head -n 1", BINARY])
-        .run();
-    piped.assert_code(0);
-    assert!(piped.stdout().starts_with("TIME"), "{piped}");
-    let pid = follow.pid.to_string();
-    assert!(crate::support::signal("INT", &pid));
-    wait_until("it has ended", || crate::support::is_over(&pid));
-}
-
-// What a run tells besides.
-
-#[test]
-fn a_run_sums_up_in_the_end_without_a_log_too() {
-    let home = Home::new();
-    home.acme(r#""rules": [{"methods": ["GET"], "action": "allow"}]"#);
-    let origin = Origin::start(always_ok);
-    let run = home.run(&origin).args(["--summary", "--no-audit"]).start();
-    send(&run.proxy, 3);
-    run.proxy
-        .exchange(HOST, &format!("DELETE / HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
-    let errors = run.stop().stderr();
-    let lines: Vec<Vec<&str>> = errors
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
-    assert_eq!(lines.len(), 2, "{errors}");
-    assert_eq!(
-        lines[0],
-        [
-            "PROVIDER", "REQUESTS", "ERRORS", "REFUSED", "UP", "DOWN", "P50", "P95"
-        ]
-    );
-    assert_eq!(lines[1][..8], ["acme", "3", "0", "1", "0", "B", "6", "B"]);
-    assert!(files(&home).is_empty());
-    let output = home
-        .authsome(["run", "--summary", "sh", "-c", "exit 7"])
-        .run();
-    output.assert_code(7).assert_stderr(&["no requests"]);
-    assert!(output.stdout.is_empty(), "{output}");
-}
-
-#[test]
-fn live_lines_stand_in_columns_and_say_why_and_what_to_do() {
-    let home = Home::new();
-    home.acme(r#""rules": [{"methods": ["GET"], "action": "allow"}]"#);
-    let origin = Origin::start(always_ok);
-    let run = home
-        .run(&origin)
-        .args(["-v", "--deny", "denied.test"])
-        .start();
-    send(&run.proxy, 2);
-    run.proxy.exchange(
-        HOST,
-        &format!("DELETE /9?{CANARY} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"),
-    );
-    assert_eq!(run.proxy.ask_for("denied.test:443").0.status(), 403);
-    let output = run.stop();
-    output.assert_without(CANARY).assert_without("\u{1b}");
-    let errors = output.stderr();
-    let with = |words: &str| {
-        let found: Vec<&str> = errors.lines().filter(|line| line.contains(words)).collect();
-        match found.as_slice() {
-            [only] => *only,
-            _ => panic!("not one {words} in\n{errors}"),
-        }
-    };
-    assert_eq!(errors.lines().count(), 4, "{errors}");
-    let (first, second) = (with("/0 "), with("/1 "));
-    for part in ["https://", " 200 ", " acme"] {
-        assert_eq!(first.find(part), second.find(part), "{errors}");
-    }
-    assert!(
-        first.ends_with(" ms") && second.ends_with(" ms  reused"),
-        "{errors}"
-    );
-    let denied = with("DELETE");
-    for part in ["/9 ", " 403 acme", "none of the rules", "hint: "] {
-        assert!(denied.contains(part), "{errors}");
-    }
-    assert!(
-        with("CONNECT denied.test").contains("refused by --deny; hint: "),
-        "{errors}"
-    );
 }

@@ -305,6 +305,8 @@ struct Who {
     user: u32,
     /// The home.
     home: String,
+    /// The log.
+    audit: String,
     /// Whether there is a vault.
     vault: bool,
     /// Where its key comes from.

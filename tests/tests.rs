@@ -11,10 +11,13 @@
 // What all of them use: homes, runs, origins, clients.
 mod support;
 
-// The log of what was done, the command that shows it, and what a run tells besides.
+// The log of what was done: what is in it, who may read it, what becomes of trouble with it.
 mod audit;
 // A certificate authority that stays.
 mod ca;
+
+// The command that shows it, and what a run tells of its requests besides.
+mod audit_view;
 
 // The program that is run: environment, streams, exit code, signals, what is left afterwards.
 mod child;

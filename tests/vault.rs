@@ -672,7 +672,11 @@ fn four_that_make_the_home_at_once_make_one_key_and_lose_nothing() {
             .map(|entry| entry.unwrap().file_name().display().to_string())
             .collect();
         files.sort();
-        assert_eq!(files, ["master.key", "vault", "vault.lock"], "{listed}");
+        assert_eq!(
+            files,
+            ["audit.log", "master.key", "vault", "vault.lock"],
+            "{listed}"
+        );
         for name in files {
             assert_eq!(fresh.join(name).metadata().unwrap().mode() & 0o777, 0o600);
         }
