@@ -42,7 +42,7 @@ fn ask(run: &Running) -> Message {
 }
 
 /// A home that is logged in with tokens that live so many seconds; later ones live an hour.
-fn logged_in(idp: &Idp, seconds: u64) -> Home {
+pub(crate) fn logged_in(idp: &Idp, seconds: u64) -> Home {
     let home = idp::home("pkce", &json!({}));
     idp.change(|manner| manner.expires_in = json!(seconds));
     idp.log_in(&home, &[]);

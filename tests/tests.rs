@@ -91,6 +91,12 @@ mod revocation;
 // Which requests get a credential: hosts, ports, paths, spellings.
 mod route;
 
+// The proxy alone: password, health, its end, sockets that are handed over.
+mod serve;
+
+// The proxy alone, which reads everything anew while it serves.
+mod serve_reload;
+
 // Where credentials come from.
 mod sources;
 

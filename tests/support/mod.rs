@@ -7,6 +7,7 @@ pub(crate) mod idp;
 pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod queue;
+pub(crate) mod served;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -534,6 +535,11 @@ impl Background {
         let (all, found) = self.stderr.wait(|all, _| contains(all, words.as_bytes()));
         assert!(found, "no {words:?}\n{}", self.so_far());
         String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// What it has written as errors so far.
+    pub(crate) fn stderr_so_far(&self) -> String {
+        self.so_far().stderr()
     }
 
     /// Ends what it reads, and waits for its end.
