@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs a container of a compose file or of a Kubernetes manifest, as far as namespaces, mounts and capabilities go: no engine is needed.
 
-    container.py WORLD FILE NAME [KEY=VALUE...]
+    container.py WORLD FILE NAME [WORD...]
 
 FILE has the service or the container NAME. WORLD is a folder with what a host or a cluster would bring:
 
@@ -11,8 +11,8 @@ FILE has the service or the container NAME. WORLD is a folder with what a host o
     configs/NAME/KEY         a ConfigMap
     volumes/NAME             a volume that containers share; made when it isn't there
 
-It is to be started as process 1 of a PID namespace, in a mount namespace that may be changed. KEY=VALUE is added to the environment:
-outside facts, such as what this host trusts. It becomes the container's process.
+It is to be started as process 1 of a PID namespace, in a mount namespace that may be changed, and becomes the container's process. With
+words, the container runs these, as for a probe or `exec`. What this machine trusts is in every image, and so are the names that it knows.
 """
 
 import ctypes
@@ -47,6 +47,7 @@ class Container:
     def __init__(self, world, image):
         self.world = world
         self.name = image.rsplit("/", 1)[-1].split(":")[0]
+        self.command = None  # in the place of the image's entry point
         self.arguments = None
         self.environment = {}
         self.binds = []  # (what, where, whether it is read-only)
@@ -72,13 +73,14 @@ class Container:
     def build(self, root):
         """Lays the image's files out, and says what it starts."""
         folder = self.world / "images" / self.name
+        if not folder.exists():
+            self.lay_system(root)
+            return [], []
         text = (folder / "Dockerfile").read_text().replace("\\\n", " ")
         lines = [line.split(None, 1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
         stages = [rest.split()[0] for word, rest in lines if word == "FROM"]
         if stages[-1] != "scratch":
-            for name in SYSTEM:
-                (root / name).mkdir()
-                mount("--rbind", pathlib.Path("/", name), root / name)
+            self.lay_system(root)
         start = {"ENTRYPOINT": [], "CMD": []}
         for word, rest in lines:
             if word in start:
@@ -89,6 +91,13 @@ class Container:
             elif word not in ("FROM", "USER"):
                 raise SystemExit(f"container.py knows no {word}")
         return start["ENTRYPOINT"], start["CMD"]
+
+    @staticmethod
+    def lay_system(root):
+        """Every image of others is this machine's system."""
+        for name in SYSTEM:
+            (root / name).mkdir()
+            mount("--rbind", pathlib.Path("/", name), root / name)
 
     def copy(self, source, target):
         found = self.world / "files" / pathlib.Path(source).name
@@ -110,9 +119,8 @@ class Container:
 
     # --- Its start --------------------------------------------------------------------------------------------------------------
 
-    def run(self, facts):
-        root = self.world / "roots" / self.name
-        shutil.rmtree(root, ignore_errors=True)
+    def run(self, instead):
+        root = self.world / "roots" / f"{self.name}-{os.urandom(4).hex()}"
         root.mkdir(parents=True)
         mount("-t", "tmpfs", "tmpfs", root)
         entry, command = self.build(root)
@@ -121,8 +129,9 @@ class Container:
         mount("-t", "proc", "proc", root / "proc")
         for name in ("null", "zero", "urandom"):
             self.bind(pathlib.Path("/dev", name), root / "dev" / name, False)
-        for name in ("hosts", "resolv.conf"):
-            if not (root / "etc" / name).exists() and pathlib.Path("/etc", name).exists():
+        for name in ("hosts", "ssl/certs/ca-certificates.crt"):
+            if not (root / "etc" / name).exists():
+                (root / "etc" / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(f"/etc/{name}", root / "etc" / name)
         for where, mode in self.temporary:
             place = root / where.lstrip("/")
@@ -143,9 +152,9 @@ class Container:
             os.setresuid(self.user, self.user, self.user)
         if self.no_new_privileges:
             libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        words = entry + (command if self.arguments is None else self.arguments)
+        words = instead or (self.command or entry) + (command if self.arguments is None else self.arguments)
         usual = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
-        environment = usual | self.environment | facts
+        environment = usual | self.environment
         program = words[0] if "/" in words[0] else shutil.which(words[0], path=environment["PATH"])
         os.execve(program, words, environment)
 
@@ -191,7 +200,8 @@ def of_kubernetes(world, documents, name):
         if found["name"] == name
     )
     container = Container(world, found["image"])
-    container.arguments = found.get("args")
+    container.command = found.get("command")
+    container.arguments = found.get("args", [] if container.command else None)
     container.environment = environment_of(world, found.get("env", []))
     context = {**pod.get("securityContext", {}), **found.get("securityContext", {})}
     group = context.get("fsGroup")
@@ -232,7 +242,9 @@ def environment_of(world, entries):
 def as_mounted(source, mode, group):
     """A folder as the kubelet lays it: open to all, sticky, links to links to files, with the group that the pod asks for."""
     place = source.parent / f".{source.name}"
-    shutil.rmtree(place, ignore_errors=True)
+    # All containers of a pod see the same.
+    if place.exists():
+        return place
     (place / "..first").mkdir(parents=True)
     (place / "..data").symlink_to("..first")
     for file in source.iterdir():
@@ -247,13 +259,13 @@ def as_mounted(source, mode, group):
 
 
 def main():
-    world, file, name, *facts = sys.argv[1:]
+    world, file, name, *instead = sys.argv[1:]
     documents = list(yaml.safe_load_all(pathlib.Path(file).read_text()))
     if "services" in documents[0]:
         container = of_compose(pathlib.Path(world), documents[0], name)
     else:
         container = of_kubernetes(pathlib.Path(world), documents, name)
-    container.run(dict(fact.split("=", 1) for fact in facts))
+    container.run(instead)
 
 
 if __name__ == "__main__":

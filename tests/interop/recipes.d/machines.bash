@@ -20,14 +20,20 @@ mkdir "$units"
 # What a unit says: `setting UNIT NAME`, without the name.
 setting() { sed -n "s/^$2=//p" "$units/$1"; }
 
+# `lay_credentials UNIT`
+lay_credentials() {
+    local pair
+    mkdir -p "/run/credentials/$1"
+    for pair in $(setting "$1" LoadCredential); do
+        install -m 400 "${pair#*:}" "/run/credentials/$1/${pair%%:*}"
+    done
+}
+
 # The command of a unit, as systemd starts it: with its credentials, what it may do, a /tmp of its own and an environment of nothing. systemd
 # itself is not started: its units are the machine's.
 start_unit() {
-    local unit=$1 credentials=/run/credentials/$1 pair words capabilities
-    mkdir -p "$credentials"
-    for pair in $(setting "$unit" LoadCredential); do
-        install -m 400 "${pair#*:}" "$credentials/${pair%%:*}"
-    done
+    local unit=$1 credentials=/run/credentials/$1 words capabilities
+    lay_credentials "$unit"
     words=$(setting "$unit" ExecStart)
     capabilities=$(setting "$unit" CapabilityBoundingSet | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
     # shellcheck disable=SC2086,SC2016
@@ -65,6 +71,35 @@ runs_as_a_service() {
 check "systemd: the unit is one as systemd-analyze wants it" is_a_unit systemd my-agent.service
 check "systemd: it may do little" is_confined my-agent.service 4.1
 check "systemd: a service with a credential that the program can't read" runs_as_a_service
+
+# The service's socket is opened by systemd's own tool for that, which starts it at the first connection.
+runs_by_its_socket() {
+    local secret password credentials=/run/credentials/authsome.service address words
+    secret=$(new_secret)
+    password=$(openssl rand -hex 24)
+    install -m 600 <(echo "$secret") /etc/authsome/openai.key
+    install -m 600 <(echo "$password") /etc/authsome/password
+    lay_credentials authsome.service
+    mkdir -p /run/authsome
+    address=$(setting authsome.socket ListenStream)
+    words=$(setting authsome.service ExecStart)
+    # shellcheck disable=SC2086
+    env -i PATH="$PATH" systemd-socket-activate --listen="$address" ${words//%d/$credentials} >"$work/serve.log" 2>&1 &
+    echo $! >"$work/started"
+    wait_for 20 curl -sf "http://$address/healthz"
+    SSL_CERT_FILE=/run/authsome/bundle.pem HTTPS_PROXY=http://authsome:$password@$address my-agent >"$work/output" 2>&1
+    arrived "$secret"
+}
+
+are_units() {
+    recipe systemd-socket >"$units/authsome.socket"
+    is_a_unit systemd-serve authsome.service
+    systemd-analyze verify "$units/authsome.socket"
+}
+
+check "systemd: a service and its socket, as systemd-analyze wants them" are_units
+check "systemd: it may do little too" is_confined authsome.service 4
+check "systemd: a proxy that is started by its socket" runs_by_its_socket
 
 # --- cron -----------------------------------------------------------------------------------------------------------------------
 
