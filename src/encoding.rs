@@ -48,7 +48,7 @@ pub(crate) fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
             bits = bits << 6 | u32::from(base64_value(*letter)?);
         }
         bits <<= 6 * (4 - group.len());
-        out.extend(bits.to_be_bytes().into_iter().skip(1).take(group.len() - 1));
+        out.extend_from_slice(bits.to_be_bytes().get(1..group.len())?);
     }
     Some(out)
 }

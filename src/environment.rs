@@ -25,7 +25,7 @@ pub(crate) const OTHER_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
 /// What names a bundle of trusted certificates that replaces a program's own. That of npm, pnpm and Yarn counts more than a `cafile`
 /// in a npmrc, beside which they would look at no other certificates.
-pub(crate) const BUNDLE: [&str; 15] = [
+pub(crate) const BUNDLE: [&str; 16] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
@@ -41,6 +41,7 @@ pub(crate) const BUNDLE: [&str; 15] = [
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
     "HEX_CACERTS_PATH",
     "npm_config_cafile",
+    "PERL_LWP_SSL_CA_FILE",
 ];
 
 /// What names certificates that are trusted beside a program's own.
@@ -49,6 +50,9 @@ pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /// What gives Java its options: the proxy and the trust store, for which it has no variables.
 pub(crate) const JAVA: &str = "JAVA_TOOL_OPTIONS";
 
+/// What gives PHP folders with settings: the bundle is one, for which its curl has no variable.
+pub(crate) const PHP: &str = "PHP_INI_SCAN_DIR";
+
 /// What names hosts that are reached without a proxy.
 pub(crate) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
@@ -56,15 +60,23 @@ pub(crate) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 pub(crate) const OWN_HOME: &str = "AUTHSOME_HOME";
 
 /// What tells a program, and authsome itself, that it is in a run.
-pub(crate) const FLAGS: [(&str, &str); 3] = [
+pub(crate) const FLAGS: [(&str, &str); 4] = [
     ("NODE_USE_ENV_PROXY", "1"),
+    ("PERL_LWP_ENV_PROXY", "1"),
     ("AUTHSOME_RUN", "1"),
     ("AUTHSOME_PROXY_MODE", "true"),
 ];
 
 /// The variables that a run sets, or removes, by itself.
 pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 6] = [&PROXY, &OTHER_PROXY, &NO_PROXY, &BUNDLE, &EXTRA, &[JAVA]];
+    let all: [&[&str]; 6] = [
+        &PROXY,
+        &OTHER_PROXY,
+        &NO_PROXY,
+        &BUNDLE,
+        &EXTRA,
+        &[JAVA, PHP],
+    ];
     let flags = FLAGS.into_iter().map(|(name, _)| name);
     all.into_iter().flatten().copied().chain(flags)
 }

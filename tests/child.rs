@@ -59,8 +59,9 @@ fn the_environment_is_the_parent_s_with_the_changes_of_the_contract() {
         .env("EMPTY", "");
     let mut expected = cmd.environment();
     let mut child = environment(cmd);
-    // Only where there is a Java; tests/java.rs is about that.
+    // Only where there is a Java, or a PHP; tests/languages.rs is about that.
     child.remove("JAVA_TOOL_OPTIONS");
+    child.remove("PHP_INI_SCAN_DIR");
     let proxy = child["HTTPS_PROXY"].clone();
     let bundle = child["SSL_CERT_FILE"].clone();
     let extra = child["NODE_EXTRA_CA_CERTS"].clone();
@@ -85,7 +86,10 @@ fn the_environment_is_the_parent_s_with_the_changes_of_the_contract() {
     );
     set(&BUNDLE, &bundle);
     set(&["NODE_EXTRA_CA_CERTS", "DENO_CERT"], &extra);
-    set(&["NODE_USE_ENV_PROXY", "AUTHSOME_RUN"], "1");
+    set(
+        &["NODE_USE_ENV_PROXY", "PERL_LWP_ENV_PROXY", "AUTHSOME_RUN"],
+        "1",
+    );
     set(&["AUTHSOME_PROXY_MODE"], "true");
     set(&["ACME_API_KEY"], PLACEHOLDER);
     assert_eq!(child, expected);
@@ -106,7 +110,7 @@ const PROXY: [&str; 8] = [
 ];
 
 /// The variables that name a bundle, as the contract lists them.
-const BUNDLE: [&str; 15] = [
+const BUNDLE: [&str; 16] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
@@ -122,6 +126,7 @@ const BUNDLE: [&str; 15] = [
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
     "HEX_CACERTS_PATH",
     "npm_config_cafile",
+    "PERL_LWP_SSL_CA_FILE",
 ];
 
 #[test]

@@ -46,11 +46,11 @@ mod http;
 // What becomes of a request that gets a credential.
 mod inject;
 
-// What Java gets: options in a variable, a trust store.
-mod java;
-
 // The shape of every answer as JSON.
 mod json;
+
+// What Java and PHP get, which read no variable for certificates.
+mod languages;
 
 // Secrets are nowhere but where they belong.
 mod leaks;

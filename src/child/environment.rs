@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::java;
+use super::php;
 use crate::account::Account;
 use crate::environment::BUNDLE;
 use crate::environment::Environment;
@@ -12,6 +13,7 @@ use crate::environment::JAVA;
 use crate::environment::NO_PROXY;
 use crate::environment::OTHER_PROXY;
 use crate::environment::OWN_HOME;
+use crate::environment::PHP;
 use crate::environment::PROXY;
 use crate::provider::Export;
 use crate::provider::ExportKind;
@@ -35,6 +37,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) extra: &'a BTreeMap<&'static str, std::path::PathBuf>,
     /// The bundle's certificates as Java reads them, where there is a Java.
     pub(crate) trust_store: Option<&'a Path>,
+    /// Settings of PHP that name the bundle, where there is a PHP.
+    pub(crate) php_settings: Option<&'a Path>,
     /// Providers that have a connection.
     pub(crate) connected: &'a [&'a Provider],
     /// Exports of all providers, connected or not: what the parent has under a credential's name is masked.
@@ -86,6 +90,9 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
                 "the trust store that {JAVA} names is not used: the run's own takes its place, with what SSL_CERT_FILE or else the system trusts"
             ));
         }
+    }
+    if let Some(file) = plan.php_settings {
+        child.set(PHP, php::folders(parent, file));
     }
     mask(parent, plan, &mut child);
     if let Some(account) = plan.account {
@@ -213,6 +220,7 @@ mod tests {
                     .map(|name| (name, "/run/ca.pem".into()))
                     .collect(),
                 trust_store: Some(Path::new("/run/bundle.p12")),
+                php_settings: Some(Path::new("/run/authsome.ini")),
                 connected: &[&provider],
                 known: &[
                     (other, "placeholder".into()),
@@ -252,6 +260,13 @@ mod tests {
         assert!(warnings.is_empty());
         let (_, warnings) = child(&[(JAVA, "-Djavax.net.ssl.trustStore=/x")]);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+
+    #[test]
+    fn php_gets_one_more_folder_of_settings() {
+        let (child, warnings) = child(&[(PHP, "/etc/own")]);
+        assert_eq!(child.text(PHP), Some("/etc/own:/run"));
+        assert!(warnings.is_empty());
     }
 
     #[test]

@@ -3,4 +3,5 @@
 pub(crate) mod environment;
 pub(crate) mod init;
 pub(crate) mod java;
+pub(crate) mod php;
 pub(crate) mod supervise;

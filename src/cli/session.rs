@@ -26,6 +26,7 @@ use crate::child::environment;
 use crate::child::init;
 use crate::child::init::Role;
 use crate::child::java;
+use crate::child::php;
 use crate::child::supervise;
 use crate::child::supervise::End;
 use crate::environment::EXTRA;
@@ -139,6 +140,7 @@ impl Session {
             bundle: &files.bundle,
             extra: &files.extra,
             trust_store: files.trust_store.as_deref(),
+            php_settings: files.php_settings.as_deref(),
             connected: &providers(state.broker()),
             known: &connected.known,
             sources: &connected.sources,
@@ -235,6 +237,8 @@ struct Files {
     extra: BTreeMap<&'static str, PathBuf>,
     /// The bundle as Java reads it, where there is a Java.
     trust_store: Option<PathBuf>,
+    /// Settings of PHP that name the bundle, where there is a PHP.
+    php_settings: Option<PathBuf>,
 }
 
 impl Files {
@@ -298,6 +302,11 @@ impl Files {
         let trust_store = java::is_there(parent)
             .then(|| directory.write_public("bundle.p12", &pkcs12::trust_store(&pem)))
             .transpose()?;
+        let php_settings = Some(parent)
+            .filter(|parent| php::is_there(parent))
+            .and_then(|_| php::settings(&bundle))
+            .map(|settings| directory.write_public("authsome.ini", settings.as_bytes()))
+            .transpose()?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
         let mut extra = BTreeMap::new();
         for name in EXTRA {
@@ -318,6 +327,7 @@ impl Files {
             bundle,
             extra,
             trust_store,
+            php_settings,
         })
     }
 }

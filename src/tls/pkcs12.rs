@@ -62,9 +62,13 @@ pub(crate) fn trust_store(pem: &[u8]) -> Vec<u8> {
             seen.insert(certificate);
         }
     }
-    let contents = data(&der(tag::SEQUENCE, &bags));
-    let safe = data(&der(tag::SEQUENCE, &contents));
-    der(tag::SEQUENCE, &joined(&[&der(tag::INTEGER, &[3]), &safe]))
+    // What stands around the bags is all in front of them: so they, which are large, are copied once.
+    let safe = data_around(around(tag::SEQUENCE, Vec::new(), bags.len()), bags.len());
+    let safe = data_around(around(tag::SEQUENCE, safe, bags.len()), bags.len());
+    let version = der(tag::INTEGER, &[3]);
+    let mut store = around(tag::SEQUENCE, joined(&[&version, &safe]), bags.len());
+    store.append(&mut bags);
+    store
 }
 
 /// The certificates of a bundle. Not by rustls' own reader, which takes as long as all of a run's start: it is made for keys, in a time
@@ -112,10 +116,11 @@ fn attribute(kind: &[u8], value: &[u8]) -> Vec<u8> {
     der(tag::SEQUENCE, &joined(&[&oid(kind), &der(tag::SET, value)]))
 }
 
-/// A ContentInfo that holds these bytes (RFC 5652 section 3).
-fn data(bytes: &[u8]) -> Vec<u8> {
-    let content = explicit(&der(tag::OCTET_STRING, bytes));
-    der(tag::SEQUENCE, &joined(&[&oid(DATA), &content]))
+/// A ContentInfo (RFC 5652 section 3) that holds `front` and then so many more bytes: what comes before those.
+fn data_around(front: Vec<u8>, more: usize) -> Vec<u8> {
+    let content = around(tag::OCTET_STRING, front, more);
+    let content = around(tag::EXPLICIT_0, content, more);
+    around(tag::SEQUENCE, joined(&[&oid(DATA), &content]), more)
 }
 
 /// An object identifier, from its encoded arcs.
@@ -135,19 +140,25 @@ fn joined(parts: &[&[u8]]) -> Vec<u8> {
 
 /// A value in DER: tag, length in the shortest form, content.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len() + 10);
+    around(tag, content.to_vec(), 0)
+}
+
+/// A value in DER whose content is `front` and then so many more bytes: what comes before those.
+fn around(tag: u8, front: Vec<u8>, more: usize) -> Vec<u8> {
+    let length = front.len() + more;
+    let mut out = Vec::with_capacity(front.len() + 10);
     out.push(tag);
-    match u8::try_from(content.len()) {
+    match u8::try_from(length) {
         Ok(length @ 0..=127) => out.push(length),
         _ => {
-            let length = content.len().to_be_bytes();
+            let length = length.to_be_bytes();
             let length = length.iter().skip_while(|byte| **byte == 0);
             // At most eight bytes.
             out.push(0x80 | u8::try_from(length.clone().count()).unwrap_or_default());
             out.extend(length);
         }
     }
-    out.extend_from_slice(content);
+    out.extend(front);
     out
 }
 

@@ -14,7 +14,7 @@ pub(super) struct Advice {
 }
 
 /// What is known of programs.
-const KNOWN: [Advice; 11] = [
+const KNOWN: [Advice; 12] = [
     Advice {
         names: &["curl"],
         proxy: "curl reads HTTPS_PROXY unless --noproxy, --proxy or ~/.curlrc say otherwise",
@@ -58,10 +58,11 @@ const KNOWN: [Advice; 11] = [
         names: &[
             "java", "mvn", "gradle", "gradlew", "mvnw", "kotlin", "scala", "sbt", "clojure",
         ],
-        proxy: "Java reads no variable: give -Dhttps.proxyHost and -Dhttps.proxyPort, with host and port of $HTTPS_PROXY, for example \
-                in JAVA_TOOL_OPTIONS",
-        trust: "Java reads no PEM file: import $NODE_EXTRA_CA_CERTS with keytool -importcert into a trust store, and name that by \
-                -Djavax.net.ssl.trustStore",
+        proxy: "JAVA_TOOL_OPTIONS, which is set where there is a Java, has -Dhttps.proxyHost and -Dhttps.proxyPort: see that the program's \
+                own options or settings say nothing else, and give it the proxy there if it looks at neither; with --proxy-auth it \
+                needs an Authenticator",
+        trust: "JAVA_TOOL_OPTIONS, which is set where there is a Java, has -Djavax.net.ssl.trustStore: see that no other trust store is \
+                named on its command line, in JDK_JAVA_OPTIONS or in _JAVA_OPTIONS, or give it that file by its own option",
     },
     Advice {
         names: &["ruby", "gem", "bundle", "rake", "rails"],
@@ -71,7 +72,21 @@ const KNOWN: [Advice; 11] = [
     Advice {
         names: &["php", "composer"],
         proxy: "PHP's curl reads https_proxy; streams (file_get_contents) need a context with http.proxy tcp://HOST:PORT",
-        trust: "give -d curl.cainfo=\"$SSL_CERT_FILE\" -d openssl.cafile=\"$SSL_CERT_FILE\"",
+        trust: "PHP_INI_SCAN_DIR, which is set where there is a PHP, names the certificates in settings; else give \
+                -d curl.cainfo=\"$SSL_CERT_FILE\" -d openssl.cafile=\"$SSL_CERT_FILE\"",
+    },
+    Advice {
+        names: &[
+            "perl",
+            "lwp-request",
+            "GET",
+            "POST",
+            "HEAD",
+            "cpan",
+            "cpanm",
+        ],
+        proxy: "LWP heeds the proxy by PERL_LWP_ENV_PROXY, which is set, unless the program says env_proxy => 0; HTTP::Tiny reads https_proxy",
+        trust: "LWP reads PERL_LWP_SSL_CA_FILE, and HTTP::Tiny SSL_CERT_FILE, which are set, unless the program gives SSL_ca_file itself",
     },
     Advice {
         names: &["dotnet", "pwsh", "nuget"],
@@ -111,7 +126,7 @@ mod tests {
         for (program, words) in [
             ("/usr/bin/python3.12", "trust_env"),
             ("node22", "NODE_USE_ENV_PROXY"),
-            ("java", "-Dhttps.proxyHost"),
+            ("java", "JAVA_TOOL_OPTIONS"),
             ("wget2", "wgetrc"),
             ("./my-program", "its own option"),
             ("", "its own option"),

@@ -205,14 +205,25 @@ const ENVIRONMENT: Topic = Topic {
                     "the parent's entries, but for those that would lead past the proxy, and this machine",
                 ),
                 (
-                    "SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, GIT_SSL_CAINFO, AWS_CA_BUNDLE, PIP_CERT, CARGO_HTTP_CAINFO, NIX_SSL_CERT_FILE, HTTPLIB2_CA_CERTS, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, BUNDLE_SSL_CA_CERT, COMPOSER_CAFILE, CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE, HEX_CACERTS_PATH, npm_config_cafile",
+                    "SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, GIT_SSL_CAINFO, AWS_CA_BUNDLE, PIP_CERT, CARGO_HTTP_CAINFO, NIX_SSL_CERT_FILE, HTTPLIB2_CA_CERTS, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, BUNDLE_SSL_CA_CERT, COMPOSER_CAFILE, CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE, HEX_CACERTS_PATH, npm_config_cafile, PERL_LWP_SSL_CA_FILE",
                     "what the parent trusts, and the run's root",
                 ),
                 (
                     "NODE_EXTRA_CA_CERTS, DENO_CERT",
                     "the run's root, and the parent's extra certificates",
                 ),
-                ("NODE_USE_ENV_PROXY", "1: Node heeds the proxy"),
+                (
+                    "JAVA_TOOL_OPTIONS",
+                    "where there is a Java: the parent's options, then the proxy and a trust store of the same certificates",
+                ),
+                (
+                    "PHP_INI_SCAN_DIR",
+                    "where there is a PHP: one more folder, whose settings name the certificates",
+                ),
+                (
+                    "NODE_USE_ENV_PROXY, PERL_LWP_ENV_PROXY",
+                    "1: Node and LWP heed the proxy",
+                ),
                 ("AUTHSOME_RUN, AUTHSOME_PROXY_MODE", "1, true"),
                 (
                     "what providers export",

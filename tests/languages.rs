@@ -1,4 +1,4 @@
-//! What Java gets: options in a variable, and a trust store that it can read.
+//! What Java and PHP get, which read no variable for certificates: options and a trust store, a file of settings.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -188,4 +188,50 @@ fn the_program_of_another_user_can_read_the_trust_store() {
     output.assert_code(0);
     let size: usize = output.stdout().trim().parse().expect("a number");
     assert!(size > 1000, "{output}");
+}
+
+/// What a child's PHP_INI_SCAN_DIR is, and what is in the file that a run puts there; with a PHP that is never started.
+fn php_settings(cmd: Cmd) -> String {
+    let script = "printf '%s\n' \"$PHP_INI_SCAN_DIR\"; while read -r line; do echo \"$line\"; done <\"${PHP_INI_SCAN_DIR##*:}/authsome.ini\"";
+    let output = cmd
+        .args(["run", "--", "/bin/sh", "-c"])
+        .arg(format!("{script}; echo \"$SSL_CERT_FILE\""))
+        .run();
+    output.assert_code(0).assert_quiet();
+    output.stdout()
+}
+
+#[test]
+fn php_gets_settings_that_name_the_bundle_beside_those_that_it_has() {
+    let home = Home::new();
+    fs::create_dir(home.path("bin")).expect("a folder");
+    symlink("/bin/sh", home.path("bin/php")).expect("a link");
+    let authsome = || Cmd::new(&home, BINARY).env("PATH", home.path("bin"));
+    for (of_parent, start) in [(None, ":/"), (Some(""), "/"), (Some(":/own"), ":/own:/")] {
+        let cmd = of_parent.map_or_else(authsome, |own| authsome().env("PHP_INI_SCAN_DIR", own));
+        let text = php_settings(cmd);
+        let lines: Vec<&str> = text.lines().collect();
+        let [folders, curl, openssl, bundle] = lines[..] else {
+            panic!("{text}");
+        };
+        assert!(folders.starts_with(start), "{text}");
+        assert_eq!(curl, format!("curl.cainfo=\"{bundle}\""));
+        assert_eq!(openssl, format!("openssl.cafile=\"{bundle}\""));
+    }
+}
+
+#[test]
+fn where_there_is_no_php_its_folders_stay_as_they_are() {
+    let home = Home::new();
+    fs::create_dir(home.path("bin")).expect("a folder");
+    let script = "printf %s \"${PHP_INI_SCAN_DIR-none}\"";
+    let cmd = || {
+        let cmd = home.authsome(["run", "--", "/bin/sh", "-c", script]);
+        cmd.env("PATH", home.path("bin"))
+    };
+    assert_eq!(cmd().run().stdout(), "none");
+    assert_eq!(
+        cmd().env("PHP_INI_SCAN_DIR", ":/own").run().stdout(),
+        ":/own"
+    );
 }
