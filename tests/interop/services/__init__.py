@@ -2,6 +2,7 @@
 and its body, and returns what the connection's own methods return; or None where there is nothing."""
 
 from services import bedrock
+from services import languages
 from services import mcp
 from services import models
 from services import registries
@@ -16,4 +17,6 @@ HANDLERS = {
     "upload.pypi.org": registries.python_upload,
     "registry.interop.example": registries.npm,
     "mcp.interop.example": mcp.serve,
+    "crates.interop.example": languages.crates,
+    "apt.interop.example": languages.apt,
 }
