@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016
 # Other languages' own clients, a browser, and the package managers that bring languages along.
 
 programs+=(
@@ -76,8 +76,10 @@ java_rows() {
     both "Java HttpURLConnection" "$version" -- java -cp "$languages/java" UseUrlConnection
     # HttpClient's way is the same, but for the place of the Authenticator.
     run_options=(--proxy-auth)
-    row "Java HttpURLConnection, --proxy-auth" "$version" answer=interop-answer requests=2 \
-        needs='with `--proxy-auth`: an `Authenticator`, and `-Djdk.http.auth.tunneling.disabledSchemes=`' -- \
+    row "Java with \`--proxy-auth\`" "$version" fails=proxy reason="it has no option for a proxy's password" -- \
+        java -cp "$languages/java" UseUrlConnection get
+    row "Java with \`--proxy-auth\`" "$version" answer=interop-answer requests=2 \
+        needs='an `Authenticator` that gives it, and `-Djdk.http.auth.tunneling.disabledSchemes=`' -- \
         java -Djdk.http.auth.tunneling.disabledSchemes= -cp "$languages/java" AnswerProxy get
     run_options=()
     # As people try things: compiled by the JDK's compiler, which is a program in Java too.
@@ -110,11 +112,13 @@ perl_rows() {
 }
 
 rust_rows() {
-    local client=$languages/rust/debug/clients compiled="Mozilla's roots are compiled in, and nothing else is trusted"
+    local client=$languages/rust/debug/clients compiled="Mozilla's roots are compiled in, and no others are trusted"
     both "Rust reqwest" "$(crate_version reqwest 0.13)" -- "$client" reqwest
-    row "Rust reqwest with webpki-roots" "$(crate_version reqwest 0.12)" fails=ca reason="$compiled" -- "$client" reqwest-webpki get
+    row "Rust reqwest with webpki-roots" "$(crate_version reqwest 0.12)" fails=ca \
+        reason="$compiled; 0.13 trusts the system's" -- "$client" reqwest-webpki get
     both "Rust ureq with platform-verifier" "$(crate_version ureq)" -- "$client" ureq
-    row "Rust ureq with webpki-roots" "$(crate_version ureq)" fails=ca reason="$compiled" -- "$client" ureq-webpki get
+    row "Rust ureq with webpki-roots" "$(crate_version ureq)" fails=ca \
+        reason="$compiled; \`platform-verifier\` is the way out" -- "$client" ureq-webpki get
 }
 
 # `crate_version NAME [START]`: the version of it in the lock file of the Rust clients that begins so.
@@ -137,8 +141,11 @@ other_javascript_rows() {
 chromium_rows() {
     local version
     version=$(program_version chromium --version)
+    row "Chromium, headless" "$version" fails=ca reason="it trusts what its own database has, and the system's" -- \
+        "$clients/use_chromium" plain
     row "Chromium, headless" "$version" answer=interop-model requests=1+ \
-        needs='the root in its NSS database by `certutil`' -- "$clients/use_chromium" trusting
+        needs='`certutil -d sql:$HOME/.pki/nssdb -A -n authsome -t C,, -i "$NODE_EXTRA_CA_CERTS"`' -- \
+        "$clients/use_chromium" trusting
 }
 
 cargo_rows() {
@@ -160,8 +167,11 @@ apt_rows() {
 {"name": "interopapt", "api_url": "https://apt.interop.example", "api_key": {"in": "basic", "username": "interop"},
  "export": {"INTEROP_APT_PASSWORD": "API_TOKEN"}}
 JSON
+    row "apt-get" "$version" fails=ca \
+        reason="it reads no variable for certificates; and root's becomes the user \`_apt\`, who may not use the proxy" -- \
+        "$clients/use_apt" -o APT::Sandbox::User=root
     row "apt-get, update, download" "$version" answer=interop-installed requests=3+ host=apt.interop.example \
         credential=basic:interopapt:interop \
-        needs='`-o Acquire::https::CaInfo="$SSL_CERT_FILE"`; as root `-o APT::Sandbox::User=root`' -- \
+        needs='`-o Acquire::https::CaInfo="$SSL_CERT_FILE"`, as root also `-o APT::Sandbox::User=root`' -- \
         sh -c '"$0" -o Acquire::https::CaInfo="$SSL_CERT_FILE" -o APT::Sandbox::User=root' "$clients/use_apt"
 }
