@@ -1,18 +1,95 @@
 # shellcheck shell=bash disable=SC2154
-# The packages of AI services.
+# The packages of AI services, of MCP, and coding agents.
+
+hosts+=(api.anthropic.com generativelanguage.googleapis.com mcp.interop.example)
+secret anthropic ANTHROPIC_API_KEY sk-ant-real
+secret gemini GEMINI_API_KEY gemini-real
+
+openai=()
+anthropic=(host=api.anthropic.com credential=field:anthropic:x-api-key)
+gemini=(host=generativelanguage.googleapis.com credential=field:gemini:x-goog-api-key)
+mcp=(host=mcp.interop.example credential=bearer:mcp)
 
 ai_rows() {
-    local node
-    row "Python openai" "$(python_version openai)" answer=interop-answer -- "$python" "$clients/use_openai.py" chat
-    row "Python openai, streaming" "$(python_version openai)" stream=yes -- "$python" "$clients/use_openai.py" stream
-    row "Python openai, async and streaming" "$(python_version openai)" answer=interop-answer requests=2 stream=yes -- \
+    define mcp INTEROP_MCP_TOKEN mcp-real <<'JSON'
+{"name": "mcp", "api_url": "https://mcp.interop.example", "export": {"INTEROP_MCP_TOKEN": "API_TOKEN"}}
+JSON
+    python_models
+    node_models
+}
+
+python_models() {
+    local version
+    version=$(python_version openai)
+    row "Python openai" "$version" answer=interop-answer -- "$python" "$clients/use_openai.py" chat
+    row "Python openai, streaming" "$version" stream=yes -- "$python" "$clients/use_openai.py" stream
+    row "Python openai, async and streaming" "$version" answer=interop-answer requests=2 stream=yes -- \
         "$python" "$clients/use_openai.py" async
-    node=$(node_since 20 19)
-    row "Node openai with undici" "$(module_version openai)" answer=interop-answer -- \
+    python_model anthropic anthropic_ "${anthropic[@]}"
+    python_model "anthropic, async" anthropic_async "${anthropic[@]}"
+    python_model google-genai genai "${gemini[@]}"
+    python_model "google-genai, async" genai_async "${gemini[@]}"
+    python_model "litellm, OpenAI" litellm_openai
+    python_model "litellm, Anthropic" litellm_anthropic "${anthropic[@]}"
+    python_model "litellm, Gemini" litellm_gemini "${gemini[@]}"
+    python_model "litellm, async" litellm_async
+    python_model langchain-openai langchain
+    version=$(python_version mcp)
+    row "Python mcp, streamable HTTP" "$version" answer=interop-answer stream=yes requests=3+ "${mcp[@]}" -- \
+        "$python" "$clients/use_mcp.py" http
+    row "Python mcp, SSE" "$version" answer=interop-answer stream=yes requests=4+ "${mcp[@]}" -- \
+        "$python" "$clients/use_mcp.py" sse
+}
+
+# `python_model NAME FUNCTION [KEY=VALUE...]`
+python_model() {
+    local version name=$1 function=$2
+    shift 2
+    version=$(python_version "${name%%,*}")
+    row "Python $name" "$version" answer=interop-answer "$@" -- "$python" "$clients/use_models.py" "$function" chat
+    row "Python $name, streaming" "$version" stream=yes "$@" -- "$python" "$clients/use_models.py" "$function" stream
+}
+
+node_models() {
+    local node version undici="the package \`undici\`: \`setGlobalDispatcher(new EnvHttpProxyAgent())\`"
+    node=$(node_20)
+    version=$(module_version openai)
+    row "openai (Node 20)" "$version" fails=proxy reason="Node before 22.21 reads no variable for a proxy" -- \
+        "$node" "$clients/use_openai.mjs" plain chat
+    row "openai (Node 20)" "$version" answer=interop-answer needs="the package \`undici\`: \`new OpenAI({fetchOptions: {dispatcher: new EnvHttpProxyAgent()}})\`" -- \
         "$node" "$clients/use_openai.mjs" undici chat
-    row "Node openai with undici, streaming" "$(module_version openai)" stream=yes -- \
+    row "openai (Node 20), streaming" "$version" stream=yes needs="the package \`undici\`: \`new OpenAI({fetchOptions: {dispatcher: new EnvHttpProxyAgent()}})\`" -- \
         "$node" "$clients/use_openai.mjs" undici stream
+    node_20_model "@anthropic-ai/sdk" anthropic "${anthropic[@]}"
+    node_20_model "@google/genai" genai "${gemini[@]}"
+    node_20_model "@modelcontextprotocol/sdk" mcp requests=3+ "${mcp[@]}"
     node=$(node_since 24 5)
-    row "Node openai" "$(module_version openai)" answer=interop-answer -- "$node" "$clients/use_openai.mjs" plain chat
-    row "Node openai, streaming" "$(module_version openai)" stream=yes -- "$node" "$clients/use_openai.mjs" plain stream
+    row "openai (Node 24)" "$version" answer=interop-answer -- "$node" "$clients/use_openai.mjs" plain chat
+    row "openai (Node 24), streaming" "$version" stream=yes -- "$node" "$clients/use_openai.mjs" plain stream
+    node_24_model "@anthropic-ai/sdk" "" anthropic "${anthropic[@]}"
+    node_24_model "@google/genai" "" genai "${gemini[@]}"
+    node_24_model "@modelcontextprotocol/sdk" ", streamable HTTP" mcp requests=3+ "${mcp[@]}"
+    node_24_model "@modelcontextprotocol/sdk" ", SSE" mcp-sse requests=4+ "${mcp[@]}"
+}
+
+# `node_20_model PACKAGE NAME [KEY=VALUE...]`
+node_20_model() {
+    local version package=$1 name=$2
+    shift 2
+    version=$(module_version "$package")
+    row "$package (Node 20)" "$version" fails=proxy reason="Node before 22.21 reads no variable for a proxy" -- \
+        "$node" "$clients/use_models.mjs" "$name" chat
+    row "$package (Node 20)" "$version" answer=interop-answer needs="$undici" "$@" -- \
+        "$node" --import "$clients/proxy.mjs" "$clients/use_models.mjs" "$name" chat
+    row "$package (Node 20), streaming" "$version" stream=yes needs="$undici" "$@" -- \
+        "$node" --import "$clients/proxy.mjs" "$clients/use_models.mjs" "$name" stream
+}
+
+# `node_24_model PACKAGE MORE NAME [KEY=VALUE...]`
+node_24_model() {
+    local version package=$1 more=$2 name=$3
+    shift 3
+    version=$(module_version "$package")
+    row "$package (Node 24)$more" "$version" answer=interop-answer "$@" -- "$node" "$clients/use_models.mjs" "$name" chat
+    row "$package (Node 24)$more, streaming" "$version" stream=yes "$@" -- "$node" "$clients/use_models.mjs" "$name" stream
 }

@@ -3,6 +3,7 @@
 import json
 
 from services.ticks import ANSWER
+from services.ticks import EVENTS
 from services.ticks import event
 from services.ticks import texts
 
@@ -28,8 +29,9 @@ def openai(connection, request, path, body):
 
 
 def chat_events(body):
-    for text in texts(body):
-        choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}
+    for number, text in enumerate(texts(body), 1):
+        finish = "stop" if number == EVENTS or text == ANSWER else None
+        choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": finish}
         yield event(completion("chat.completion.chunk", choice))
     yield event("[DONE]")
 
