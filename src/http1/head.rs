@@ -99,14 +99,28 @@ impl HeadScanner {
 /// Refuses control bytes but HTAB (RFC 9110 section 5.5).
 fn check_line(line: &[u8]) -> Result<(), Error> {
     let is_bad = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
-    // All of it without a way out is many bytes at a time; nearly every line is good.
-    if !line.iter().fold(false, |found, byte| found | is_bad(byte)) {
+    // Nearly every line is good, and most have no tab either.
+    let (words, rest) = line.as_chunks();
+    if !words.iter().any(has_control) && !rest.iter().any(is_bad) {
         return Ok(());
     }
     match line.iter().find(|byte| is_bad(byte)) {
         Some(b'\r') => Err(Error::LineEnd),
         _ => Err(Error::ControlByte),
     }
+}
+
+/// Whether a control byte is among these eight, HTAB too: looked at together, since each byte of a head comes by here.
+fn has_control(word: &[u8; 8]) -> bool {
+    /// This byte eight times.
+    const fn eight(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    // A byte's top bit is left set where it was less than the subtrahend: below 0x20, or, with DEL made zero, below 1. What is
+    // borrowed from the next byte can only come from such a one.
+    let below = |word: u64, limit: u8| word.wrapping_sub(eight(limit)) & !word & eight(0x80);
+    let word = u64::from_ne_bytes(*word);
+    below(word, b' ') | below(word ^ eight(0x7f), 1) != 0
 }
 
 /// The fields of a head or a trailer section, in the order in which they came.
@@ -169,19 +183,23 @@ impl Fields {
 
     /// Name and value of each field.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.list.iter().map(|field| {
-            (
-                self.bytes.get(field.name..field.value).unwrap_or_default(),
-                self.bytes.get(field.value..field.end).unwrap_or_default(),
-            )
-        })
+        self.list.iter().map(|field| self.parts(field))
     }
 
-    /// The values of all fields of this name, whatever its case.
+    /// Name and value of one of them.
+    fn parts(&self, field: &Field) -> (&[u8], &[u8]) {
+        let part = |range| self.bytes.get(range).unwrap_or_default();
+        (part(field.name..field.value), part(field.value..field.end))
+    }
+
+    /// The values of all fields of this name, whatever its case. Mostly its length alone says that it is another.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let name = name.as_bytes();
-        self.iter()
-            .filter(move |(found, _)| found.eq_ignore_ascii_case(name))
+        self.list
+            .iter()
+            .filter(|field| field.name.checked_add(name.len()) == Some(field.value))
+            .map(|field| self.parts(field))
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 
@@ -392,7 +410,9 @@ const HOP_BY_HOP: [&str; 11] = [
 /// A Connection that names Content-Length, Host or the like changes nothing: those fields are always written anew.
 pub(crate) fn is_hop_by_hop(fields: &Fields, name: &[u8]) -> bool {
     let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-    HOP_BY_HOP.iter().any(|listed| is(listed.as_bytes()))
+    HOP_BY_HOP
+        .iter()
+        .any(|listed| listed.len() == name.len() && is(listed.as_bytes()))
         || fields.has_connection && fields.members("connection").any(is)
 }
 
