@@ -41,6 +41,8 @@
 //! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
 //! - No name leads to a link-local or metadata address: what is connected to is what was judged (`upstream::egress`).
 //! - What was cut short never looks complete to the client.
+//! - A request is judged by one state of connections and password from its head to its end (`proxy::state`); one that begins after a
+//!   reload, by nothing of before.
 //! - No thread blocks on one side of a connection while the other has something to say.
 //! - Nothing of a credential is in an error, a log, a `Debug` or an argument.
 //! - A vault that can't be opened is never written to, and whatever ends a writer leaves the old content or the new.
