@@ -13,6 +13,7 @@ and EXIT the client's exit code. SECRETS is a file with the credentials, `NAME V
     host=NAME[,NAME]     and all of them were for this host, or one of these
     credential=KIND      what each request carried, once and nothing else: bearer:NAME, basic:NAME[:USER] (x-access-token),
                          field:NAME:FIELD (the credential alone), none
+    beside=HOST/KIND,... hosts that the client may also ask for something, and what it has to carry there
     stream=yes           the output has the events, as lines `EVENT SENT ARRIVED` in seconds
     needs=TEXT           what a person has to give the client by an option or a variable: for the README
     fails=proxy or ca    the client can't do it, since it ignores the proxy or the certificates: nothing may reach the origin
@@ -30,7 +31,7 @@ import sys
 
 PLACEHOLDER = "authsome-proxy-managed"
 EVENTS = 20
-KEYS = set("name version table answer requests host credential stream needs fails reason listed".split())
+KEYS = set("name version table answer requests host credential beside stream needs fails reason listed".split())
 
 
 # What authsome says of a client that hung up on its certificate: with an alert, or without a word, as Node does.
@@ -59,9 +60,9 @@ def forms(text):
         yield coded[4 if shift else 0 : -4]
 
 
-def credential_problems(heads, kind, secrets):
-    field, expected = carried(kind, secrets)
-    for number, head in enumerate(heads, 1):
+def credential_problems(heads, kinds, secrets):
+    for number, (head, kind) in enumerate(zip(heads, kinds), 1):
+        field, expected = carried(kind, secrets)
         lines = head.split("\r\n")[1:]
         found = [line.split(":", 1)[1].strip() for line in lines if line.lower().startswith(f"{field}:")]
         if found != ([] if expected is None else [expected]):
@@ -95,7 +96,7 @@ def streaming(output):
     return f"yes, max {slowest:.1f} ms", []
 
 
-def answer_problems(wanted, output, code, records, heads):
+def answer_problems(wanted, output, code, hosts, heads):
     """What is wrong with how it went, seen from both ends."""
     if code != "0":
         yield f"exit code {code}"
@@ -105,7 +106,7 @@ def answer_problems(wanted, output, code, records, heads):
     right = len(heads) >= int(number[:-1]) if number.endswith("+") else len(heads) == int(number)
     if not right:
         yield f"{len(heads)} requests reached the origin, not {number}"
-    strange = {found["host"] for found in records} - set(wanted["host"].split(","))
+    strange = hosts - set(wanted["host"].split(","))
     if strange:
         yield f"requests for {sorted(strange)}"
 
@@ -130,9 +131,13 @@ def reach(output, records):
 
 def judge(wanted, output, code, records, secrets):
     """The cells and the problems of a client that is to succeed."""
-    heads = [found["head"] for found in records if not found["placeholder_in_body"]]
-    answer = list(answer_problems(wanted, output, code, records, heads))
-    credential = list(credential_problems(heads, wanted["credential"], secrets))
+    beside = dict(pair.split("/") for pair in wanted["beside"].split(",") if pair)
+    requests = [found for found in records if not found["placeholder_in_body"]]
+    heads = [found["head"] for found in requests]
+    meant = [found["head"] for found in requests if found["host"] not in beside]
+    answer = list(answer_problems(wanted, output, code, {found["host"] for found in records} - beside.keys(), meant))
+    kinds = [beside.get(found["host"], wanted["credential"]) for found in requests]
+    credential = list(credential_problems(heads, kinds, secrets))
     placeholder = list(placeholder_problems(records))
     cell, stream = streaming(output) if wanted["stream"] == "yes" else ("-", [])
     once = "none, as due" if wanted["credential"] == "none" else f"once in {len(heads)}"
@@ -140,7 +145,7 @@ def judge(wanted, output, code, records, secrets):
     cells = [
         *reach(output, records),
         "NO" if answer else "yes",
-        "NO" if credential or not heads else once,
+        "NO" if credential or not meant else once,
         "NO" if placeholder else "never",
         cell,
     ]
@@ -149,7 +154,7 @@ def judge(wanted, output, code, records, secrets):
 
 def main():
     record, first, output, code, secrets_file, *pairs = sys.argv[1:]
-    wanted = {"needs": "", "fails": "", "reason": "", "listed": "yes"}
+    wanted = {"beside": "", "needs": "", "fails": "", "reason": "", "listed": "yes"}
     wanted.update(pair.split("=", 1) for pair in pairs)
     unknown = wanted.keys() - KEYS
     output = pathlib.Path(output).read_text(errors="replace")

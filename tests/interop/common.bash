@@ -62,16 +62,19 @@ install_python_packages() {
     fi
 }
 
-install_node_packages() {
-    local list=$interop/package.json stamp=$cache/node/installed
-    cmp -s "$list" "$stamp" && return
-    echo "installing Node packages"
-    rm -rf "$cache/node"
-    mkdir -p "$cache/node"
-    cp "$list" "$cache/node/package.json"
+install_node_packages() { install_npm_list package.json node; }
+
+# `install_npm_list LIST FOLDER`: what a list of this folder names, into a folder of the cache.
+install_npm_list() {
+    local list=$interop/$1 folder=$cache/$2
+    cmp -s "$list" "$folder/installed" && return
+    echo "installing Node packages of $1"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp "$list" "$folder/package.json"
     # The peers of openai are for services that are not used here.
-    if (cd "$cache/node" && npm install --loglevel=error --no-audit --no-fund --no-package-lock --legacy-peer-deps >/dev/null); then
-        cp "$list" "$stamp"
+    if (cd "$folder" && npm install --loglevel=error --no-audit --no-fund --no-package-lock --legacy-peer-deps >/dev/null); then
+        cp "$list" "$folder/installed"
     fi
 }
 

@@ -5,7 +5,6 @@ hosts+=(api.anthropic.com generativelanguage.googleapis.com mcp.interop.example)
 secret anthropic ANTHROPIC_API_KEY sk-ant-real
 secret gemini GEMINI_API_KEY gemini-real
 
-openai=()
 anthropic=(host=api.anthropic.com credential=field:anthropic:x-api-key)
 gemini=(host=generativelanguage.googleapis.com credential=field:gemini:x-goog-api-key)
 mcp=(host=mcp.interop.example credential=bearer:mcp)
@@ -16,7 +15,10 @@ ai_rows() {
 JSON
     python_models
     node_models
+    agents
 }
+
+ai_install() { install_npm_list agents.json agents; }
 
 python_models() {
     local version
@@ -92,4 +94,25 @@ node_24_model() {
     version=$(module_version "$package")
     row "$package (Node 24)$more" "$version" answer=interop-answer "$@" -- "$node" "$clients/use_models.mjs" "$name" chat
     row "$package (Node 24)$more, streaming" "$version" stream=yes "$@" -- "$node" "$clients/use_models.mjs" "$name" stream
+}
+
+# Coding agents: one answer of the model, and its stream where they show it as it comes.
+agents() {
+    local folder=$cache/agents/node_modules ask="say interop-answer" version
+    version=$(module_version @anthropic-ai/claude-code "$folder")
+    row "Claude Code" "$version" answer=interop-answer requests=1+ "${anthropic[@]}" -- "$folder/.bin/claude" -p "$ask"
+    # shellcheck disable=SC2016
+    row "Claude Code, streaming" "$version" stream=yes requests=1+ "${anthropic[@]}" -- \
+        sh -c '"$1" -p hello --verbose --output-format stream-json --include-partial-messages | "$2" "$3" text' sh \
+        "$folder/.bin/claude" "$python" "$clients/agent_events.py"
+    # It looks for its plugins at GitHub.
+    row "Codex CLI" "$(module_version @openai/codex "$folder")" answer=interop-answer requests=1+ \
+        beside=api.github.com/bearer:github,github.com/basic:github -- "$folder/.bin/codex" exec --skip-git-repo-check "$ask"
+    version=$(module_version @google/gemini-cli "$folder")
+    client_env=(GEMINI_CLI_TRUST_WORKSPACE=true)
+    row "Gemini CLI" "$version" answer=interop-answer requests=1+ "${gemini[@]}" -- "$folder/.bin/gemini" -p "$ask"
+    # shellcheck disable=SC2016
+    row "Gemini CLI, streaming" "$version" stream=yes requests=1+ "${gemini[@]}" -- \
+        sh -c '"$1" -p hello -o stream-json | "$2" "$3" content' sh "$folder/.bin/gemini" "$python" "$clients/agent_events.py"
+    client_env=()
 }

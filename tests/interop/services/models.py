@@ -21,7 +21,8 @@ def openai(connection, request, path, body):
         message = {"role": "assistant", "content": ANSWER}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return connection.json(request, completion("chat.completion", choice))
-    if path == "/v1/responses":
+    # Some try a WebSocket there first.
+    if path == "/v1/responses" and request.method == "POST":
         if json.loads(body).get("stream"):
             return connection.stream(request, response_events(body))
         return connection.json(request, response("completed", ANSWER))
