@@ -209,7 +209,7 @@ passes_by_gateway() {
     write_kubectl
     rm -rf "$world"/{secrets,configs}/{,.}authsome*
     mkdir "$HOME/cluster"
-    cd "$HOME/cluster"
+    cd "$HOME/cluster" || return
     echo "$secret" >openai.key
     recipe kubernetes-ca >"$work/pasted"
     bash -eu "$work/pasted"

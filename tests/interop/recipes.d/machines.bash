@@ -61,6 +61,7 @@ runs_as_a_service() {
     local secret
     secret=$(new_secret)
     install -m 600 <(echo "$secret") /etc/authsome/openai.key
+    # shellcheck disable=SC2016
     write_nosy_agent 'cat /etc/authsome/openai.key /run/credentials/*/* "$CREDENTIALS_DIRECTORY/openai"'
     start_unit my-agent.service >"$work/output" 2>&1 </dev/null
     arrived "$secret"
