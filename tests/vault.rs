@@ -921,6 +921,43 @@ fn a_run_that_is_going_on_sees_what_becomes_of_the_vault() {
 }
 
 #[test]
+fn a_login_for_another_installation_brings_nothing_to_the_one_that_a_run_has() {
+    let home = Home::new();
+    let base_url = |host: &str| format!("https://{host}");
+    let own = base_url(HOST);
+    let login = home.login(
+        &["gitlab", "--flow=api_key", "--base-url", &own],
+        "the-first-0123",
+    );
+    login.run().assert_code(0);
+    let origin = Origin::start(always_ok);
+    let run = home.authsome(["run"]).args(origin.args()).start();
+    let ask = || {
+        let request = format!("GET /api/v4/user HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+        run.proxy.exchange(HOST, &request)
+    };
+    assert_eq!(ask().status(), 200);
+    let login = |host: &str, secret: &str| {
+        let url = base_url(host);
+        let words = ["gitlab", "--flow=api_key", "--force", "--base-url", &url];
+        home.login(&words, secret).run().assert_code(0);
+    };
+    login("other.acme.test", SECRET);
+    let body = ask().assert_refusal(502, "proxy_configuration_error");
+    let error = "no credential for gitlab: there was a login for other hosts meanwhile; start authsome anew to use it";
+    assert_eq!(body["error"], error);
+    login(HOST, "the-third-0123");
+    assert_eq!(ask().status(), 200);
+    run.stop().assert_without(SECRET);
+    let arrived = origin.finish();
+    let arrived = arrived.requests.iter();
+    let sent: Vec<_> = arrived
+        .map(|request| request.one("Authorization").to_owned())
+        .collect();
+    assert_eq!(sent, ["Bearer the-first-0123", "Bearer the-third-0123"]);
+}
+
+#[test]
 fn a_run_that_is_going_on_sends_nothing_while_the_vault_is_damaged() {
     let home = Home::connected("");
     let origin = Origin::start(always_ok);

@@ -43,6 +43,8 @@ pub(crate) enum Error {
     Vault(vault::Error),
     /// It isn't in the vault any more.
     LoggedOut,
+    /// There was a login for other hosts meanwhile.
+    ForOthers,
     /// What the vault has is no credential.
     Stored(credential::Invalid),
     /// Its tokens are good no more, and there are no others to be had.
@@ -57,6 +59,9 @@ impl fmt::Display for Error {
             Self::Source(error) => error.fmt(f),
             Self::Vault(error) => error.fmt(f),
             Self::LoggedOut => f.write_str("it was logged out meanwhile; log in again"),
+            Self::ForOthers => f.write_str(
+                "there was a login for other hosts meanwhile; start authsome anew to use it",
+            ),
             Self::Stored(why) => write!(f, "what is stored is none: {why}"),
             Self::LoginNeeded => f.write_str("the service takes its tokens no more; log in again"),
             Self::Refresh(error) => {

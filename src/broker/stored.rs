@@ -58,6 +58,8 @@ pub(crate) struct Stored {
     provider: Name,
     /// Which.
     connection: Name,
+    /// What its credential was for when the routes of this run were made of it.
+    routes: Option<Vec<String>>,
     /// What its source is read in, if it has one.
     surroundings: Surroundings,
     /// The record when it was last looked at.
@@ -113,15 +115,18 @@ impl Stored {
             store: Arc::clone(store),
             provider: record.provider.clone(),
             connection: record.connection.clone(),
+            routes: record.routes.clone(),
             surroundings: surroundings.clone(),
             last: Mutex::default(),
             refreshing: Mutex::default(),
         }
     }
 
-    /// Whether it is this record.
+    /// Whether it is this record, and for the same hosts.
     pub(super) fn is_of(&self, record: &Record) -> bool {
-        self.provider == record.provider && self.connection == record.connection
+        self.provider == record.provider
+            && self.connection == record.connection
+            && self.routes == record.routes
     }
 
     /// The connection's own name.
@@ -188,6 +193,14 @@ impl Stored {
         let record = snapshot
             .find(&self.provider, Some(&self.connection))
             .map_err(|_| Error::LoggedOut)?;
+        // The routes are those of the login before, and the credential of this one may be for other hosts.
+        let is_for_others = match &self.routes {
+            Some(routes) => !record.new_claims(routes).is_empty(),
+            None => record.routes.is_some(),
+        };
+        if is_for_others {
+            return Err(Error::ForOthers);
+        }
         if let Some(opened) = &mut *last
             && opened.record == record
             && matches!(record.held, Held::Source { .. })

@@ -75,7 +75,10 @@ pub(super) fn credential(
     };
     let credential = current.map_err(|error| {
         let (code, hint) = match &error {
-            broker::Error::LoggedOut | broker::Error::Stored(_) | broker::Error::LoginNeeded => {
+            broker::Error::LoggedOut
+            | broker::Error::ForOthers
+            | broker::Error::Stored(_)
+            | broker::Error::LoginNeeded => {
                 let again = login_again(&record.provider, &record.connection);
                 (LOGIN_NEEDED, format!("log in again with `{again}`"))
             }
