@@ -34,8 +34,13 @@ EVENTS = 20
 KEYS = set("name version table answer requests host credential beside stream needs fails reason listed".split())
 
 
-# What authsome says of a client that hung up on its certificate: with an alert, or without a word, as Node does.
-NOT_TRUSTED = ("a client did not accept the certificate", "the client ended before TLS was set up")
+# What authsome says of a client that hung up on its certificate: with an alert, without a word, as Node does, or politely, as apt-get
+# does.
+NOT_TRUSTED = (
+    "a client did not accept the certificate",
+    "the client ended before TLS was set up",
+    "TLS with the client failed: received fatal alert: CloseNotify",
+)
 
 
 def carried(kind, secrets):

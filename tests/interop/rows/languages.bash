@@ -113,12 +113,14 @@ perl_rows() {
 
 rust_rows() {
     local client=$languages/rust/debug/clients compiled="Mozilla's roots are compiled in, and no others are trusted"
+    # authsome ends with its program: it needs a moment to say what it has seen of one that hung up and ended at once.
+    local told='"$0" "$1" get; sleep 0.5'
     both "Rust reqwest" "$(crate_version reqwest 0.13)" -- "$client" reqwest
     row "Rust reqwest with webpki-roots" "$(crate_version reqwest 0.12)" fails=ca \
-        reason="$compiled; 0.13 trusts the system's" -- "$client" reqwest-webpki get
+        reason="$compiled; 0.13 trusts the system's" -- sh -c "$told" "$client" reqwest-webpki
     both "Rust ureq with platform-verifier" "$(crate_version ureq)" -- "$client" ureq
     row "Rust ureq with webpki-roots" "$(crate_version ureq)" fails=ca \
-        reason="$compiled; \`platform-verifier\` is the way out" -- "$client" ureq-webpki get
+        reason="$compiled; \`platform-verifier\` is the way out" -- sh -c "$told" "$client" ureq-webpki
 }
 
 # `crate_version NAME [START]`: the version of it in the lock file of the Rust clients that begins so.
@@ -169,7 +171,7 @@ apt_rows() {
 JSON
     row "apt-get" "$version" fails=ca \
         reason="it reads no variable for certificates; and root's becomes the user \`_apt\`, who may not use the proxy" -- \
-        "$clients/use_apt" -o APT::Sandbox::User=root
+        "$clients/use_apt" -o APT::Sandbox::User=root -o Acquire::Retries=0
     row "apt-get, update, download" "$version" answer=interop-installed requests=3+ host=apt.interop.example \
         credential=basic:interopapt:interop \
         needs='`-o Acquire::https::CaInfo="$SSL_CERT_FILE"`, as root also `-o APT::Sandbox::User=root`' -- \
