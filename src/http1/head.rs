@@ -106,7 +106,8 @@ fn check_line(line: &[u8]) -> Result<(), Error> {
     }
     match line.iter().find(|byte| is_bad(byte)) {
         Some(b'\r') => Err(Error::LineEnd),
-        _ => Err(Error::ControlByte),
+        Some(_) => Err(Error::ControlByte),
+        None => Ok(()), // tabs
     }
 }
 
@@ -451,6 +452,24 @@ mod tests {
             scanner.scan(&input[..whole.end], 1024).unwrap(),
             Some(whole)
         );
+    }
+
+    #[test]
+    fn a_control_byte_is_found_wherever_it_stands() {
+        for around in [b'a', b' ', b'~', 0x80, 0xff, b'\t'] {
+            for byte in 0..=u8::MAX {
+                let bad = byte != b'\t' && (byte < 0x20 || byte == 0x7f);
+                for place in 0..17 {
+                    let mut line = [around; 17];
+                    line[place] = byte;
+                    assert_eq!(
+                        check_line(&line).is_err(),
+                        bad,
+                        "{byte:#x} at {place} among {around:#x}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]
