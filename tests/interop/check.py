@@ -39,6 +39,7 @@ KEYS = set("name version table answer requests host credential beside stream nee
 NOT_TRUSTED = (
     "a client did not accept the certificate",
     "the client ended before TLS was set up",
+    "the client ended without a request",
     "TLS with the client failed: received fatal alert: CloseNotify",
 )
 
