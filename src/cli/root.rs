@@ -79,7 +79,7 @@ pub(super) fn root(choice: Choice, app: &App, router: &Router) -> Result<Root, E
         Choice::Kept => {
             let root = kept(app)?;
             let remedy =
-                "`authsome ca rotate --host HOST` makes one that may, and --ca run needs none";
+                "`authsome ca rotate`, with --host for each host or --any-name, makes one that may";
             warn_of_outside(app, &root.certificate().scope, router, remedy);
             Ok(root)
         }
