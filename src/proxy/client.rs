@@ -151,12 +151,13 @@ pub(crate) fn serve_intercepted(
     mut by: Pass,
     shared: &Shared,
 ) {
-    let mut is_first = true;
+    // A run's end waits for what there is to tell of a client that hangs up on the certificate.
+    let mut first = Some(shared.audit.under_way());
     loop {
-        let head = match read_head(&mut client, is_first, shared) {
+        let head = match read_head(&mut client, first.is_some(), shared) {
             Ok(Some(head)) => head,
             Ok(None) => {
-                if is_first {
+                if first.is_some() {
                     tell_no_request(authority, shared);
                 }
                 return client.close_gracefully();
@@ -165,7 +166,7 @@ pub(crate) fn serve_intercepted(
                 return refuse_of(client, &refusal, About::within(authority), shared);
             }
         };
-        if mem::take(&mut is_first) {
+        if first.take().is_some() {
             let host = authority.host.as_str();
             shared.notices.step(Step::Trusted, host);
         }
@@ -422,6 +423,7 @@ fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared)
     if client.flush_all(Instant::now() + HANDSHAKE_TIME).is_err() {
         return;
     }
+    let under_way = shared.audit.under_way();
     let started = client.accept_tls(tls);
     let handshake = started.and_then(|mut client| {
         client
@@ -429,7 +431,10 @@ fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared)
             .map(|()| client)
     });
     match handshake {
-        Ok(client) => serve_intercepted(client, authority, by, shared),
+        Ok(client) => {
+            drop(under_way);
+            serve_intercepted(client, authority, by, shared);
+        }
         Err(error) => tell_handshake_failure(&error, authority, shared),
     }
 }
