@@ -1,12 +1,15 @@
-//! The file that events go to: one line each, in one write, from any number of processes at once; put aside when it is large.
+//! The file that events go to: whole lines in each write, from any number of processes at once; put aside when it is large.
 
 use std::fs;
 use std::io;
+use std::mem;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::TryLockError;
 use std::time::Duration;
 
 use super::event::Event;
@@ -28,6 +31,9 @@ pub(crate) const KEPT: u32 = 4;
 /// By how much the file grows before it is tried again to put it aside, where that has failed.
 const RETRY: u64 = 1024 * 1024;
 
+/// Bytes that wait to be written, at the most. So many are there only where the disk takes very long.
+const MAX_QUEUE: usize = 1024 * 1024;
+
 /// Where one of the files is that were put aside.
 pub(super) fn put_aside(path: &Path, number: u32) -> PathBuf {
     with_ending(path, &number.to_string())
@@ -41,27 +47,41 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A log.
+/// A log. Whoever has something to write leaves it in the queue, and writes all that is there unless another is at it, who then does: a
+/// thread never waits for one that waits for the disk.
 pub(crate) struct Log {
     /// Where it is.
     path: PathBuf,
     /// The home that it is in, to be made with it; `None` where the person named the file.
     home: Option<Home>,
+    /// What the events of this process are known by.
+    pub(super) run: String,
     /// Who is told that it can't be written.
     notices: Arc<Notices>,
-    /// What changes.
-    state: Mutex<State>,
+    /// What is to be written.
+    queue: Mutex<Queue>,
+    /// What writes it.
+    writer: Mutex<Writer>,
 }
 
-/// What changes with each event.
+/// What is to be written.
 #[derive(Default)]
-struct State {
-    /// The file, once there was something to write.
-    file: Option<Growing>,
+struct Queue {
     /// Lines that go out with the next event, whichever that is.
     held: Vec<u8>,
-    /// The line that is being written, so that its memory is used again.
-    line: Vec<u8>,
+    /// Whole lines.
+    lines: Vec<u8>,
+    /// Events for which there was no room.
+    dropped: u64,
+}
+
+/// The file, and what is known of it.
+#[derive(Default)]
+struct Writer {
+    /// It, once there was something to write.
+    file: Option<Growing>,
+    /// What is being written, so that its memory is used again.
+    lines: Vec<u8>,
     /// Whether the last thing in the file is a part of a line.
     is_torn: bool,
     /// Events that could not be written and that nothing in the log tells of yet.
@@ -80,11 +100,10 @@ impl Log {
     pub(crate) fn in_home(home: &Home, notices: Arc<Notices>) -> Result<Self, Error> {
         let path = home.audit_log();
         private::check_file(&path)?;
+        let log = Self::new(path, notices, Writer::default());
         Ok(Self {
-            path,
             home: Some(home.clone()),
-            notices,
-            state: Mutex::default(),
+            ..log
         })
     }
 
@@ -93,86 +112,152 @@ impl Log {
     /// # Errors
     /// When it can't be opened, is a link, another user's, or open to others.
     pub(crate) fn at(path: PathBuf, notices: Arc<Notices>) -> Result<Self, Error> {
-        let file = Growing::open_any(&path)?;
-        Ok(Self {
+        let writer = Writer {
+            file: Some(Growing::open_any(&path)?),
+            ..Writer::default()
+        };
+        Ok(Self::new(path, notices, writer))
+    }
+
+    /// A log that nothing was written to.
+    fn new(path: PathBuf, notices: Arc<Notices>, writer: Writer) -> Self {
+        Self {
             path,
             home: None,
+            run: String::new(),
             notices,
-            state: Mutex::new(State {
-                file: Some(file),
-                ..State::default()
-            }),
-        })
+            queue: Mutex::default(),
+            writer: Mutex::new(writer),
+        }
     }
 
     /// Holds an event back until there is another: where nothing follows, there is nothing to tell.
     pub(super) fn hold(&self, event: &Event<'_>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        add_line(event, &mut state.held);
+        self.queue().held = line(event);
     }
 
-    /// Writes an event, and before it what was held back. Waits for nobody; what can't be written is counted.
+    /// Has an event written, and before it what was held back. Waits for nobody; what can't be written is counted.
     pub(super) fn write(&self, event: &Event<'_>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut line = std::mem::take(&mut state.line);
-        if let Err(error) = self.write_all(&mut state, event, &mut line) {
-            state.lost += 1;
-            if !std::mem::replace(&mut state.has_warned, true) {
-                let path = self.path.display();
-                self.notices.warn(format!(
-                    "the audit log {path} can't be written: {error}; requests go on without it"
-                ));
-            }
+        let line = line(event);
+        let mut queue = self.queue();
+        if queue.lines.len() < MAX_QUEUE {
+            let held = mem::take(&mut queue.held);
+            queue.lines.extend_from_slice(&held);
+            queue.lines.extend_from_slice(&line);
+        } else {
+            queue.dropped += 1;
         }
-        state.line = line;
-    }
-
-    /// Writes how many events were lost, if there were some, then what was held back with the event.
-    fn write_all(
-        &self,
-        state: &mut State,
-        event: &Event<'_>,
-        line: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        if state.lost > 0 {
-            let lost = Event {
-                time: event.time.clone(),
-                run: event.run.clone(),
-                count: Some(state.lost),
-                ..Event::of(Kind::Lost)
+        drop(queue);
+        while !self.queue().is_empty() {
+            let mut writer = match self.writer.try_lock() {
+                Ok(writer) => writer,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                // Whoever is at it looks into the queue once more afterwards.
+                Err(TryLockError::WouldBlock) => return,
             };
-            line.clear();
-            add_line(&lost, line);
-            self.put(state, line)?;
-            state.lost = 0;
+            self.write_queue(&mut writer);
         }
-        line.clear();
-        line.extend_from_slice(&state.held);
-        add_line(event, line);
-        self.put(state, line)?;
-        state.held = Vec::new();
-        Ok(())
     }
 
-    /// Puts whole lines at the end of the file.
-    fn put(&self, state: &mut State, lines: &mut Vec<u8>) -> Result<(), Error> {
-        if state.is_torn {
+    /// Writes what is left, once whoever is at it has ended.
+    pub(super) fn finish(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_queue(&mut writer);
+    }
+
+    /// The queue.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes all that is in the queue.
+    fn write_queue(&self, writer: &mut Writer) {
+        let mut lines = mem::take(&mut writer.lines);
+        lines.clear();
+        let mut queue = self.queue();
+        mem::swap(&mut lines, &mut queue.lines);
+        writer.lost += mem::take(&mut queue.dropped);
+        drop(queue);
+        if let Err(error) = self.write_lines(writer, &mut lines)
+            && !mem::replace(&mut writer.has_warned, true)
+        {
+            let path = self.path.display();
+            self.notices.warn(format!(
+                "the audit log {path} can't be written: {error}; requests go on without it"
+            ));
+        }
+        writer.lines = lines;
+    }
+
+    /// Writes how many events were lost, if there were some, then these lines; counts those that can't be written.
+    fn write_lines(&self, writer: &mut Writer, lines: &mut Vec<u8>) -> Result<(), Error> {
+        let count = count(lines);
+        if writer.lost > 0 {
+            let mut lost = line(&Event {
+                time: time().into(),
+                run: self.run.as_str().into(),
+                count: Some(writer.lost),
+                ..Event::of(Kind::Lost)
+            });
+            let told = self.put(writer, &mut lost);
+            if told.0 == 0 {
+                writer.lost += count;
+                return told.1;
+            }
+            writer.lost = 0;
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let (whole, result) = self.put(writer, lines);
+        writer.lost += count.saturating_sub(whole);
+        result
+    }
+
+    /// Puts whole lines at the end of the file; tells how many of them are there now.
+    fn put(&self, writer: &mut Writer, lines: &mut Vec<u8>) -> (u64, Result<(), Error>) {
+        let is_torn = writer.is_torn;
+        if is_torn {
             lines.insert(0, b'\n');
         }
-        let file = self.ready(state, lines.len() as u64)?;
-        let failed = Error::io("write to", &self.path);
-        let written = file.append(lines).map_err(&failed)?;
-        // One that was cut must not spoil the next.
-        state.is_torn = written < lines.len() && (written > 0 || state.is_torn);
-        if written < lines.len() {
-            return Err(failed(io::ErrorKind::StorageFull.into()));
+        let file = match self.ready(writer, lines.len() as u64) {
+            Ok(file) => file,
+            Err(error) => return (0, Err(error)),
+        };
+        let mut written = 0;
+        let mut result = Ok(());
+        // A pipe has room for one line where it has room at all.
+        let pieces: Vec<&[u8]> = match file.is_plain() {
+            true => vec![lines.as_slice()],
+            false => lines.split_inclusive(|byte| *byte == b'\n').collect(),
+        };
+        for piece in pieces {
+            let done = match file.append(piece) {
+                Ok(done) if done < piece.len() => Err((done, io::ErrorKind::StorageFull.into())),
+                Ok(_) => Ok(()),
+                Err(error) => Err((0, error)),
+            };
+            match done {
+                Ok(()) => written += piece.len(),
+                Err((part, error)) => {
+                    written += part;
+                    result = Err(Error::io("write to", &self.path)(error));
+                    break;
+                }
+            }
         }
-        Ok(())
+        let done = lines.get(..written).unwrap_or_default();
+        if let Some(last) = done.last() {
+            // One that was cut must not spoil the next.
+            writer.is_torn = *last != b'\n';
+        }
+        let ends = count(done);
+        (ends.saturating_sub(u64::from(is_torn)), result)
     }
 
     /// The file, with room for so many bytes more: opened where it isn't yet or another has taken its place, put aside where it is large.
-    fn ready<'a>(&self, state: &'a mut State, more: u64) -> Result<&'a Growing, Error> {
-        let size = match &state.file {
+    fn ready<'a>(&self, writer: &'a mut Writer, more: u64) -> Result<&'a Growing, Error> {
+        let size = match &writer.file {
             Some(file) if !file.is_plain() => Some(0),
             Some(file) => file.size_at(&self.path),
             None => None,
@@ -180,11 +265,11 @@ impl Log {
         let is_large = |size: u64| size > 0 && size.saturating_add(more) > MAX_SIZE;
         match size {
             Some(size) if !is_large(size) => {}
-            Some(size) if size < state.retry_at => {}
-            Some(size) => match self.put_aside(state.file.as_ref(), &is_large) {
-                Ok(()) => state.file = Some(self.open()?),
+            Some(size) if size < writer.retry_at => {}
+            Some(size) => match self.put_aside(writer.file.as_ref(), &is_large) {
+                Ok(()) => writer.file = Some(self.open()?),
                 Err(error) => {
-                    state.retry_at = size.saturating_add(RETRY);
+                    writer.retry_at = size.saturating_add(RETRY);
                     if !matches!(error, Error::Busy { .. }) {
                         self.notices
                             .warn(format!("the audit log can't be put aside: {error}"));
@@ -193,11 +278,11 @@ impl Log {
             },
             // Not there yet, removed, or put aside by another process.
             None => {
-                state.is_torn = false;
-                state.file = Some(self.open()?);
+                writer.is_torn = false;
+                writer.file = Some(self.open()?);
             }
         }
-        state
+        writer
             .file
             .as_ref()
             .ok_or_else(|| Error::io("open", &self.path)(io::ErrorKind::NotFound.into()))
@@ -242,14 +327,27 @@ impl Log {
     }
 }
 
-/// Adds an event's line.
-fn add_line(event: &Event<'_>, lines: &mut Vec<u8>) {
-    let start = lines.len();
-    // Of texts and numbers, in memory: it has no reason to fail, and half a line is none.
-    match serde_json::to_writer(&mut *lines, event) {
-        Ok(()) => lines.push(b'\n'),
-        Err(_) => lines.truncate(start),
+impl Queue {
+    /// Whether there is nothing in it to be written, or to be told.
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.dropped == 0
     }
+}
+
+/// An event's line.
+fn line(event: &Event<'_>) -> Vec<u8> {
+    let mut line = Vec::with_capacity(512);
+    // Of texts and numbers, in memory: it has no reason to fail, and half a line is none.
+    match serde_json::to_writer(&mut line, event) {
+        Ok(()) => line.push(b'\n'),
+        Err(_) => line.clear(),
+    }
+    line
+}
+
+/// How many lines these are.
+fn count(lines: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', lines).count() as u64
 }
 
 /// The time of an event that is told now.

@@ -71,9 +71,10 @@ impl Audit {
     }
 
     /// The same with a log.
-    pub(crate) fn logged(self, log: Log) -> Self {
+    pub(crate) fn logged(self, mut log: Log) -> Self {
         let mut run = random::token().unwrap_or_default();
         run.truncate(RUN_DIGITS);
+        log.run.clone_from(&run);
         Self {
             run,
             log: Some(log),
@@ -149,24 +150,25 @@ impl Audit {
         UnderWay(self)
     }
 
-    /// Waits, for a moment, until all requests that have begun were told of; tells how many were not.
+    /// Waits, for a moment, until all requests that have begun were told of, and tells how many were not.
     pub(crate) fn finish(&self) {
         if !self.is_on() {
             return;
         }
         let deadline = Instant::now() + LAST_REQUESTS;
-        loop {
-            let left = self.under_way.load(Ordering::Acquire);
-            if left == 0 {
-                return;
-            }
-            if Instant::now() >= deadline {
-                return self.record(Event {
-                    count: Some(left),
-                    ..Event::of(Kind::Cut)
-                });
-            }
+        let under_way = || self.under_way.load(Ordering::Acquire);
+        while under_way() > 0 && Instant::now() < deadline {
             thread::sleep(LOOK);
+        }
+        let left = under_way();
+        if left > 0 {
+            self.record(Event {
+                count: Some(left),
+                ..Event::of(Kind::Cut)
+            });
+        }
+        if let Some(log) = &self.log {
+            log.finish();
         }
     }
 
