@@ -57,6 +57,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long accepting pauses when the system has no more descriptors or threads to give.
 const BACK_OFF: Duration = Duration::from_millis(20);
 
+/// Connections that are still let in when the service is to stop, at the most: those that were there before, of which the system keeps
+/// about so many. Others may come without end.
+const LAST_ROUNDS: usize = 128;
+
 /// What all connections share.
 pub(crate) struct Shared {
     /// Whose connections are served.
@@ -164,11 +168,13 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, last: &Arc<PipeWrite
     // Counted apart, so that those who are turned away and stay take no place from those who come when there is room.
     let (served, turned_away): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
     let workers = Workers::new(STACK, PATIENCE);
-    loop {
+    let mut rounds_left = LAST_ROUNDS;
+    while rounds_left > 0 {
         let is_draining = shared
             .service
             .as_ref()
             .is_some_and(|service| wait_for(listener, service));
+        rounds_left -= usize::from(is_draining);
         let socket = match listener.accept() {
             Ok((socket, _)) => socket,
             // Whoever was there before the end has been let in.
