@@ -7,6 +7,8 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -640,6 +642,48 @@ fn what_is_handed_over_and_no_socket_to_listen_on_is_refused() {
         "it is no socket that listens",
     );
     ended(File::open("/dev/null").unwrap().into(), "1", "");
+}
+
+// What fails while it reads everything anew.
+
+/// The proxy whose password comes from a program, and the file that it takes it from. A line is added to another for each time that the
+/// program is run.
+fn with_password_by_program(home: &Home, origin: &Origin) -> (Cmd, PathBuf, PathBuf) {
+    let (password, runs) = (home.path("password"), home.path("runs"));
+    let line = format!(
+        "command:sh -c 'echo x >>{}; cat {}'",
+        runs.display(),
+        password.display()
+    );
+    let cmd = serve(home, origin).args(["--password-from", &line]);
+    (cmd, password, runs)
+}
+
+/// Waits until the program was run so often.
+fn wait_for_runs(runs: &Path, count: usize) {
+    wait_until("the program is run", || {
+        let text = fs::read_to_string(runs).unwrap_or_default();
+        text.lines().count() >= count
+    });
+}
+
+#[test]
+fn a_reload_that_has_failed_is_tried_again_and_told_once() {
+    let (home, origin) = scene();
+    let (cmd, password, runs) = with_password_by_program(&home, &origin);
+    fs::write(&password, PASSWORD).unwrap();
+    let served = Served::start(&home, cmd);
+    fs::remove_file(&password).unwrap();
+    served.signal("HUP");
+    // Once to start, once for the signal, and twice by itself.
+    wait_for_runs(&runs, 4);
+    assert_eq!(served.exchange(HOST, &get()).text(), "ok");
+    // No file that it looks at.
+    fs::write(&password, PASSWORD).unwrap();
+    served.wait_for_generation(1);
+    assert_eq!(served.exchange(HOST, &get()).text(), "ok");
+    let output = served.stop();
+    assert_eq!(output.lines_with("nothing was reloaded"), 1, "{output}");
 }
 
 // As a container's first process.

@@ -260,6 +260,7 @@ impl Serving {
         let reloader = Reloader {
             sources,
             seen,
+            failed: None,
             shared: Arc::clone(&self.shared),
             manager: Arc::clone(&self.manager),
         };
