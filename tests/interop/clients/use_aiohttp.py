@@ -18,10 +18,9 @@ async def main(what):
                 answer.raise_for_status()
                 async for line in answer.content:
                     events.tell(line)
-        elif what.startswith("websocket"):
-            # For wss its trust_env asks for wss_proxy, which nobody sets: the proxy has to be named.
-            proxy = os.environ["HTTPS_PROXY"] if what == "websocket-by-proxy" else None
-            async with session.ws_connect("wss://api.openai.com/ws", proxy=proxy) as socket:
+        elif what == "websocket":
+            # For wss its trust_env asks for WSS_PROXY.
+            async with session.ws_connect("wss://api.openai.com/ws") as socket:
                 await socket.send_str("interop-echo")
                 print(await socket.receive_str())
         else:

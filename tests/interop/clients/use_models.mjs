@@ -1,8 +1,8 @@
-// The packages of model services and of MCP as their documentation shows them, nothing of a proxy in it: `PACKAGE chat` or `PACKAGE
-// stream`.
+// The packages of model services and of MCP as their documentation shows them, nothing of a proxy in it: an answer in
+// whole, and one as a stream.
 import { tellSent } from './events.mjs';
 
-const [name, what] = process.argv.slice(2);
+const [name] = process.argv.slice(2);
 const prompt = 'hello';
 
 const packages = {
@@ -43,13 +43,15 @@ async function* callTool(Transport, url, streams) {
   const client = new Client({ name: 'interop', version: '1.0.0' });
   const headers = { Authorization: `Bearer ${process.env.INTEROP_MCP_TOKEN}` };
   await client.connect(new Transport(new URL(url), { requestInit: { headers } }));
-  const onprogress = (progress) => tellSent(progress.message);
-  const result = await client.callTool({ name: 'tell', arguments: {} }, undefined, { onprogress });
+  const options = streams ? { onprogress: (progress) => tellSent(progress.message) } : {};
+  const result = await client.callTool({ name: 'tell', arguments: {} }, undefined, options);
   if (!streams) yield result.content[0].text;
   await client.close();
 }
 
-for await (const text of packages[name](what === 'stream')) {
-  // Some have more events than there are texts.
-  if (text) what === 'stream' ? tellSent(text) : console.log(text);
+for (const streams of [false, true]) {
+  for await (const text of packages[name](streams)) {
+    // Some have more events than there are texts.
+    if (text) streams ? tellSent(text) : console.log(text);
+  }
 }

@@ -1,4 +1,5 @@
-"""The packages of model services as their documentation shows them, nothing of a proxy in it: `PACKAGE chat` or `PACKAGE stream`."""
+"""The packages of model services as their documentation shows them, nothing of a proxy in it: an answer in whole, and one as a
+stream."""
 
 import asyncio
 import sys
@@ -109,18 +110,19 @@ def tell(text, streams):
         print(text)
 
 
-async def tell_all(texts, streams):
-    async for text in texts:
-        tell(text, streams)
+async def tell_all(package):
+    for streams in (False, True):
+        async for text in package(streams):
+            tell(text, streams)
 
 
-def main(package, what):
-    texts = globals()[package](what == "stream")
-    if hasattr(texts, "__aiter__"):
-        asyncio.run(tell_all(texts, what == "stream"))
+def main(package):
+    if package.__name__.endswith("_async"):
+        asyncio.run(tell_all(package))
     else:
-        for text in texts:
-            tell(text, what == "stream")
+        for streams in (False, True):
+            for text in package(streams):
+                tell(text, streams)
 
 
-main(*sys.argv[1:])
+main(globals()[sys.argv[1]])

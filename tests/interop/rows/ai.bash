@@ -45,55 +45,48 @@ python_models() {
 
 # `python_model NAME FUNCTION [KEY=VALUE...]`
 python_model() {
-    local version name=$1 function=$2
+    local name=$1 function=$2
     shift 2
-    version=$(python_version "${name%%,*}")
-    row "Python $name" "$version" answer=interop-answer "$@" -- "$python" "$clients/use_models.py" "$function" chat
-    row "Python $name, streaming" "$version" stream=yes "$@" -- "$python" "$clients/use_models.py" "$function" stream
+    row "Python $name" "$(python_version "${name%%,*}")" answer=interop-answer stream=yes requests=2 "$@" -- \
+        "$python" "$clients/use_models.py" "$function"
 }
 
 node_models() {
     local node version undici="the package \`undici\`: \`setGlobalDispatcher(new EnvHttpProxyAgent())\`"
+    local why="Node before 22.21 reads no variable for a proxy"
+    local option="the package \`undici\`: \`new OpenAI({fetchOptions: {dispatcher: new EnvHttpProxyAgent()}})\`"
     node=$(node_20)
     version=$(module_version openai)
-    row "openai (Node 20)" "$version" fails=proxy reason="Node before 22.21 reads no variable for a proxy" -- \
-        "$node" "$clients/use_openai.mjs" plain chat
-    row "openai (Node 20)" "$version" answer=interop-answer needs="the package \`undici\`: \`new OpenAI({fetchOptions: {dispatcher: new EnvHttpProxyAgent()}})\`" -- \
-        "$node" "$clients/use_openai.mjs" undici chat
-    row "openai (Node 20), streaming" "$version" stream=yes needs="the package \`undici\`: \`new OpenAI({fetchOptions: {dispatcher: new EnvHttpProxyAgent()}})\`" -- \
-        "$node" "$clients/use_openai.mjs" undici stream
-    node_20_model "@anthropic-ai/sdk" anthropic "${anthropic[@]}"
-    node_20_model "@google/genai" genai "${gemini[@]}"
-    node_20_model "@modelcontextprotocol/sdk" mcp requests=3+ "${mcp[@]}"
+    row "openai (Node 20)" "$version" fails=proxy reason="$why" -- "$node" "$clients/use_openai.mjs" plain chat
+    row "openai (Node 20)" "$version" answer=interop-answer needs="$option" -- "$node" "$clients/use_openai.mjs" undici chat
+    row "openai (Node 20), streaming" "$version" stream=yes needs="$option" -- "$node" "$clients/use_openai.mjs" undici stream
+    node_20_model "@anthropic-ai/sdk" anthropic requests=2 "${anthropic[@]}"
+    node_20_model "@google/genai" genai requests=2 "${gemini[@]}"
+    node_20_model "@modelcontextprotocol/sdk" mcp requests=6+ "${mcp[@]}"
     node=$(node_since 24 5)
     row "openai (Node 24)" "$version" answer=interop-answer -- "$node" "$clients/use_openai.mjs" plain chat
     row "openai (Node 24), streaming" "$version" stream=yes -- "$node" "$clients/use_openai.mjs" plain stream
-    node_24_model "@anthropic-ai/sdk" "" anthropic "${anthropic[@]}"
-    node_24_model "@google/genai" "" genai "${gemini[@]}"
-    node_24_model "@modelcontextprotocol/sdk" ", streamable HTTP" mcp requests=3+ "${mcp[@]}"
-    node_24_model "@modelcontextprotocol/sdk" ", SSE" mcp-sse requests=4+ "${mcp[@]}"
+    node_24_model "@anthropic-ai/sdk" "" anthropic requests=2 "${anthropic[@]}"
+    node_24_model "@google/genai" "" genai requests=2 "${gemini[@]}"
+    node_24_model "@modelcontextprotocol/sdk" ", streamable HTTP" mcp requests=6+ "${mcp[@]}"
+    node_24_model "@modelcontextprotocol/sdk" ", SSE" mcp-sse requests=8+ "${mcp[@]}"
 }
 
 # `node_20_model PACKAGE NAME [KEY=VALUE...]`
 node_20_model() {
-    local version package=$1 name=$2
+    local package=$1 name=$2
     shift 2
-    version=$(module_version "$package")
-    row "$package (Node 20)" "$version" fails=proxy reason="Node before 22.21 reads no variable for a proxy" -- \
-        "$node" "$clients/use_models.mjs" "$name" chat
-    row "$package (Node 20)" "$version" answer=interop-answer needs="$undici" "$@" -- \
-        "$node" --import "$clients/proxy.mjs" "$clients/use_models.mjs" "$name" chat
-    row "$package (Node 20), streaming" "$version" stream=yes needs="$undici" "$@" -- \
-        "$node" --import "$clients/proxy.mjs" "$clients/use_models.mjs" "$name" stream
+    row "$package (Node 20)" "$(module_version "$package")" fails=proxy reason="$why" -- "$node" "$clients/use_models.mjs" "$name"
+    row "$package (Node 20)" "$(module_version "$package")" answer=interop-answer stream=yes needs="$undici" "$@" -- \
+        "$node" --import "$clients/proxy.mjs" "$clients/use_models.mjs" "$name"
 }
 
 # `node_24_model PACKAGE MORE NAME [KEY=VALUE...]`
 node_24_model() {
-    local version package=$1 more=$2 name=$3
+    local package=$1 more=$2 name=$3
     shift 3
-    version=$(module_version "$package")
-    row "$package (Node 24)$more" "$version" answer=interop-answer "$@" -- "$node" "$clients/use_models.mjs" "$name" chat
-    row "$package (Node 24)$more, streaming" "$version" stream=yes "$@" -- "$node" "$clients/use_models.mjs" "$name" stream
+    row "$package (Node 24)$more" "$(module_version "$package")" answer=interop-answer stream=yes "$@" -- \
+        "$node" "$clients/use_models.mjs" "$name"
 }
 
 # Coding agents: one answer of the model, and its stream where they show it as it comes.
@@ -110,9 +103,10 @@ agents() {
         beside=api.github.com/bearer:github,github.com/basic:github -- "$folder/.bin/codex" exec --skip-git-repo-check "$ask"
     version=$(module_version @google/gemini-cli "$folder")
     client_env=(GEMINI_CLI_TRUST_WORKSPACE=true)
-    row "Gemini CLI" "$version" answer=interop-answer requests=1+ "${gemini[@]}" -- "$folder/.bin/gemini" -p "$ask"
+    row "Gemini CLI" "$version" answer=interop-answer requests=1+ "${gemini[@]}" -- \
+        "$folder/.bin/gemini" -m interop-model -p "$ask"
     # shellcheck disable=SC2016
     row "Gemini CLI, streaming" "$version" stream=yes requests=1+ "${gemini[@]}" -- \
-        sh -c '"$1" -p hello -o stream-json | "$2" "$3" content' sh "$folder/.bin/gemini" "$python" "$clients/agent_events.py"
+        sh -c '"$1" -m interop-model -p hello -o stream-json | "$2" "$3" content' sh "$folder/.bin/gemini" "$python" "$clients/agent_events.py"
     client_env=()
 }

@@ -14,10 +14,8 @@ python_rows() {
         row "Python $package, streaming" "$(python_version $package)" stream=yes -- \
             "$python" "$clients/use_$package.py" stream
     done
-    row "Python aiohttp WebSocket" "$(python_version aiohttp)" fails=proxy \
-        reason="for \`wss:\` it reads \`WSS_PROXY\`, which nothing else does" -- "$python" "$clients/use_aiohttp.py" websocket
-    row "Python aiohttp WebSocket" "$(python_version aiohttp)" answer=interop-echo \
-        needs="\`ws_connect(..., proxy=os.environ[\"HTTPS_PROXY\"])\`" -- "$python" "$clients/use_aiohttp.py" websocket-by-proxy
+    row "Python aiohttp, WebSocket" "$(python_version aiohttp)" answer=interop-echo -- \
+        "$python" "$clients/use_aiohttp.py" websocket
     row "Python urllib3" "$(python_version urllib3)" fails=proxy reason="\`PoolManager\` reads no variables" -- \
         "$python" "$clients/use_urllib3.py" plain
     row "Python urllib3" "$(python_version urllib3)" answer=interop-answer requests=2 \

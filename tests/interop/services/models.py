@@ -21,8 +21,10 @@ def openai(connection, request, path, body):
         message = {"role": "assistant", "content": ANSWER}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return connection.json(request, completion("chat.completion", choice))
-    # Some try a WebSocket there first.
-    if path == "/v1/responses" and request.method == "POST":
+    if path == "/v1/responses" and request.method == "GET":
+        # Some try a WebSocket there first: so that they go on to HTTP at once.
+        return connection.json(request, {"error": "no WebSocket"}, "426 Upgrade Required")
+    if path == "/v1/responses":
         if json.loads(body).get("stream"):
             return connection.stream(request, response_events(body))
         return connection.json(request, response("completed", ANSWER))
