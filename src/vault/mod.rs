@@ -175,14 +175,12 @@ impl Vault {
             match self.open(&file) {
                 Ok(opened) => return Ok(Some(opened.contents)),
                 // Sealed anew between the reading of the vault and that of its key.
-                Err(error @ (Error::NoKey(_) | Error::WrongKey(_)))
-                    if last.as_ref() != Some(&file) =>
-                {
+                Err(error @ (Error::NoKey(_) | Error::WrongKey(_))) => {
                     // What the environment names, and a passphrase, don't change with the files: nobody is asked again for the
-                    // same vault.
+                    // same vault. Of a key that is kept both files were read: one may have become the other in between.
                     let is_asked = self.keys.is_given()
                         || Head::parse(&file).is_ok_and(|(head, _)| head.passphrase.is_some());
-                    if is_asked
+                    if (is_asked || last.as_ref() == Some(&file))
                         && private::read(&self.home.vault(), MAX_VAULT)?.as_ref() == Some(&file)
                     {
                         return Err(error);
