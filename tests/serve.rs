@@ -589,18 +589,27 @@ fn handed_over(home: &Home, origin: &Origin, socket: OwnedFd, count: &str) -> st
     command.spawn().expect("a shell")
 }
 
+/// A service manager, which hears what it is told at `notify` in the home's folder.
+fn manager(home: &Home) -> UnixDatagram {
+    let manager = UnixDatagram::bind(home.path("notify")).expect("a socket");
+    let patience = Some(Duration::from_secs(60));
+    manager.set_read_timeout(patience).expect("a timeout");
+    manager
+}
+
+/// What it is told next.
+fn told(manager: &UnixDatagram) -> String {
+    let mut text = [0; 256];
+    let count = manager.recv(&mut text).expect("a word of the service");
+    let text = text.get(..count).unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
 #[test]
 fn a_socket_that_is_handed_over_is_served_and_the_manager_hears_how_it_stands() {
     let (home, origin) = scene();
-    let manager = UnixDatagram::bind(home.path("notify")).unwrap();
-    manager
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
-    let told = || {
-        let mut text = [0; 256];
-        let count = manager.recv(&mut text).expect("a word of the service");
-        String::from_utf8_lossy(&text[..count]).into_owned()
-    };
+    let manager = manager(&home);
+    let told = || told(&manager);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     // Before anyone is there to answer.
@@ -684,6 +693,43 @@ fn a_reload_that_has_failed_is_tried_again_and_told_once() {
     assert_eq!(served.exchange(HOST, &get()).text(), "ok");
     let output = served.stop();
     assert_eq!(output.lines_with("nothing was reloaded"), 1, "{output}");
+}
+
+/// Makes a pipe with a name, which blocks who reads it until somebody writes.
+fn pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.is_ok_and(|status| status.success()));
+}
+
+#[test]
+fn a_reload_that_ends_after_it_was_told_to_stop_is_not_told_to_the_manager() {
+    let home = Home::connected("");
+    let may_go_on = Arc::new(Barrier::new(2));
+    let origin = in_halves(&may_go_on, false);
+    let manager = manager(&home);
+    let (cmd, password, runs) = with_password_by_program(&home, &origin);
+    fs::write(&password, PASSWORD).unwrap();
+    let served = Served::start(&home, cmd.env("NOTIFY_SOCKET", home.path("notify")));
+    assert_eq!(told(&manager), "READY=1");
+    // What keeps it from its end.
+    let mut slow = served.tls(HOST);
+    slow.send(format!("GET /slow HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    slow.until(b"who\n").expect("the first half");
+    fs::remove_file(&password).unwrap();
+    pipe(&password);
+    served.signal("HUP");
+    assert!(told(&manager).starts_with("RELOADING=1\n"));
+    wait_for_runs(&runs, 2);
+    served.signal("TERM");
+    assert_eq!(told(&manager), "STOPPING=1");
+    fs::write(&password, PASSWORD).unwrap();
+    served.wait_for_generation(1);
+    may_go_on.wait();
+    assert_eq!(slow.rest(), (b"le!".to_vec(), End::Clean));
+    served.ended();
+    manager.set_nonblocking(true).unwrap();
+    let more = manager.recv(&mut [0; 256]);
+    assert!(more.is_err(), "{more:?}");
 }
 
 // As a container's first process.

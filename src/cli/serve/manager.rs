@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::net::TcpListener;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use super::super::error::Error;
 use crate::environment::Environment;
@@ -11,6 +13,8 @@ use crate::sys::manager;
 pub(super) struct Manager {
     /// Where it is told.
     socket: Option<OsString>,
+    /// Whether it was told that the service comes to its end. It hears of nothing else afterwards.
+    is_over: Mutex<bool>,
 }
 
 /// What it sets.
@@ -35,6 +39,7 @@ impl Manager {
         })?;
         let own = Self {
             socket: parent.get("NOTIFY_SOCKET").map(OsString::from),
+            is_over: Mutex::new(false),
         };
         Ok((own, socket))
     }
@@ -48,23 +53,29 @@ impl Manager {
 
     /// The service is ready.
     pub(super) fn ready(&self) {
-        self.tell("READY=1");
+        self.tell("READY=1", false);
     }
 
     /// It reads everything anew, and is ready in a moment.
     pub(super) fn reloading(&self) {
         let now = manager::monotonic_microseconds();
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}"), false);
     }
 
     /// It comes to its end.
     pub(super) fn stopping(&self) {
-        self.tell("STOPPING=1");
+        self.tell("STOPPING=1", true);
     }
 
-    /// Tells it. That it can't be told is no reason to do otherwise: it will say that it has heard nothing.
-    fn tell(&self, state: &str) {
-        if let Some(socket) = &self.socket {
+    /// Tells it, unless it has heard of the end. That it can't be told is no reason to do otherwise: it will say that it has heard nothing.
+    fn tell(&self, state: &str, is_end: bool) {
+        let Some(socket) = &self.socket else {
+            return;
+        };
+        // Kept until it is told: the reload is on another thread.
+        let mut is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_over {
+            *is_over = is_end;
             let _ = manager::tell(socket, state);
         }
     }

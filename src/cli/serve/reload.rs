@@ -131,7 +131,10 @@ impl Reloader {
     pub(super) fn run(mut self, asked: &mpsc::Receiver<()>) {
         loop {
             match asked.recv_timeout(LOOK) {
-                Ok(()) => self.reload(true),
+                Ok(()) => {
+                    forget_others(asked);
+                    self.reload(true);
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     if self.is_due() || self.sources.stamps() != self.seen {
                         self.reload(false);
@@ -188,9 +191,27 @@ impl Reloader {
     }
 }
 
+/// Forgets who else has asked by now: one reading that begins afterwards is enough for all.
+fn forget_others(asked: &mpsc::Receiver<()>) {
+    while asked.try_recv().is_ok() {}
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn those_who_have_asked_before_it_begins_are_one() {
+        let (ask, asked) = mpsc::channel();
+        for _ in 0..300 {
+            ask.send(()).unwrap();
+        }
+        asked.recv().unwrap();
+        forget_others(&asked);
+        assert_eq!(asked.try_recv(), Err(mpsc::TryRecvError::Empty));
+        ask.send(()).unwrap();
+        assert_eq!(asked.try_recv(), Ok(()));
+    }
 
     #[test]
     fn the_pause_grows_while_it_fails_in_the_same_way() {
