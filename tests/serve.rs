@@ -378,6 +378,48 @@ fn health_is_told_to_everyone_and_holds_no_secret() {
 }
 
 #[test]
+fn a_connection_on_which_nothing_had_the_password_has_its_place_not_for_long() {
+    let (home, origin) = scene();
+    let plain = Origin::plain(origin::always_ok);
+    let cmd = serve(&home, &origin).args(plain.leads_here(&["clear.test"], 80));
+    let served = Served::start(&home, cmd);
+    let health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = format!(
+        "GET http://clear.test/ HTTP/1.1\r\nHost: clear.test\r\n{}\r\n",
+        field(PASSWORD)
+    );
+    let mut known = served.proxy.plain();
+    known.send(&request);
+    assert_eq!(known.response("GET").text(), "ok");
+    for _ in 0..10 {
+        known.send(health);
+        assert!(!known.response("GET").has("connection"));
+    }
+    let mut many = served.proxy.plain();
+    for number in 1..=9 {
+        many.send(health);
+        let answer = many.response("GET");
+        assert_eq!(
+            (answer.status(), answer.has("connection")),
+            (200, number == 9)
+        );
+    }
+    assert_eq!(many.rest(), (Vec::new(), End::Clean));
+
+    let mut asked = served.proxy.plain();
+    asked.send(health);
+    assert_eq!(asked.response("GET").status(), 200);
+    let mut silent = served.proxy.plain();
+    for stranger in [&mut asked, &mut silent] {
+        assert_eq!(stranger.rest(), (Vec::new(), End::Clean));
+    }
+    // It has waited for longer.
+    known.send(&request);
+    assert_eq!(known.response("GET").text(), "ok");
+    served.stop();
+}
+
+#[test]
 fn a_run_has_no_health_to_tell_of() {
     let (home, origin) = scene();
     let run = home.run(&origin).start();
@@ -479,13 +521,13 @@ fn it_closes_what_waits_and_lets_what_is_under_way_come_to_its_end() {
 
         served.signal("TERM");
         assert_eq!(plain.rest(), (Vec::new(), End::Clean));
-        assert_eq!(idle.rest(), (Vec::new(), End::Clean));
-        wait_until_closed(&served);
         begun.send(" x\r\n\r\n");
         let health = begun.response("GET");
         assert_eq!(health.status(), 503);
         assert_eq!(health.text(), "{\"status\":\"draining\"}\n");
         assert_eq!(health.one("Connection"), "close");
+        assert_eq!(idle.rest(), (Vec::new(), End::Clean));
+        wait_until_closed(&served);
         may_go_on.wait();
         if before_head {
             let answer = slow.response("GET");
@@ -520,6 +562,24 @@ fn a_client_that_has_connected_and_not_asked_yet_is_still_served() {
     );
     drop(proxy);
     assert_eq!(silent.rest(), (Vec::new(), End::Clean));
+    served.ended();
+}
+
+#[test]
+fn half_a_head_does_not_hold_up_the_end() {
+    let (home, origin) = scene();
+    let cmd = serve(&home, &origin).args(["--drain", "15"]);
+    let served = Served::start(&home, cmd);
+    let mut begun = served.proxy.plain();
+    begun.send("GET /healthz HTTP/1.1\r\nHost:");
+    // It is accepted once another that came later has been answered.
+    served.health();
+    served.signal("TERM");
+    // Refused, and not cut: that would be without a word.
+    let (answer, end) = begun.rest();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(end, End::Clean);
     served.ended();
 }
 

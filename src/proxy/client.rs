@@ -39,11 +39,20 @@ use crate::wire::Wire;
 /// How long a connection may wait for a request.
 const IDLE_TIME: Duration = Duration::from_secs(120);
 
+/// The same where the proxy has no child, and nothing on it had the password so far: anyone can connect.
+const STRANGER_TIME: Duration = Duration::from_secs(10);
+
+/// How often a connection on which nothing had the password so far may ask whether the proxy is well before it is closed.
+const MAX_HEALTH: usize = 8;
+
 /// How long the first request of a connection is waited for once the proxy stops.
 const FIRST_TIME: Duration = Duration::from_secs(1);
 
 /// How long a request's head may take once it has begun.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// How long the rest of it may take where it is begun when the proxy stops, on a connection of which nothing else is known.
+const LAST_HEAD_TIME: Duration = Duration::from_secs(2);
 
 /// How long the client may take for its TLS handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
@@ -56,10 +65,12 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
     let Some(mut client) = admitted(socket, shared) else {
         return;
     };
-    let mut tries = 0;
+    let (mut tries, mut healths) = (0, 0);
     let mut is_first = true;
+    let mut is_stranger = shared.service.is_some();
     loop {
-        let head = match read_head(&mut client, mem::take(&mut is_first), shared) {
+        let wait = Wait::outer(mem::take(&mut is_first), is_stranger);
+        let head = match read_head(&mut client, wait, shared) {
             Ok(Some(head)) => head,
             // One that the client has not ended may have the next request on its way.
             Ok(None) if shared.is_draining() => return client.close_gracefully(),
@@ -70,7 +81,9 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
         if let Some(service) = &shared.service
             && health::is_asked(&head)
         {
-            match tell_health(client, &head, (service, &state)) {
+            healths += 1;
+            let may_stay = !is_stranger || healths <= MAX_HEALTH;
+            match tell_health(client, &head, may_stay, (service, &state)) {
                 Some(open) => client = open,
                 None => return,
             }
@@ -84,6 +97,7 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
             }
             continue;
         }
+        is_stranger = false;
         if head.method == "CONNECT" {
             return connect(client, &head, state, shared);
         }
@@ -95,14 +109,15 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
     }
 }
 
-/// Tells whether the proxy is well; gives the connection back if it stays open.
+/// Tells whether the proxy is well; gives the connection back if it may stay open, and does.
 fn tell_health(
     mut client: Wire,
     head: &RequestHead,
+    may_stay: bool,
     (service, state): (&Service, &State),
 ) -> Option<Wire> {
     let is_whole = Framing::of_request(head).is_ok_and(|framing| framing.is_empty());
-    let stays = is_whole && keeps_alive(head) && !service.is_draining();
+    let stays = may_stay && is_whole && keeps_alive(head) && !service.is_draining();
     health::answer(head, service, state, !stays, client.output());
     let after = if stays { After::KeepOpen } else { After::Close };
     settle(client, after)
@@ -154,7 +169,7 @@ pub(crate) fn serve_intercepted(
     // A run's end waits for what there is to tell of a client that hangs up on the certificate.
     let mut first = Some(shared.audit.under_way());
     loop {
-        let head = match read_head(&mut client, first.is_some(), shared) {
+        let head = match read_head(&mut client, Wait::inner(first.is_some()), shared) {
             Ok(Some(head)) => head,
             Ok(None) => {
                 if first.is_some() {
@@ -298,16 +313,53 @@ fn tell(client: &mut Wire, refusal: &Refusal, about: About<'_>, shared: &Shared)
     });
 }
 
+/// How a request is waited for.
+#[derive(Clone, Copy)]
+struct Wait {
+    /// How long, until it has begun.
+    idle: Duration,
+    /// Whether it is the connection's first.
+    is_first: bool,
+    /// Whether it is one to the proxy itself, and not one through a CONNECT.
+    is_outer: bool,
+}
+
+impl Wait {
+    /// One to the proxy itself. Of a stranger nothing had the password so far.
+    fn outer(is_first: bool, is_stranger: bool) -> Self {
+        Self {
+            idle: if is_stranger {
+                STRANGER_TIME
+            } else {
+                IDLE_TIME
+            },
+            is_first,
+            is_outer: true,
+        }
+    }
+
+    /// One through a CONNECT.
+    fn inner(is_first: bool) -> Self {
+        Self {
+            idle: IDLE_TIME,
+            is_first,
+            is_outer: false,
+        }
+    }
+}
+
 /// The next request's head. `None` when the client has ended instead of asking for more, or asked for nothing for too long; and when
-/// the proxy stops before a request has begun. The first may be on its way then, and has some more time.
+/// the proxy stops before a request has begun. The first may be on its way then, and has some more time; what has begun has it too, which
+/// is little where it may be anyone's.
 fn read_head(
     client: &mut Wire,
-    is_first: bool,
+    wait: Wait,
     shared: &Shared,
 ) -> Result<Option<RequestHead>, Refusal> {
     let mut scanner = HeadScanner::default();
     let mut begun: Option<Instant> = None;
-    let mut idle = Instant::now() + IDLE_TIME;
+    let mut idle = Instant::now() + wait.idle;
+    let mut head_time = HEAD_TIME;
     let mut draining = shared.service.as_ref().map(Service::draining);
     loop {
         let input = client.input();
@@ -329,13 +381,17 @@ fn read_head(
                 Some(_) => Err(Refusal::Malformed(http1::Error::Incomplete)),
             };
         }
-        let deadline = begun.map_or(idle, |begun| begun + HEAD_TIME);
-        let other = draining.filter(|_| begun.is_none());
+        let deadline = begun.map_or(idle, |begun| begun + head_time);
+        let other = draining.filter(|_| begun.is_none() || wait.is_outer);
         match client.wait_for_input_or(other, deadline) {
             Ok(false) => {}
-            Ok(true) if is_first => {
+            Ok(true) if wait.is_first || begun.is_some() => {
                 draining = None;
                 idle = idle.min(Instant::now() + FIRST_TIME);
+                if wait.is_outer {
+                    let so_far = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+                    head_time = HEAD_TIME.min(so_far + LAST_HEAD_TIME);
+                }
             }
             Ok(true) => return Ok(None),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut && begun.is_some() => {

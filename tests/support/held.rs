@@ -9,7 +9,8 @@ use super::wait_until;
 pub(crate) struct Held {
     /// Threads.
     pub(crate) threads: Option<usize>,
-    /// Descriptors: only root sees those of a process that is not dumpable.
+    /// Descriptors but that of the log, which is opened at the first request and stays: only root sees those of a process that is not
+    /// dumpable.
     pub(crate) files: Option<usize>,
 }
 
@@ -17,9 +18,14 @@ impl Held {
     /// What the process holds now.
     pub(crate) fn by(pid: u32) -> Self {
         let files = fs::read_dir(format!("/proc/{pid}/fd"));
+        let is_log = |entry: &fs::DirEntry| {
+            fs::read_link(entry.path()).is_ok_and(|path| path.ends_with("audit.log"))
+        };
         Self {
             threads: figure(pid, "Threads"),
-            files: files.ok().map(Iterator::count),
+            files: files
+                .ok()
+                .map(|files| files.flatten().filter(|entry| !is_log(entry)).count()),
         }
     }
 
