@@ -11,6 +11,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::TryLockError;
 use std::time::Duration;
+use std::time::Instant;
 
 use super::event::Event;
 use super::event::Kind;
@@ -30,6 +31,9 @@ pub(crate) const KEPT: u32 = 4;
 
 /// By how much the file grows before it is tried again to put it aside, where that has failed.
 const RETRY: u64 = 1024 * 1024;
+
+/// How long what was seen of the file is good.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Bytes that wait to be written, at the most. So many are there only where the disk takes very long.
 const MAX_QUEUE: usize = 1024 * 1024;
@@ -90,6 +94,19 @@ struct Writer {
     has_warned: bool,
     /// The size at which it is tried again to put the file aside.
     retry_at: u64,
+    /// When it was last looked whether the file is in its place.
+    looked: Option<Instant>,
+    /// How large it was then, with what this process has written since.
+    size: u64,
+}
+
+impl Writer {
+    /// Whether it was looked a moment ago, and the file was not too large for so many bytes more. What is written in that moment is in the
+    /// file that it was meant for also where that has another name by now.
+    fn has_looked(&self, more: u64) -> bool {
+        let is_recent = self.looked.is_some_and(|when| when.elapsed() < MOMENT);
+        is_recent && self.size.saturating_add(more) <= MAX_SIZE
+    }
 }
 
 impl Log {
@@ -255,37 +272,49 @@ impl Log {
         (ends.saturating_sub(u64::from(is_torn)), result)
     }
 
-    /// The file, with room for so many bytes more: opened where it isn't yet or another has taken its place, put aside where it is large.
+    /// The file, with room for so many bytes more.
     fn ready<'a>(&self, writer: &'a mut Writer, more: u64) -> Result<&'a Growing, Error> {
-        let size = match &writer.file {
-            Some(file) if !file.is_plain() => Some(0),
-            Some(file) => file.size_at(&self.path),
-            None => None,
-        };
+        let is_stream = writer.file.as_ref().is_some_and(|file| !file.is_plain());
+        if !is_stream && !writer.has_looked(more) {
+            self.look(writer, more)?;
+            writer.looked = Some(Instant::now());
+        }
+        writer.size = writer.size.saturating_add(more);
+        writer
+            .file
+            .as_ref()
+            .ok_or_else(|| Error::io("open", &self.path)(io::ErrorKind::NotFound.into()))
+    }
+
+    /// Opens the file where it isn't yet, or where another has taken its place; puts it aside where it is large.
+    fn look(&self, writer: &mut Writer, more: u64) -> Result<(), Error> {
+        let size_of = |file: &Growing| file.size_at(&self.path);
         let is_large = |size: u64| size > 0 && size.saturating_add(more) > MAX_SIZE;
-        match size {
-            Some(size) if !is_large(size) => {}
-            Some(size) if size < writer.retry_at => {}
-            Some(size) => match self.put_aside(writer.file.as_ref(), &is_large) {
-                Ok(()) => writer.file = Some(self.open()?),
-                Err(error) => {
+        match writer.file.as_ref().and_then(size_of) {
+            Some(size) if !is_large(size) || size < writer.retry_at => {
+                writer.size = size;
+                return Ok(());
+            }
+            Some(size) => {
+                if let Err(error) = self.put_aside(writer.file.as_ref(), &is_large) {
+                    writer.size = size;
                     writer.retry_at = size.saturating_add(RETRY);
                     if !matches!(error, Error::Busy { .. }) {
                         self.notices
                             .warn(format!("the audit log can't be put aside: {error}"));
                     }
+                    return Ok(());
                 }
-            },
-            // Not there yet, removed, or put aside by another process.
-            None => {
-                writer.is_torn = false;
-                writer.file = Some(self.open()?);
             }
+            // Not there yet, removed, or put aside by another process.
+            None => {}
         }
-        writer
-            .file
-            .as_ref()
-            .ok_or_else(|| Error::io("open", &self.path)(io::ErrorKind::NotFound.into()))
+        let file = self.open()?;
+        writer.size = size_of(&file).unwrap_or(0);
+        writer.retry_at = 0;
+        writer.is_torn = false;
+        writer.file = Some(file);
+        Ok(())
     }
 
     /// Opens the file, and makes the home that it is in.
@@ -353,4 +382,44 @@ fn count(lines: &[u8]) -> u64 {
 /// The time of an event that is told now.
 pub(super) fn time() -> String {
     clock::rfc3339_millis(clock::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::files::RunDirectory;
+
+    #[test]
+    fn of_many_threads_that_write_at_once_every_line_is_there_and_whole() {
+        const THREADS: u64 = 8;
+        const EACH: u64 = 300;
+
+        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
+        let placeholder = run.write_public("f", b"").unwrap();
+        let path = placeholder.with_file_name("log");
+        let log = Log::at(path.clone(), Arc::new(Notices::new(|_| {}))).unwrap();
+        log.hold(&Event::of(Kind::Start));
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for number in 0..EACH {
+                        log.write(&Event {
+                            ms: Some(number),
+                            ..Event::of(Kind::Request)
+                        });
+                    }
+                });
+            }
+        });
+        log.finish();
+        let text = fs::read_to_string(path).unwrap();
+        let read = |line| serde_json::from_str::<Event<'_>>(line).unwrap();
+        let events: Vec<Event<'_>> = text.lines().map(read).collect();
+        assert!(events[0].is(Kind::Start));
+        let sum: u64 = events.iter().filter_map(|event| event.ms).sum();
+        assert_eq!(events.len() as u64, 1 + THREADS * EACH);
+        assert_eq!(sum, THREADS * EACH * (EACH - 1) / 2);
+    }
 }

@@ -250,6 +250,10 @@ const FILES: Topic = Topic {
                 ),
                 ("providers/NAME.json", "definitions of your own"),
                 (
+                    "audit.log",
+                    "what was done with credentials; audit.log.1 to audit.log.4 are older",
+                ),
+                (
                     "ca/ca.pem",
                     "the certificate of the CA that `authsome ca` keeps, for others to trust; its key is in the vault",
                 ),
