@@ -30,7 +30,7 @@ mod tag {
     pub(super) const SEQUENCE: u8 = 0x30;
     /// SET OF
     pub(super) const SET: u8 = 0x31;
-    /// [0] EXPLICIT
+    /// `[0] EXPLICIT`
     pub(super) const EXPLICIT_0: u8 = 0xa0;
 }
 
@@ -128,7 +128,7 @@ fn oid(arcs: &[u8]) -> Vec<u8> {
     der(tag::OBJECT_IDENTIFIER, arcs)
 }
 
-/// A value behind the tag [0].
+/// A value behind the tag `[0]`.
 fn explicit(value: &[u8]) -> Vec<u8> {
     der(tag::EXPLICIT_0, value)
 }
