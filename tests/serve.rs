@@ -405,6 +405,7 @@ fn a_connection_on_which_nothing_had_the_password_has_its_place_not_for_long() {
         );
     }
     assert_eq!(many.rest(), (Vec::new(), End::Clean));
+    drop(many);
 
     let mut asked = served.proxy.plain();
     asked.send(health);
@@ -580,6 +581,7 @@ fn half_a_head_does_not_hold_up_the_end() {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert_eq!(end, End::Clean);
+    drop(begun);
     served.ended();
 }
 
@@ -631,13 +633,25 @@ fn what_takes_too_long_is_cut_and_does_not_look_whole() {
 
 /// `authsome serve` by a shell, which hands its standard input over as a socket.
 fn handed_over(home: &Home, origin: &Origin, socket: OwnedFd, count: &str) -> std::process::Child {
+    handed_over_by(&[], home, origin, (socket, count))
+}
+
+/// The same by a shell that these words start.
+fn handed_over_by(
+    starter: &[&str],
+    home: &Home,
+    origin: &Origin,
+    (socket, count): (OwnedFd, &str),
+) -> std::process::Child {
     let mut words = vec!["serve".to_owned(), "--ca-file".to_owned()];
     words.push(root_file(home).display().to_string());
     words.extend(origin.args());
     let line = "exec env LISTEN_PID=$$ LISTEN_FDS=\"$COUNT\" \"$0\" \"$@\" 3<&0 </dev/null";
     let errors = File::create(home.path("errors")).expect("a file");
-    let mut command = Command::new("sh");
-    command.args(["-c", line, BINARY]).args(words).env_clear();
+    let mut all = starter.to_vec();
+    all.extend(["sh", "-c", line, BINARY]);
+    let mut command = Command::new(all.remove(0));
+    command.args(all).args(words).env_clear();
     command
         .env("PATH", std::env::var_os("PATH").expect("a PATH"))
         .env("COUNT", count)
@@ -794,14 +808,71 @@ fn a_reload_that_ends_after_it_was_told_to_stop_is_not_told_to_the_manager() {
 
 // As a container's first process.
 
+/// How a program is started as process 1, if it can be.
+fn as_process_1() -> Option<[&'static str; 4]> {
+    let words = ["unshare", "--fork", "--pid", "--mount-proc"];
+    let tried = Command::new("unshare")
+        .args(&words[1..])
+        .arg("true")
+        .output();
+    let can = tried.is_ok_and(|output| output.status.success());
+    (is_root() && can).then_some(words)
+}
+
+/// The processes that this one has started.
+fn children(pid: &str) -> Vec<String> {
+    let mut text = String::new();
+    let file = File::open(format!("/proc/{pid}/task/{pid}/children"));
+    let _ = file.and_then(|mut file| file.read_to_string(&mut text));
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn as_process_1_it_serves_what_is_handed_over_and_has_it_in_one_process() {
+    let Some(starter) = as_process_1() else {
+        return;
+    };
+    let (home, origin) = scene();
+    let manager = manager(&home);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = client::Proxy::new(listener.local_addr().unwrap().port(), &root_file(&home));
+    let mut child = handed_over_by(&starter, &home, &origin, (listener.into(), "1"));
+    assert_eq!(told(&manager), "READY=1");
+    let mut channel = proxy.plain();
+    channel.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(channel.response("GET").status(), 200);
+    let [first] = &*children(&child.id().to_string()) else {
+        panic!("not one child")
+    };
+    let [worker] = &*children(first) else {
+        panic!("not one child")
+    };
+    let place = |pid: &str, fd: &str| fs::read_link(format!("/proc/{pid}/fd/{fd}"));
+    let socket = place(worker, "3").unwrap();
+    assert!(
+        socket.to_string_lossy().starts_with("socket:"),
+        "{socket:?}"
+    );
+    // Closed to the programs that it starts.
+    let info = fs::read_to_string(format!("/proc/{worker}/fdinfo/3")).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = u32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
+    assert_ne!(flags & 0o2_000_000, 0, "{info}");
+    for entry in fs::read_dir(format!("/proc/{first}/fd")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let place = place(first, &name.to_string_lossy());
+        assert!(place.is_ok_and(|place| place != socket), "{name:?}");
+    }
+    assert!(signal("TERM", first));
+    assert_eq!(told(&manager), "STOPPING=1");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn as_process_1_it_hears_signals_and_leaves_no_zombie() {
-    let can = Command::new("unshare")
-        .args(["--fork", "--pid", "--mount-proc", "true"])
-        .output();
-    if !is_root() || !can.is_ok_and(|output| output.status.success()) {
+    let Some(starter) = as_process_1() else {
         return;
-    }
+    };
     let (home, origin) = scene();
     // A source whose program leaves another behind, which ends by itself.
     let gone = home.path("gone");
@@ -809,28 +880,19 @@ fn as_process_1_it_hears_signals_and_leaves_no_zombie() {
         "command:sh -c '(sleep 0.1; echo $$ >{}) >/dev/null & echo key-of-acme-1'",
         gone.display()
     );
-    let mut words = vec!["--fork", "--pid", "--mount-proc", BINARY, "serve"]
-        .into_iter()
-        .map(str::to_owned)
-        .collect::<Vec<_>>();
+    let [unshare, options @ ..] = starter;
+    let mut words = options.map(str::to_owned).to_vec();
+    words.extend([BINARY, "serve"].map(str::to_owned));
     words.extend(["--listen", "127.0.0.1:0", "--ca-file"].map(str::to_owned));
     words.push(root_file(&home).display().to_string());
     words.extend(["--credential".to_owned(), format!("acme={line}")]);
     words.extend(origin.args());
-    let cmd = Cmd::new(&home, "unshare")
+    let cmd = Cmd::new(&home, unshare)
         .args(words)
         .env("AUTHSOME_PROXY_PASSWORD", PASSWORD);
     let served = Served::start(&home, cmd);
     assert_eq!(served.exchange(HOST, &get()).text(), "ok");
     wait_until("the other program has ended", || gone.exists());
-    let children = |pid: &str| {
-        let mut text = String::new();
-        let file = File::open(format!("/proc/{pid}/task/{pid}/children"));
-        let _ = file.and_then(|mut file| file.read_to_string(&mut text));
-        text.split_whitespace()
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
     let first = children(&served.program.pid.to_string());
     let [first] = first.as_slice() else {
         panic!("not one child: {first:?}")

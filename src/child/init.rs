@@ -4,15 +4,21 @@
 //! The work is done by a second process, so that what is reaped here can never be a child that the work waits for.
 
 use std::io;
+use std::os::fd::IntoRawFd;
 
 use super::supervise;
+use crate::environment::Environment;
 use crate::sys::environ;
+use crate::sys::manager;
 use crate::sys::process;
 
 /// What the caller is from here on.
 pub(crate) enum Role {
     /// The one that does the work.
-    Worker,
+    Worker {
+        /// Whether it was split off from process 1: what was handed to that is its own then.
+        is_split: bool,
+    },
     /// Process 1, whose work is done: the exit code is the worker's.
     Done(u8),
 }
@@ -25,12 +31,21 @@ pub(crate) enum Role {
 /// When no second process can be made.
 pub(crate) fn split_if_first() -> io::Result<Role> {
     if process::own_pid() != 1 {
-        return Ok(Role::Worker);
+        return Ok(Role::Worker { is_split: false });
     }
+    // Before anything is opened, which would have its number.
+    let given = {
+        let own = Environment::of_process();
+        manager::given(own.text("LISTEN_PID"), own.text("LISTEN_FDS"))
+    };
     let mut signals = supervise::catch_signals()?;
     let Some(worker) = process::fork()? else {
-        return Ok(Role::Worker);
+        // It stays open for this one to take.
+        given.map(IntoRawFd::into_raw_fd);
+        return Ok(Role::Worker { is_split: true });
     };
+    // A socket that stays open here would listen on when the worker does no more.
+    drop(given);
     // The worker has its own copy, and nothing is read from this one any more.
     environ::wipe(|_| true);
     loop {

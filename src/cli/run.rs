@@ -196,7 +196,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
             .hint("start authsome as root for --user, or leave it out"));
     }
     let limits = match session::begin()? {
-        Begun::Worker(limits) => limits,
+        Begun::Worker { limits, .. } => limits,
         Begun::Done(code) => return Ok(code),
     };
     let mut app = App::new(args.verbosity)?;

@@ -62,8 +62,13 @@ pub(super) const MAX_CONNECTIONS: usize = 1024;
 
 /// What comes before everything else: before a secret is read, and while the process has one thread.
 pub(super) enum Begun {
-    /// This process goes on, and the program gets these limits back.
-    Worker(Limits),
+    /// This process goes on.
+    Worker {
+        /// The program gets them back.
+        limits: Limits,
+        /// Whether it was split off from process 1.
+        is_split: bool,
+    },
     /// This was process 1, whose work is done: the exit code is the worker's.
     Done(u8),
 }
@@ -77,7 +82,7 @@ pub(super) fn begin() -> Result<Begun, Error> {
     let role =
         init::split_if_first().map_err(|error| Error::new("cannot start as process 1", error))?;
     Ok(match role {
-        Role::Worker => Begun::Worker(limits),
+        Role::Worker { is_split } => Begun::Worker { limits, is_split },
         Role::Done(code) => Begun::Done(code),
     })
 }

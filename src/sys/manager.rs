@@ -15,14 +15,38 @@ use super::process;
 /// The first descriptor that is handed over.
 const FIRST: libc::c_int = 3;
 
-/// The socket that was handed to this process, by the values of LISTEN_PID and LISTEN_FDS; `None` where none was. To be called once,
-/// and before anything else is opened.
+/// The number in a variable.
+fn number(text: Option<&str>) -> Option<i32> {
+    text.and_then(|text| text.parse().ok())
+}
+
+/// The descriptor that was handed to this process, by the values of LISTEN_PID and LISTEN_FDS, whatever it is; `None` where none was. To
+/// be called once, and before anything else is opened.
+pub(crate) fn given(pid: Option<&str>, count: Option<&str>) -> Option<OwnedFd> {
+    let is_own = number(pid) == Some(process::own_pid());
+    if !is_own || number(count).is_none_or(|count| count < 1) {
+        return None;
+    }
+    // SAFETY: takes plain numbers; one that isn't open is an error.
+    if unsafe { libc::fcntl(FIRST, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, and whoever has started this process says that it is for it to have.
+    Some(unsafe { OwnedFd::from_raw_fd(FIRST) })
+}
+
+/// The socket that was handed to this process, or to process 1 where it was split off from that, by the values of LISTEN_PID and
+/// LISTEN_FDS; `None` where none was. To be called once, and before anything else is opened.
 ///
 /// # Errors
 /// When there are several, or it is none that listens for TCP.
-pub(crate) fn listener(pid: Option<&str>, count: Option<&str>) -> io::Result<Option<TcpListener>> {
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<i32>().ok());
-    if number(pid).is_none_or(|pid| pid != process::own_pid()) {
+pub(crate) fn listener(
+    pid: Option<&str>,
+    count: Option<&str>,
+    is_split: bool,
+) -> io::Result<Option<TcpListener>> {
+    let is_own = |pid: i32| pid == process::own_pid() || is_split && pid == 1;
+    if !number(pid).is_some_and(is_own) {
         return Ok(None);
     }
     match number(count) {
@@ -109,9 +133,17 @@ mod tests {
             (Some(&*own), None),
             (Some(&*own), Some("0")),
         ] {
-            assert!(listener(pid, count).unwrap().is_none(), "{pid:?} {count:?}");
+            assert!(
+                listener(pid, count, false).unwrap().is_none(),
+                "{pid:?} {count:?}"
+            );
         }
-        assert!(listener(Some(&own), Some("2")).is_err());
+        assert!(listener(Some(&own), Some("2"), false).is_err());
+        assert!(listener(Some("1"), Some("2"), true).is_err());
+        assert!(listener(Some("3"), Some("2"), true).unwrap().is_none());
+        for (pid, count) in [(Some("1"), Some("1")), (Some(&*own), Some("0"))] {
+            assert!(given(pid, count).is_none(), "{pid:?} {count:?}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(super) fn try_out(
     arguments: &[OsString],
 ) -> Result<u8, Error> {
     let limits = match session::begin()? {
-        Begun::Worker(limits) => limits,
+        Begun::Worker { limits, .. } => limits,
         Begun::Done(code) => return Ok(code),
     };
     let mut app = App::new(verbosity)?;

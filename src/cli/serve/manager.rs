@@ -27,12 +27,17 @@ const VARIABLES: [&str; 5] = [
 ];
 
 impl Manager {
-    /// What this environment says of it, and the socket that it hands over. To be called before anything else is opened.
+    /// What this environment says of it, and the socket that it hands over. To be called before anything else is opened. `is_split` says
+    /// that this process was split off from process 1, which the manager has started.
     ///
     /// # Errors
     /// When what it hands over is of no use.
-    pub(super) fn of(parent: &Environment) -> Result<(Self, Option<TcpListener>), Error> {
-        let socket = manager::listener(parent.text("LISTEN_PID"), parent.text("LISTEN_FDS"));
+    pub(super) fn of(
+        parent: &Environment,
+        is_split: bool,
+    ) -> Result<(Self, Option<TcpListener>), Error> {
+        let (pid, count) = (parent.text("LISTEN_PID"), parent.text("LISTEN_FDS"));
+        let socket = manager::listener(pid, count, is_split);
         let socket = socket.map_err(|error| {
             Error::new("cannot use the socket that was handed over (LISTEN_FDS)", error)
                 .hint("hand over one socket that listens: one ListenStream= with a port in the .socket unit, and Accept=no")

@@ -207,10 +207,11 @@ fn run(parsed: &Parsed) -> Result<u8, Error> {
     }
     let args = ServeArgs::read(parsed)?;
     let connections = ConnectionArgs::read(parsed)?.without_program();
-    if let Begun::Done(code) = session::begin()? {
-        return Ok(code);
-    }
-    let (manager, given) = Manager::of(&Environment::of_process())?;
+    let is_split = match session::begin()? {
+        Begun::Worker { is_split, .. } => is_split,
+        Begun::Done(code) => return Ok(code),
+    };
+    let (manager, given) = Manager::of(&Environment::of_process(), is_split)?;
     let mut app = App::new(args.verbosity)?;
     app.audit = Arc::new(args.telling.audit(&app)?);
     Manager::take_from(&mut app.parent);
