@@ -132,7 +132,9 @@ network only.",
         },
     ],
     notes: "GET /healthz at its own port needs no password. SIGHUP, and a change of the vault, of a provider's file or of the password's, \
-has it read everything anew; SIGTERM and SIGINT stop it, a second one at once. A socket that a service manager hands over \
+has it read everything anew; a tunnel that nobody looks into goes on until it ends, whatever the password is by then. SIGTERM and SIGINT \
+stop it, a second one at once; give it --drain and 15 seconds more to end before it is killed (docker stop --time, stop_grace_period, \
+terminationGracePeriodSeconds). A socket that a service manager hands over \
 (LISTEN_FDS) is used instead of --listen.",
     examples: "authsome serve --listen :8080 --password-from file:password --ca-file ca.pem
 authsome serve --probe :8080",
