@@ -31,10 +31,13 @@ python_models() {
     python_model "anthropic, async" anthropic_async "${anthropic[@]}"
     python_model google-genai genai "${gemini[@]}"
     python_model "google-genai, async" genai_async "${gemini[@]}"
+    # Its list of prices is elsewhere, and it tries for long to fetch it.
+    client_env=(LITELLM_LOCAL_MODEL_COST_MAP=True)
     python_model "litellm, OpenAI" litellm_openai
     python_model "litellm, Anthropic" litellm_anthropic "${anthropic[@]}"
     python_model "litellm, Gemini" litellm_gemini "${gemini[@]}"
     python_model "litellm, async" litellm_async
+    client_env=()
     python_model langchain-openai langchain
     version=$(python_version mcp)
     row "Python mcp, streamable HTTP" "$version" answer=interop-answer stream=yes requests=3+ "${mcp[@]}" -- \

@@ -54,6 +54,7 @@ node_24_rows() {
     row "Node 24 WebSocket" "$version" answer=interop-echo -- "$node" "$clients/use_websocket.mjs"
     version=$(module_version undici)
     row "undici (Node 24)" "$version" answer=interop-answer requests=2 -- "$node" "$clients/use_fetch.mjs" bare get
+    row "undici (Node 24), streaming" "$version" stream=yes -- "$node" "$clients/use_fetch.mjs" bare stream
     for library in axios got node-fetch; do
         version=$(module_version $library)
         row "$library (Node 24)" "$version" answer=interop-answer requests=2 -- "$node" "$clients/use_library.mjs" $library plain get

@@ -5,8 +5,10 @@ The tool tells of its progress 20 times, each time when that was; then it answer
 
 import json
 import queue
+import time
 
 from services.ticks import ANSWER
+from services.ticks import GAP
 from services.ticks import event
 from services.ticks import texts
 
@@ -57,6 +59,8 @@ def answers(asked):
             if token is not None:
                 progress = {"progressToken": token, "progress": number, "message": text}
                 yield {"jsonrpc": "2.0", "method": "notifications/progress", "params": progress}
+        # Clients tell of progress in tasks of their own, and of none once they have read the answer.
+        time.sleep(10 * GAP)
         result = {"content": [{"type": "text", "text": ANSWER}], "isError": False}
     elif asked["method"] == "initialize":
         result = {
