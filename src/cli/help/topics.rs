@@ -250,8 +250,8 @@ const FILES: Topic = Topic {
                 ),
                 ("providers/NAME.json", "definitions of your own"),
                 (
-                    "audit.log",
-                    "what was done with credentials; audit.log.1 to audit.log.4 are older",
+                    "audit.log, audit.log.1 to .4",
+                    "what was done, a line each; `authsome audit` shows it",
                 ),
                 (
                     "ca/ca.pem",
