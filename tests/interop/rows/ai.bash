@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # The packages of AI services, of MCP, and coding agents.
 
 hosts+=(api.anthropic.com generativelanguage.googleapis.com mcp.interop.example)

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # What passes authsome unread: no route can match example.com, so its TLS has to reach the client untouched, and it is the client
 # that has to trust the test's CA.
 
