@@ -394,6 +394,19 @@ fn a_refused_request_s_query_is_not_logged() {
 }
 
 #[test]
+fn a_password_in_a_target_that_could_not_be_read_is_not_told() {
+    let home = Home::new();
+    let run = home.authsome(["run", "--verbose"]).start();
+    let mut client = run.proxy.plain();
+    client.send("GET http://user:canary@other.test/ HTTP/1.1\r\nHost: other.test\r\n\r\n");
+    let answer = client.response("GET");
+    answer.assert_refusal(400, "http_request_error");
+    run.stop()
+        .assert_stderr(&["the target is no URL"])
+        .assert_without("canary");
+}
+
+#[test]
 fn a_place_without_temporary_files_is_no_obstacle() {
     let home = Home::new();
     let fresh = home.path("not-there/.authsome");
