@@ -14,6 +14,7 @@ use std::time::Instant;
 use super::Error;
 use super::Kind;
 use crate::slot::Slot;
+use crate::sys::resolver;
 use crate::url::Authority;
 
 /// How long an address has before the next is tried beside it (RFC 8305 section 5).
@@ -50,7 +51,7 @@ pub(super) fn resolve(target: &Authority, deadline: Instant) -> Result<Vec<Socke
     let query = (target.host.as_str().to_owned(), target.port);
     let lookup = move || {
         let _slot = slot;
-        let found = query.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        let found = of_either_family(&query.0, query.1);
         // Nobody listens any more when it took too long.
         let _ = sender.send(found);
     };
@@ -71,6 +72,21 @@ pub(super) fn resolve(target: &Authority, deadline: Instant) -> Result<Vec<Socke
         )),
         Err(_) => Err(failed(Kind::DnsTimeout, "resolving it took too long")),
     }
+}
+
+/// What the system's resolver knows of a name.
+fn of_either_family(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found = (host, port).to_socket_addrs().map(Iterator::collect);
+    if !cfg!(target_env = "musl") || found.is_ok() {
+        return found;
+    }
+    // musl's takes one name server's word that the name isn't there, asked for IPv6, for both families, and some say that of names that
+    // have IPv4 addresses only.
+    let fours: Vec<_> = resolver::ipv4(host)
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip.into(), port))
+        .collect();
+    if fours.is_empty() { found } else { Ok(fours) }
 }
 
 /// The addresses with their families taking turns, in the resolver's order otherwise.
