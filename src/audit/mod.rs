@@ -45,11 +45,11 @@ pub(crate) struct Audit {
     figures: Option<Mutex<Figures>>,
     /// Who listens.
     listener: Option<Listener>,
-    /// Requests that have begun and of which nothing has been told yet.
+    /// Requests that have begun and of which nothing has been told yet; and connections that are looked into and have had none.
     under_way: AtomicU64,
 }
 
-/// A request that has begun, until this is dropped.
+/// A request that has begun, or is waited for on a new connection, until this is dropped.
 pub(crate) struct UnderWay<'a>(&'a Audit);
 
 impl Drop for UnderWay<'_> {
@@ -144,7 +144,7 @@ impl Audit {
         }
     }
 
-    /// Notes that a request has begun.
+    /// Notes that a request has begun, or is waited for.
     pub(crate) fn under_way(&self) -> UnderWay<'_> {
         self.under_way.fetch_add(1, Ordering::AcqRel);
         UnderWay(self)

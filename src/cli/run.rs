@@ -20,7 +20,6 @@ use super::root;
 use super::root::Choice;
 use super::session;
 use super::session::Begun;
-use super::session::MAX_CONNECTIONS;
 use super::session::Session;
 use super::session::Setup;
 use super::syntax::Group;
@@ -70,12 +69,8 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
         Group {
             title: "Limits",
             options: &[
-                valued(
-                    "upstream-timeout",
-                    "SEC",
-                    "how long an origin may take to answer (300)",
-                ),
-                valued("max-connections", "N", "connections at once (1024)"),
+                session::UPSTREAM_TIMEOUT,
+                session::CONNECTIONS,
             ],
         },
         Group {
@@ -146,16 +141,13 @@ impl RunArgs {
             None if process::own_pid() == 1 => CA_LIFETIME_AS_INIT,
             None => CA_LIFETIME,
         };
-        let count = parsed.number("max-connections", "", 1..=100_000)?;
         Ok(Self {
             connections: ConnectionArgs::read(parsed)?,
             demo: parsed.has("demo"),
             origins: OriginArgs::read(parsed)?,
             account: account(parsed)?,
             proxy_auth: parsed.has("proxy-auth"),
-            max_connections: count
-                .and_then(|count| count.try_into().ok())
-                .unwrap_or(MAX_CONNECTIONS),
+            max_connections: session::max_connections(parsed)?,
             root: Choice::read(parsed, lifetime)?,
             verbosity: parsed.verbosity,
             telling: Telling::read(parsed)?,

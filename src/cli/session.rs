@@ -17,6 +17,9 @@ use super::error::Error;
 use super::origins::OriginArgs;
 use super::root;
 use super::root::Choice;
+use super::syntax::Opt;
+use super::syntax::Parsed;
+use super::syntax::valued;
 use crate::account::Account;
 use crate::audit::Audit;
 use crate::broker::Broker;
@@ -59,6 +62,27 @@ pub(super) const LAST_REFRESH: Duration = Duration::from_secs(10);
 
 /// Connections at once, at the most, where nothing is said.
 pub(super) const MAX_CONNECTIONS: usize = 1024;
+
+/// The option that says how long an origin may take; [`OriginArgs`] reads it.
+pub(super) const UPSTREAM_TIMEOUT: Opt = valued(
+    "upstream-timeout",
+    "SEC",
+    "how long an origin may take to answer (300)",
+);
+
+/// The option that says how many connections there may be at once.
+pub(super) const CONNECTIONS: Opt = valued("max-connections", "N", "connections at once (1024)");
+
+/// What it says.
+///
+/// # Errors
+/// When it is no such number.
+pub(super) fn max_connections(parsed: &Parsed) -> Result<usize, Error> {
+    let count = parsed.number(CONNECTIONS.long, "", 1..=100_000)?;
+    Ok(count
+        .and_then(|count| count.try_into().ok())
+        .unwrap_or(MAX_CONNECTIONS))
+}
 
 /// What comes before everything else: before a secret is read, and while the process has one thread.
 pub(super) enum Begun {
@@ -307,9 +331,9 @@ impl Files {
         let trust_store = java::is_there(parent)
             .then(|| directory.write_public("bundle.p12", &pkcs12::trust_store(&pem)))
             .transpose()?;
-        let php_settings = Some(parent)
-            .filter(|parent| php::is_there(parent))
-            .and_then(|_| php::settings(&bundle))
+        let php_settings = php::is_there(parent)
+            .then(|| php::settings(&bundle))
+            .flatten()
             .map(|settings| directory.write_public("authsome.ini", settings.as_bytes()))
             .transpose()?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;

@@ -30,7 +30,6 @@ use super::output::Verbosity;
 use super::session;
 use super::session::Begun;
 use super::session::LAST_REFRESH;
-use super::session::MAX_CONNECTIONS;
 use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
@@ -107,12 +106,8 @@ network only.",
         Group {
             title: "Limits",
             options: &[
-                valued(
-                    "upstream-timeout",
-                    "SEC",
-                    "how long an origin may take to answer (300)",
-                ),
-                valued("max-connections", "N", "connections at once (1024)"),
+                session::UPSTREAM_TIMEOUT,
+                session::CONNECTIONS,
                 valued("ca-lifetime", "HOURS", "how long the root of --ca-file lasts (8760)"),
                 valued(
                     "drain",
@@ -169,7 +164,6 @@ impl ServeArgs {
     /// Reads them.
     fn read(parsed: &Parsed) -> Result<Self, Error> {
         let hours = parsed.number("ca-lifetime", " of hours", 1..=24 * 825)?;
-        let count = parsed.number("max-connections", "", 1..=100_000)?;
         let path = |long: &str| parsed.raw_values(long).last().map(PathBuf::from);
         if hours.is_some() && !parsed.has("ca-file") {
             let why = "--ca-lifetime is for the root of --ca-file, not for that of `authsome ca`";
@@ -181,9 +175,7 @@ impl ServeArgs {
             ca_file: path("ca-file"),
             bundle_file: path("bundle-file"),
             origins: OriginArgs::read(parsed)?,
-            max_connections: count
-                .and_then(|count| count.try_into().ok())
-                .unwrap_or(MAX_CONNECTIONS),
+            max_connections: session::max_connections(parsed)?,
             ca_lifetime: Duration::from_secs(hours.unwrap_or(24 * 365) * 3600),
             drain: parsed.seconds("drain", 0..=86_400)?.unwrap_or(DRAIN),
             verbosity: parsed.verbosity,
