@@ -58,7 +58,7 @@ pub(crate) fn trust_store(pem: &[u8]) -> Vec<u8> {
     let mut bags = Vec::with_capacity(pem.len());
     for certificate in certificates(pem) {
         if !seen.contains(&certificate) {
-            bags.extend(safe_bag(seen.len(), &certificate));
+            add_safe_bag(seen.len(), &certificate, &mut bags);
             seen.insert(certificate);
         }
     }
@@ -75,24 +75,20 @@ pub(crate) fn trust_store(pem: &[u8]) -> Vec<u8> {
 /// that tells nothing of them.
 fn certificates(pem: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let begin = b"-----BEGIN CERTIFICATE-----";
+    let mut letters = Vec::with_capacity(4096);
     memmem::find_iter(pem, begin).filter_map(move |at| {
         let rest = pem.get(at + begin.len()..)?;
         let body = rest.get(..memchr::memchr(b'-', rest)?)?;
-        let letters: Vec<u8> = body
-            .iter()
-            .copied()
-            .filter(|byte| !byte.is_ascii_whitespace())
-            .collect();
+        letters.clear();
+        let words = body.split(u8::is_ascii_whitespace);
+        words.for_each(|word| letters.extend_from_slice(word));
         encoding::base64_decode(&letters)
     })
 }
 
-/// A certificate with the name that Java knows it by, which no two may share, and the mark that it is trusted.
-fn safe_bag(number: usize, certificate: &[u8]) -> Vec<u8> {
-    let bag = joined(&[
-        &oid(X509_CERTIFICATE),
-        &explicit(&der(tag::OCTET_STRING, certificate)),
-    ]);
+/// Adds a certificate, with the name that Java knows it by, which no two may share, and the mark that it is trusted. What stands in front
+/// is made around its length, so that the certificate is copied once.
+fn add_safe_bag(number: usize, certificate: &[u8], bags: &mut Vec<u8>) {
     let name: Vec<u8> = format!("authsome-{number}")
         .encode_utf16()
         .flat_map(u16::to_be_bytes)
@@ -103,12 +99,16 @@ fn safe_bag(number: usize, certificate: &[u8]) -> Vec<u8> {
     ];
     // The order of a SET OF is that of its members' encodings (X.690 section 11.6).
     attributes.sort();
-    let bag = joined(&[
-        &oid(CERT_BAG),
-        &explicit(&der(tag::SEQUENCE, &bag)),
-        &der(tag::SET, &attributes.concat()),
-    ]);
-    der(tag::SEQUENCE, &bag)
+    let behind = der(tag::SET, &attributes.concat());
+    let more = certificate.len();
+    let value = around(tag::OCTET_STRING, Vec::new(), more);
+    let value = around(tag::EXPLICIT_0, value, more);
+    let bag = joined(&[&oid(X509_CERTIFICATE), &value]);
+    let bag = around(tag::EXPLICIT_0, around(tag::SEQUENCE, bag, more), more);
+    let bag = joined(&[&oid(CERT_BAG), &bag]);
+    bags.append(&mut around(tag::SEQUENCE, bag, more + behind.len()));
+    bags.extend_from_slice(certificate);
+    bags.extend_from_slice(&behind);
 }
 
 /// An attribute with one value.
@@ -126,11 +126,6 @@ fn data_around(front: Vec<u8>, more: usize) -> Vec<u8> {
 /// An object identifier, from its encoded arcs.
 fn oid(arcs: &[u8]) -> Vec<u8> {
     der(tag::OBJECT_IDENTIFIER, arcs)
-}
-
-/// A value behind the tag `[0]`.
-fn explicit(value: &[u8]) -> Vec<u8> {
-    der(tag::EXPLICIT_0, value)
 }
 
 /// Encodings one behind the other.
