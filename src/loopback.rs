@@ -1,7 +1,7 @@
 //! A page for the person's own browser: a listener on loopback that is there for one answer, and ends with it.
 //!
-//! Whoever is on this machine can connect to it, and any website can have the browser do so. So on Linux other users are not heard at
-//! all, nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is
+//! Whoever is on this machine can connect to it, and any website can have the browser do so. So on Linux other users, root among them, are
+//! not heard at all, nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is
 //! accepted that another site's page sent (Origin, Sec-Fetch-Site), and what a page takes needs a path, or a state, that nobody can guess.
 //! What stray connections do holds nobody up: each has a thread, a deadline and a limit.
 
@@ -28,7 +28,8 @@ use crate::encoding;
 use crate::http1::framing::Framing;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::RequestHead;
-use crate::peer::Peer;
+use crate::notice::Notices;
+use crate::peer::Admission;
 use crate::peer::Peers;
 use crate::sys::poll;
 use crate::wire::Wire;
@@ -162,6 +163,8 @@ pub(crate) struct Listener {
     port: u16,
     /// Who is heard; where the system tells nothing of it, the unguessable path or state is what a stranger would have to know.
     peers: Option<Peers>,
+    /// Where to report connections that are refused.
+    notices: Arc<Notices>,
 }
 
 /// What the threads of a listener share.
@@ -170,6 +173,8 @@ struct Shared<T> {
     port: u16,
     /// Who is heard; where the system tells nothing of it, the unguessable path or state is what a stranger would have to know.
     peers: Option<Peers>,
+    /// Where to report connections that are refused.
+    notices: Arc<Notices>,
     /// Decides.
     handler: Box<Handler<T>>,
     /// What the listener was there for.
@@ -185,10 +190,10 @@ impl Listener {
     ///
     /// # Errors
     /// When the port is taken, or it can't be found out who connects.
-    pub(crate) fn bind(port: u16) -> io::Result<Self> {
+    pub(crate) fn bind(port: u16, admission: Admission, notices: Arc<Notices>) -> io::Result<Self> {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         socket.set_nonblocking(true)?;
-        let peers = match Peers::of(&socket, None) {
+        let peers = match Peers::of(&socket, admission) {
             Ok(peers) => Some(peers),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
@@ -198,6 +203,7 @@ impl Listener {
             socket,
             port,
             peers,
+            notices,
         })
     }
 
@@ -219,6 +225,7 @@ impl Listener {
         let shared = Arc::new(Shared {
             port: self.port,
             peers: self.peers,
+            notices: self.notices,
             handler: Box::new(handler),
             answer: Mutex::new(None),
             told: Mutex::new(told),
@@ -289,8 +296,11 @@ fn start<T: Send + 'static>(socket: TcpStream, shared: &Arc<Shared<T>>) {
 
 /// One request and its answer.
 fn converse<T>(socket: TcpStream, shared: &Shared<T>) -> io::Result<()> {
-    let peer = shared.peers.as_ref().map(|peers| peers.judge(&socket));
-    if !matches!(peer, None | Some(Peer::Admitted)) {
+    let is_admitted = shared
+        .peers
+        .as_ref()
+        .is_none_or(|peers| peers.admit(&socket, "the page of this login", &shared.notices));
+    if !is_admitted {
         return Ok(());
     }
     let mut wire = Wire::plain(socket)?;
@@ -430,9 +440,15 @@ mod tests {
 
     use super::*;
 
+    /// A listener for this user on a free port.
+    fn bound() -> Listener {
+        let notices = Arc::new(Notices::new(|_| {}));
+        Listener::bind(0, Admission::own(false), notices).unwrap()
+    }
+
     /// A listener that ends with what is posted to /x as `a`, and its port.
     fn listener() -> (thread::JoinHandle<Outcome<Vec<u8>>>, u16) {
-        let listener = Listener::bind(0).unwrap();
+        let listener = bound();
         let port = listener.port;
         let handler = |request: &Request| {
             let reply = |status| Reply::refusal(status, "page");
@@ -528,7 +544,7 @@ mod tests {
 
     #[test]
     fn a_listener_that_nobody_answers_ends_at_its_deadline() {
-        let listener = Listener::bind(0).unwrap();
+        let listener = bound();
         let outcome = listener.serve(Instant::now(), |_| {
             Verdict::End(Reply::refusal(404, ""), ())
         });

@@ -5,6 +5,9 @@ use std::io;
 use std::net::TcpListener;
 use std::net::TcpStream;
 
+use crate::notice::Notices;
+use crate::sys::process;
+
 #[cfg(target_os = "linux")]
 use std::fs;
 #[cfg(target_os = "linux")]
@@ -28,16 +31,60 @@ use std::sync::PoisonError;
 use crate::sys::diag::Owner;
 #[cfg(target_os = "linux")]
 use crate::sys::diag::SockDiag;
-#[cfg(target_os = "linux")]
-use crate::sys::process;
+
+/// The OS users that a listener serves: the one it is for, and root only where that was asked for. Root connects on behalf of others
+/// too (a proxy started with `--user`, a port forwarder, a setuid program), so it is admitted by nobody's default.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "only Linux says whose a connection is")
+)]
+pub(crate) struct Admission {
+    /// The uid that the listener is for.
+    pub(crate) user: u32,
+    /// Whether root is admitted beside it (`--admit-root`).
+    pub(crate) root: bool,
+}
+
+impl Admission {
+    /// Returns the admission of this process's own user; of root too where `root` says so.
+    pub(crate) fn own(root: bool) -> Self {
+        let user = process::user();
+        Self { user, root }
+    }
+
+    /// Returns whether this user is admitted.
+    #[cfg(target_os = "linux")]
+    fn includes(self, user: u32) -> bool {
+        user == self.user || self.root && user == 0
+    }
+
+    /// Returns whether other users could look like an admitted one.
+    #[cfg(target_os = "linux")]
+    fn is_ambiguous(self) -> bool {
+        is_shared(self.user) || self.root && is_shared(0)
+    }
+
+    /// Returns the warning for a user who tried to use `place` and isn't admitted.
+    #[cfg(target_os = "linux")]
+    fn refusal(self, user: u32, place: &str) -> String {
+        let name = if user == 0 { " (root)" } else { "" };
+        let beside = if self.root { " and root" } else { "" };
+        let remedy = match user {
+            0 => "; --admit-root, of `run` and `login`, admits root too",
+            _ => "",
+        };
+        format!(
+            "a program of user {user}{name} tried to use {place} and was refused: it is for user {}{beside} only{remedy}",
+            self.user
+        )
+    }
+}
 
 /// Who is at the other side of a connection.
 #[derive(Debug)]
-#[cfg_attr(
-    not(target_os = "linux"),
-    expect(dead_code, reason = "nothing tells there who it is")
-)]
-pub(crate) enum Peer {
+#[cfg(target_os = "linux")]
+enum Peer {
     /// One of those who may connect.
     Admitted,
     /// Another user, of this number.
@@ -48,8 +95,7 @@ pub(crate) enum Peer {
     Unknown(io::Error),
 }
 
-/// Who may connect to a listener: this user, root (a port that is forwarded to this machine comes from a server of root's), and those
-/// that are named besides.
+/// Finds out who connects to a listener, and admits those whom it serves.
 ///
 /// Whatever tells whose a connection is stays open: it must be told also when no further file can be opened.
 #[cfg(target_os = "linux")]
@@ -59,7 +105,7 @@ pub(crate) struct Peers {
     /// The system's tables, for where that isn't to be had. Each is written anew, as a whole, for each look at it.
     tables: Vec<(Mutex<File>, &'static str)>,
     /// Who may connect.
-    admitted: Vec<u32>,
+    admission: Admission,
 }
 
 /// The system's tables of connections, and what stands before an address there: those of IPv4, and those of sockets for both that are
@@ -69,15 +115,13 @@ const TABLES: [(&str, &str); 2] = [("/proc/net/tcp", ""), ("/proc/net/tcp6", MAP
 
 #[cfg(target_os = "linux")]
 impl Peers {
-    /// Those of a listener on 127.0.0.1; `besides` may connect, too.
+    /// Those of a listener on 127.0.0.1.
     ///
     /// # Errors
     /// When there is no way to find out who connects: nobody would be heard. `Unsupported` where the system has none, or others look
     /// like those who may.
-    pub(crate) fn of(listener: &TcpListener, besides: Option<u32>) -> io::Result<Self> {
-        let own = [0, process::user()];
-        let admitted: Vec<u32> = own.into_iter().chain(besides).collect();
-        if admitted.iter().any(|user| is_shared(*user)) {
+    pub(crate) fn of(listener: &TcpListener, admission: Admission) -> io::Result<Self> {
+        if admission.is_ambiguous() {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let diag = SockDiag::open()
@@ -100,12 +144,32 @@ impl Peers {
         Ok(Self {
             diag: diag.map(Mutex::new),
             tables,
-            admitted,
+            admission,
         })
     }
 
+    /// Returns whether an accepted connection may be served; a warning says why one isn't. `place` names the listener in it. To be
+    /// asked before anything is read or sent.
+    pub(crate) fn admit(&self, socket: &TcpStream, place: &str, notices: &Notices) -> bool {
+        match self.judge(socket) {
+            Peer::Admitted => true,
+            Peer::Stranger(user) => {
+                notices.warn(self.admission.refusal(user, place));
+                false
+            }
+            // Nobody would get an answer.
+            Peer::Gone => false,
+            Peer::Unknown(error) => {
+                notices.warn(format!(
+                    "a connection to {place} was closed, since it can't be found out whose it is: {error}"
+                ));
+                false
+            }
+        }
+    }
+
     /// Whose the other side is of a connection that the listener has accepted.
-    pub(crate) fn judge(&self, socket: &TcpStream) -> Peer {
+    fn judge(&self, socket: &TcpStream) -> Peer {
         let addresses = (socket.peer_addr(), socket.local_addr());
         let (Ok(SocketAddr::V4(peer)), Ok(SocketAddr::V4(own))) = addresses else {
             return Peer::Gone; // reset already
@@ -120,7 +184,7 @@ impl Peers {
             return Peer::Gone;
         }
         match found {
-            Ok(Some(user)) if self.admitted.contains(&user) => Peer::Admitted,
+            Ok(Some(user)) if self.admission.includes(user) => Peer::Admitted,
             Ok(Some(user)) => Peer::Stranger(user),
             Ok(None) => Peer::Gone,
             Err(error) => Peer::Unknown(error),
@@ -226,13 +290,13 @@ impl Peers {
     ///
     /// # Errors
     /// `Unsupported`.
-    pub(crate) fn of(_: &TcpListener, _: Option<u32>) -> io::Result<Self> {
+    pub(crate) fn of(_: &TcpListener, _: Admission) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Nothing is known of it.
-    pub(crate) fn judge(&self, _: &TcpStream) -> Peer {
-        Peer::Unknown(io::ErrorKind::Unsupported.into())
+    /// Returns false: nothing is known of the connection.
+    pub(crate) fn admit(&self, _: &TcpStream, _: &str, _: &Notices) -> bool {
+        false
     }
 }
 
@@ -250,17 +314,19 @@ mod tests {
     fn both_ways_of_finding_out_tell_the_same() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let diag = Peers::of(&listener, None).unwrap();
+        let own = Admission::own(false);
+        let diag = Peers::of(&listener, own).unwrap();
         // Where it can be opened at all it is what is used.
         assert_eq!(diag.diag.is_some(), SockDiag::open().is_ok());
         let tables = Peers {
             diag: None,
-            ..Peers::of(&listener, None).unwrap()
+            ..Peers::of(&listener, own).unwrap()
         };
-        let nobody = Peers {
-            admitted: Vec::new(),
-            ..Peers::of(&listener, None).unwrap()
+        let other = Admission {
+            user: own.user + 1,
+            root: own.user != 0,
         };
+        let nobody = Peers::of(&listener, other).unwrap();
         for address in ["127.0.0.1", "::ffff:127.0.0.1"] {
             let client = TcpStream::connect((address, port)).unwrap();
             let (accepted, _) = listener.accept().unwrap();
@@ -276,6 +342,25 @@ mod tests {
                 assert!(matches!(judged, Peer::Gone), "{address} {judged:?}");
             }
         }
+    }
+
+    #[test]
+    fn root_is_admitted_only_where_that_was_asked_for() {
+        let admission = |root| Admission { user: 1000, root };
+        for (user, by_default, with_root) in [
+            (1000, true, true),
+            (0, false, true),
+            (1001, false, false),
+            (65_534, false, false),
+        ] {
+            assert_eq!(admission(false).includes(user), by_default, "{user}");
+            assert_eq!(admission(true).includes(user), with_root, "{user}");
+        }
+        let text = admission(false).refusal(0, "the proxy");
+        assert!(text.starts_with("a program of user 0 (root) tried to use the proxy"));
+        assert!(text.contains("for user 1000 only; --admit-root"), "{text}");
+        let text = admission(true).refusal(1001, "the proxy");
+        assert!(text.ends_with("for user 1000 and root only"), "{text}");
     }
 
     #[test]

@@ -61,6 +61,10 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                     "run the program as this user, or a NAME of /etc/passwd (needs root)",
                 ),
                 flag(
+                    "admit-root",
+                    "serve root's connections too: where a service of root's forwards a port here, or for a program that becomes root",
+                ),
+                flag(
                     "proxy-auth",
                     "put a password into the proxy's URL, and ask for it",
                 ),
@@ -93,7 +97,8 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
             )],
         },
     ],
-    notes: "On Linux only programs of the program's user, of this one and of root can use the proxy; elsewhere it has a password in any case.
+    notes: "On Linux only programs of the user that the program runs as can use the proxy: not even root's, without --admit-root. Elsewhere the proxy has \
+a password in any case.
 With --user the program can neither read what is authsome's nor become root again; TMPDIR must be a folder that it can reach.
 
 Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not executable; 125 authsome could not start; \
@@ -115,6 +120,8 @@ struct RunArgs {
     account: Option<Account>,
     /// `--proxy-auth`
     proxy_auth: bool,
+    /// `--admit-root`
+    admit_root: bool,
     /// `--max-connections N`
     max_connections: usize,
     /// `--ca WHICH`, `--ca-lifetime HOURS`
@@ -147,6 +154,7 @@ impl RunArgs {
             origins: OriginArgs::read(parsed)?,
             account: account(parsed)?,
             proxy_auth: parsed.has("proxy-auth"),
+            admit_root: parsed.has("admit-root"),
             max_connections: session::max_connections(parsed)?,
             root: Choice::read(parsed, lifetime)?,
             verbosity: parsed.verbosity,
@@ -205,6 +213,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         max_connections: args.max_connections,
         account: args.account.as_ref(),
         proxy_auth: args.proxy_auth,
+        admit_root: args.admit_root,
     };
     let session = Session::start(&app, connected, &setup)?;
     let audit = Arc::clone(&app.audit);

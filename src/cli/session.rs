@@ -36,6 +36,7 @@ use crate::environment::EXTRA;
 use crate::environment::Environment;
 use crate::files::Home;
 use crate::files::RunDirectory;
+use crate::peer::Admission;
 use crate::provider::Provider;
 use crate::proxy::Listener;
 use crate::proxy::Shared;
@@ -125,6 +126,8 @@ pub(super) struct Setup<'a> {
     pub(super) account: Option<&'a Account>,
     /// Whether the proxy asks for a password.
     pub(super) proxy_auth: bool,
+    /// Whether the proxy serves root where the program isn't root.
+    pub(super) admit_root: bool,
 }
 
 /// A proxy that serves, and what a program needs to use it.
@@ -151,11 +154,17 @@ impl Session {
         let listener =
             Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
         let identity = setup.account.map(|account| account.identity);
-        let user = identity.map(|identity| identity.user);
-        let door = listener.door(user, setup.proxy_auth).map_err(|error| {
-            Error::new("cannot guard the proxy", error)
-                .hint("make that readable, or guard it with --proxy-auth")
-        })?;
+        let mut admission = Admission::own(setup.admit_root);
+        if let Some(identity) = identity {
+            // Not authsome's own user, which is root: root connects for the programs of other runs, too.
+            admission.user = identity.user;
+        }
+        let door = listener
+            .door(admission, setup.proxy_auth)
+            .map_err(|error| {
+                Error::new("cannot guard the proxy", error)
+                    .hint("make that readable, or guard it with --proxy-auth")
+            })?;
         let state = State::new(connected.broker, door.password);
         let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);

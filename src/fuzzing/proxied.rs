@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::clock;
 use crate::notice::Notices;
+use crate::peer::Admission;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::proxy::Listener;
@@ -87,7 +88,9 @@ impl Proxied {
             None,
         );
         let listener = Listener::bind().expect("a loopback");
-        let door = listener.door(None, false).expect("the system tells");
+        let door = listener
+            .door(Admission::own(false), false)
+            .expect("the system tells");
         let capacity = Capacity::new(1, 1024);
         let shared = Shared {
             access: door.access,

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::encoding;
 use crate::http1::head::RequestHead;
 use crate::notice::Notices;
-use crate::peer::Peer;
+use crate::peer::Admission;
 use crate::peer::Peers;
 use crate::random;
 use crate::secret::Secret;
@@ -43,17 +43,17 @@ impl Access {
         Self { peers: None }
     }
 
-    /// Access to a listener for this user and root, and for the user of the child if that is another.
+    /// Access to a listener for those who are admitted.
     ///
     /// # Errors
     /// When it should tell and doesn't, and no password is wanted; when it has no randomness to give.
     pub(super) fn to(
         listener: &TcpListener,
         address: SocketAddr,
-        child: Option<u32>,
+        admission: Admission,
         wants_password: bool,
     ) -> io::Result<Door> {
-        let peers = match Peers::of(listener, child) {
+        let peers = match Peers::of(listener, admission) {
             Ok(peers) => Some(peers),
             Err(error) if wants_password || error.kind() == io::ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
@@ -74,23 +74,9 @@ impl Access {
 
     /// Whether the connection is served. To be asked before anything is read from it or sent; one that isn't is closed without a word.
     pub(super) fn admits(&self, socket: &TcpStream, notices: &Notices) -> bool {
-        match self.peers.as_ref().map(|peers| peers.judge(socket)) {
-            None | Some(Peer::Admitted) => true,
-            Some(Peer::Stranger(user)) => {
-                notices.warn(format!(
-                    "a program of user {user} tried to use the proxy, and was not heard: it is for the program that was started here"
-                ));
-                false
-            }
-            // Nobody would get an answer.
-            Some(Peer::Gone) => false,
-            Some(Peer::Unknown(error)) => {
-                notices.warn(format!(
-                    "a connection to the proxy was closed, since it can't be found out whose it is: {error}"
-                ));
-                false
-            }
-        }
+        self.peers
+            .as_ref()
+            .is_none_or(|peers| peers.admit(socket, "the proxy", notices))
     }
 }
 

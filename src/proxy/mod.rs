@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use crate::audit::Audit;
 use crate::notice::Notices;
+use crate::peer::Admission;
 use crate::slot::Slot;
 use crate::sys::poll;
 use crate::tls::leaf::LeafCache;
@@ -135,12 +136,12 @@ impl Listener {
         self.address
     }
 
-    /// How the child comes to it.
+    /// How those who are admitted come to it.
     ///
     /// # Errors
     /// When it can't be found out who connects, or there is no randomness.
-    pub(crate) fn door(&self, child: Option<u32>, wants_password: bool) -> io::Result<Door> {
-        Access::to(&self.socket, self.address, child, wants_password)
+    pub(crate) fn door(&self, admission: Admission, wants_password: bool) -> io::Result<Door> {
+        Access::to(&self.socket, self.address, admission, wants_password)
     }
 
     /// Serves connections from now on, on threads of their own, until the process ends or the service is to stop. Gives a pipe that

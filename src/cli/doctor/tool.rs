@@ -75,6 +75,7 @@ pub(super) fn try_out(
         max_connections: MAX_CONNECTIONS,
         account: None,
         proxy_auth: false,
+        admit_root: false,
     };
     let url = demo.url();
     let arguments: Vec<OsString> = arguments.iter().map(|word| filled(word, &url)).collect();

@@ -13,7 +13,6 @@ use super::grantor::PATH;
 use super::grantor::Trouble;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
-use crate::loopback::Listener;
 use crate::loopback::Request;
 use crate::loopback::Verdict;
 use crate::oauth;
@@ -80,7 +79,7 @@ pub(super) fn log_in(grantor: &Grantor<'_>, client: &Client) -> Result<Record, T
         must_have_issuer: grantor.says_issuer,
     };
     let attempt = Attempt::new(&grantor.oauth, client, wanted)?;
-    let listener = Listener::bind(port).map_err(failed)?;
+    let listener = grantor.login.listen(port).map_err(failed)?;
     let (window, desk) = desk::open();
     let page = Page {
         state: attempt.state.clone(),

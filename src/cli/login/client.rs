@@ -18,7 +18,6 @@ use crate::cli::programs;
 use crate::cli::prompt;
 use crate::credential::Credential;
 use crate::encoding::html;
-use crate::loopback::Listener;
 use crate::loopback::Reply;
 use crate::loopback::Request;
 use crate::loopback::Verdict;
@@ -154,7 +153,7 @@ struct Page {
 /// Asks on a page.
 fn by_page(grantor: &Grantor<'_>) -> Result<Client, Error> {
     let failed = |error: io::Error| Error::new("cannot show a page for the client", error);
-    let listener = Listener::bind(0).map_err(failed)?;
+    let listener = grantor.login.listen(0).map_err(failed)?;
     let (window, desk) = desk::open();
     let page = Page {
         path: format!("/{}", random::token().map_err(failed)?),

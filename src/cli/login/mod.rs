@@ -9,6 +9,7 @@ mod key;
 mod oauth;
 mod page;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ use crate::cli::programs;
 use crate::cli::settled;
 use crate::clock;
 use crate::credential::Credential;
+use crate::loopback::Listener;
+use crate::peer::Admission;
 use crate::program;
 use crate::provider::Name;
 use crate::provider::Provider;
@@ -112,9 +115,17 @@ registered for it; api_key: a key or token that you have. P's definition says wh
                 ),
             ],
         },
+        Group {
+            title: "Who opens the page",
+            options: &[flag(
+                "admit-root",
+                "answer connections of root too: where a service of root's forwards the browser's, as WSL does",
+            )],
+        },
         origins::OPTIONS,
     ],
-    notes: "A credential itself is never taken from the command line, where other users can read it.",
+    notes: "On Linux pages of a login answer this user's programs only, not even root's: another user's connection is refused, with a warning.
+A credential itself is never taken from the command line, where other users can read it.",
     examples: "authsome login openai\npass show openai | authsome login openai --stdin\nauthsome login github\nauthsome login google --scopes 'openid email' --client-id ID",
     run: login,
 };
@@ -139,6 +150,8 @@ struct LoginArgs {
     username: Option<String>,
     /// `--force`
     force: bool,
+    /// `--admit-root`
+    admit_root: bool,
     /// `--flow F`
     way: Option<Way>,
     /// What is about OAuth.
@@ -173,6 +186,7 @@ impl LoginArgs {
             base_url: parsed.value("base-url")?.map(str::to_owned),
             username: parsed.value("username")?.map(str::to_owned),
             force: parsed.has("force"),
+            admit_root: parsed.has("admit-root"),
             way: way(parsed)?,
             oauth: OauthArgs::read(parsed)?,
             origins: OriginArgs::read(parsed)?,
@@ -330,6 +344,15 @@ impl<'a> Login<'a> {
             ))
             .hint(format!("leave --flow out: {name} takes a key"))),
         }
+    }
+
+    /// Listens for this user's browser on a port of 127.0.0.1; 0 is a free one.
+    ///
+    /// # Errors
+    /// When the port is taken, or the system can't say who connects.
+    fn listen(&self, port: u16) -> io::Result<Listener> {
+        let admission = Admission::own(self.args.admit_root);
+        Listener::bind(port, admission, Arc::clone(&self.app.notices))
     }
 
     /// Checks that the connection isn't there yet, or may be replaced; tells whether it may.

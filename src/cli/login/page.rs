@@ -17,7 +17,6 @@ use crate::broker::record::Record;
 use crate::cli::error::Error;
 use crate::cli::settled;
 use crate::encoding::html;
-use crate::loopback::Listener;
 use crate::loopback::Reply;
 use crate::loopback::Request;
 use crate::loopback::Verdict;
@@ -86,7 +85,7 @@ struct Form {
 /// When there can be no page, nobody enters anything, the person cancels, or the key can't be stored.
 pub(super) fn ask(login: &Login<'_>) -> Result<Record, Error> {
     let failed = |error: io::Error| Error::new("cannot show a page for the key", error);
-    let listener = Listener::bind(0).map_err(failed)?;
+    let listener = login.listen(0).map_err(failed)?;
     let (window, desk) = desk::open();
     let form = Form::new(login, window).map_err(failed)?;
     let url = listener.url(&form.path);
