@@ -384,7 +384,8 @@ fn without_threads_connections_are_closed_and_it_recovers() {
     let ca = home.file("ca.pem", &origin.ca_pem);
     home.give(USER);
     let run = Cmd::new(&home, "prlimit")
-        .args(["--nproc=20:20", BINARY, "run", "--upstream-ca", &ca])
+        .args(["--nproc=20:20", BINARY, "run", "--admit-root"])
+        .args(["--upstream-ca", &ca])
         .args(origin.leads_here(&[HOST], 443))
         .env("ACME_API_KEY", SECRET)
         .user(USER)

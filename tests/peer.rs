@@ -1,7 +1,11 @@
 //! Who may use the proxy: which users' connections are served, and requests with the run's password.
 
 use std::fs;
+use std::fs::Permissions;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
@@ -16,6 +20,9 @@ use crate::support::is_root;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
+use crate::support::page::Page;
+use crate::support::served;
+use crate::support::served::Served;
 use crate::support::wire::Channel;
 use crate::support::wire::Message;
 use crate::support::wire::base64;
@@ -95,37 +102,262 @@ fn another_user_can_connect_but_gets_nothing_and_the_child_goes_on() {
     assert_eq!((arrived.established, arrived.requests.len()), (1, 1));
 }
 
+/// `authsome` as a user without rights, in a home of theirs that has the provider `acme`; and what leads a run of theirs to the origin.
+fn settle(user: u32, origin: &Origin) -> (Home, PathBuf, Vec<String>) {
+    let home = Home::new();
+    home.acme("");
+    let binary = home.copy_of(BINARY, "authsome");
+    let ca = home.file("origin.pem", &origin.ca_pem);
+    home.give(user);
+    let mut words = vec!["--upstream-ca".to_owned(), ca];
+    words.extend(origin.leads_here(&[HOST], 443));
+    (home, binary, words)
+}
+
+/// Starts a run of a user's own, with one more option.
+fn own_run(user: u32, origin: &Origin, option: &str) -> (Home, Running) {
+    let (home, binary, words) = settle(user, origin);
+    let cmd = Cmd::new(&home, binary).args(["run", option]).args(words);
+    let run = cmd.env("ACME_API_KEY", SECRET).user(user).start();
+    (home, run)
+}
+
 #[test]
 #[cfg(target_os = "linux")]
-fn root_and_the_own_user_may_use_the_proxy_of_somebody_without_rights() {
+fn a_run_serves_its_own_user_and_root_only_where_root_is_admitted() {
     if !is_root() {
         return;
     }
-    let home = Home::new();
-    home.acme("");
     let origin = Origin::start(always_ok);
-    let binary = home.copy_of(BINARY, "authsome");
-    let ca = home.file("origin.pem", &origin.ca_pem);
-    home.give(NOBODY);
-    let run = Cmd::new(&home, binary)
-        .args(["run", "--upstream-ca", &ca])
-        .args(origin.leads_here(&[HOST], 443))
-        .env("ACME_API_KEY", SECRET)
-        .user(NOBODY)
-        .start();
-    // This test is root.
-    assert_eq!(run.proxy.exchange(HOST, &get("")).text(), "ok");
     let url = format!("https://{HOST}/");
-    let output = curl(&home, &run, NOBODY, &[&url]).run();
-    assert_eq!(output.stdout(), "ok", "{output}");
-    let output = curl(&home, &run, STRANGER, &[&url]).run();
-    assert!(
-        !output.status.success() && output.stdout.is_empty(),
-        "{output}"
-    );
-    let output = run.stop();
-    assert_eq!(output.lines_with("warning"), 1, "{output}");
-    assert_eq!(origin.finish().requests.len(), 2);
+    for (option, serves_root) in [("--verbose", false), ("--admit-root", true)] {
+        let (home, run) = own_run(NOBODY, &origin, option);
+        for (user, is_served) in [(NOBODY, true), (0, serves_root), (STRANGER, false)] {
+            let output = curl(&home, &run, user, &[&url]).run();
+            let expected = if is_served { "ok" } else { "" };
+            assert_eq!(output.stdout(), expected, "{option} {user} {output}");
+            assert_eq!(output.status.success(), is_served, "{option} {output}");
+        }
+        let output = run.stop();
+        let warned = output.lines_with("of user 0 (root) tried to use the proxy");
+        assert_eq!(warned, usize::from(!serves_root), "{output}");
+        let warned = output.lines_with(&format!("of user {STRANGER} tried to use the proxy"));
+        assert_eq!(warned, 1, "{output}");
+        let hinted = output.lines_with("--admit-root");
+        assert_eq!(hinted, usize::from(!serves_root), "{output}");
+    }
+    assert_eq!(origin.finish().requests.len(), 3);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_of_root_s_for_another_user_serves_neither_root_nor_anybody_else() {
+    if !is_root() {
+        return;
+    }
+    let origin = Origin::start(always_ok);
+    let url = format!("https://{HOST}/");
+    for (option, serves_root) in [("--verbose", false), ("--admit-root", true)] {
+        let home = Home::new();
+        home.acme("");
+        home.open_up();
+        let run = home
+            .run(&origin)
+            .args(["--user", &NOBODY.to_string(), option])
+            .folder("/".into())
+            .start();
+        for (user, is_served) in [(NOBODY, true), (0, serves_root), (STRANGER, false)] {
+            let output = curl(&home, &run, user, &[&url]).run();
+            let expected = if is_served { "ok" } else { "" };
+            assert_eq!(output.stdout(), expected, "{option} {user} {output}");
+        }
+        let output = run.stop();
+        let named = output.lines_with(&format!("it is for user {NOBODY} "));
+        assert_eq!(named, if serves_root { 1 } else { 2 }, "{output}");
+    }
+    assert_eq!(origin.finish().requests.len(), 3);
+}
+
+/// What a visitor runs (bash): asks each of its arguments, `NAME PORT REQUEST`, and prints the name and the status of the answer. Where
+/// HOP is a port, a proxy there is asked for the way, with FIELD in the head.
+#[cfg(target_os = "linux")]
+const VISIT: &str = r#"
+trap '' PIPE
+for target in "$@"; do
+  IFS=' ' read -r name port request <<<"$target"
+  answer=$(
+    exec 3<>"/dev/tcp/127.0.0.1/${HOP:-$port}" || exit
+    if [ -n "$HOP" ]; then
+      printf 'CONNECT 127.0.0.1:%s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s\r\n' "$port" "$port" "$FIELD" >&3
+      IFS= read -r status <&3
+      case $status in *' 200 '*) ;; *) exit ;; esac
+      while IFS= read -r line <&3 && [ "$line" != $'\r' ]; do :; done
+    fi
+    printf "$request" >&3
+    IFS= read -r status <&3 && printf %s "${status:9:3}"
+  ) 2>/dev/null
+  [ -z "$answer" ] || echo "$name $answer"
+done
+"#;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nobody_reaches_another_user_s_proxy_or_login_page_by_any_way() {
+    /// Users without rights, and without a line in the system's file of users.
+    const ALICE: u32 = 41_001;
+    const BOB: u32 = 41_002;
+    const EVE: u32 = 41_003;
+
+    if !is_root() {
+        return;
+    }
+    let origin = Origin::start(always_ok);
+    // Alice's own run, a login of hers that waits, a run of root's for each of two users, and a service.
+    let (_kept, own) = own_run(ALICE, &origin, "--verbose");
+    let (alice, binary, _) = settle(ALICE, &origin);
+    let login = Cmd::new(&alice, binary).args(["login", "acme"]);
+    let page = Page::of(login.user(ALICE).background());
+    let home = Home::connected("");
+    home.open_up();
+    let run_as = |user: u32| {
+        let cmd = home.run(&origin).args(["--user", &user.to_string()]);
+        cmd.folder("/".into()).start()
+    };
+    let (of_alice, of_bob) = (run_as(ALICE), run_as(BOB));
+    let serve = Served::start(&home, served::serve(&home, &origin));
+
+    let through = |name: &str, port: u16, field: &str| {
+        let field = field.replace("\r\n", "\\r\\n");
+        format!(
+            "{name} {port} GET https://{HOST}/{name} HTTP/1.1\\r\\nHost: {HOST}\\r\\n{field}Connection: close\\r\\n\\r\\n"
+        )
+    };
+    let password = served::field(&serve.password);
+    let listeners = [
+        through("own", own.proxy.port, ""),
+        through("of-alice", of_alice.proxy.port, ""),
+        through("of-bob", of_bob.proxy.port, ""),
+        format!(
+            "page {0} GET {1} HTTP/1.1\\r\\nHost: 127.0.0.1:{0}\\r\\n\\r\\n",
+            page.port, page.path
+        ),
+    ];
+    let services = [
+        through("serve", serve.proxy.port, ""),
+        through("serve-with-password", serve.proxy.port, &password),
+    ];
+    let visit = |program: &str, words: &[&str], user: Option<u32>| {
+        let cmd = Cmd::new(&home, program).args(words);
+        let cmd = cmd.args(["-c", VISIT, "visit"]).args(&listeners);
+        let cmd = cmd.folder("/".into());
+        user.into_iter().fold(cmd, Cmd::user)
+    };
+    let by = |cmd: Cmd, hop: u16, field: &str| cmd.env("HOP", hop.to_string()).env("FIELD", field);
+    let direct = |user| visit("bash", &[], user).args(&services);
+    let by_password = ["serve 407", "serve-with-password 200"];
+    let powerless = ["--bounding-set=-all", "--inh-caps=-all", "bash"];
+    let mut visits = vec![
+        (
+            "alice",
+            direct(Some(ALICE)),
+            vec!["own 200", "of-alice 200", "page 200"],
+        ),
+        ("bob", direct(Some(BOB)), vec!["of-bob 200"]),
+        ("eve", direct(Some(EVE)), vec![]),
+        ("root", direct(None), vec![]),
+        (
+            "root without rights",
+            visit("setpriv", &powerless, None).args(&services),
+            vec![],
+        ),
+    ];
+    for (_, _, expected) in &mut visits {
+        expected.extend(by_password);
+    }
+    let bash = |user| visit("bash", &[], Some(user));
+    visits.extend([
+        // That the way leads somewhere: a run of her own connects as herself.
+        (
+            "alice by her own run",
+            by(bash(ALICE), own.proxy.port, ""),
+            vec!["of-alice 200", "page 200"],
+        ),
+        (
+            "alice by root's run for her",
+            by(bash(ALICE), of_alice.proxy.port, ""),
+            vec![],
+        ),
+        (
+            "bob by root's run for him",
+            by(bash(BOB), of_bob.proxy.port, ""),
+            vec![],
+        ),
+        (
+            "eve by the service",
+            by(bash(EVE), serve.proxy.port, &password),
+            vec![],
+        ),
+    ]);
+    // A program that becomes root connects as root, for whoever started it: Eve alone, here.
+    let copy = home.copy_of("/bin/bash", "bash-of-root");
+    chown(&copy, None, Some(EVE)).expect("its group");
+    fs::set_permissions(&copy, Permissions::from_mode(0o4750)).expect("its mode");
+    let copy = copy.display().to_string();
+    let who = Cmd::new(&home, &copy).args(["-p", "-c", "echo $EUID"]);
+    if who.folder("/".into()).user(EVE).run().stdout() == "0\n" {
+        visits.push((
+            "eve by a setuid program",
+            visit(&copy, &["-p"], Some(EVE)),
+            vec![],
+        ));
+    }
+    let mut arrived = 0;
+    for (visitor, cmd, expected) in visits {
+        let output = cmd.run();
+        let text = output.stdout();
+        let seen: Vec<&str> = text.lines().collect();
+        assert_eq!(seen, expected, "{visitor} {output}");
+        let is_request = |line: &&&str| line.ends_with("200") && !line.starts_with("page");
+        arrived += seen.iter().filter(is_request).count();
+    }
+    // The login that waits says whom it has refused, and what would admit root.
+    let said = page.program.wait_for_stderr("of user 0 (root)");
+    for user in [BOB, EVE] {
+        let line = format!("a program of user {user} tried to use the page of this login");
+        assert_eq!(said.matches(&line).count(), 1, "{said}");
+    }
+    assert!(said.contains("--admit-root"), "{said}");
+    let output = own.stop();
+    for user in [BOB, EVE] {
+        assert_eq!(
+            output.lines_with(&format!("of user {user} ")),
+            1,
+            "{output}"
+        );
+    }
+    assert_eq!(output.lines_with("of user 0 (root)"), 1, "{output}");
+    of_alice.stop();
+    of_bob.stop();
+    serve.stop();
+    assert_eq!(origin.finish().requests.len(), arrived);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_login_s_page_answers_root_where_root_is_admitted() {
+    if !is_root() {
+        return;
+    }
+    let origin = Origin::start(always_ok);
+    let (home, binary, _) = settle(NOBODY, &origin);
+    let login = Cmd::new(&home, binary).args(["login", "acme", "--admit-root"]);
+    let page = Page::of(login.user(NOBODY).background());
+    // As from a browser whose connections a service of root's forwards.
+    assert_eq!(page.enter(SECRET).status(), 200);
+    let output = page.program.end();
+    output.assert_code(0);
+    assert_eq!(output.lines_with("warning"), 0, "{output}");
+    assert!(home.own("vault").exists());
 }
 
 #[test]

@@ -28,17 +28,10 @@ fn set_mode(path: impl AsRef<Path>, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("its mode");
 }
 
-/// Lets every user come to the folder of temporary files, as to /tmp. The home of authsome stays closed.
-fn open_up(home: &Home) {
-    for name in ["", "home", "tmp"] {
-        set_mode(home.path(name), 0o711);
-    }
-}
-
 /// A home that every user can come to, as far as a run's files are meant for them.
 fn reachable() -> Home {
     let home = Home::new();
-    open_up(&home);
+    home.open_up();
     home
 }
 
@@ -126,7 +119,7 @@ fn the_program_uses_the_proxy_and_trusts_the_bundle() {
         return;
     }
     let home = Home::connected("");
-    open_up(&home);
+    home.open_up();
     let origin = Origin::start(always_ok);
     for (mask, option) in [
         ("022", "--quiet"),
@@ -156,7 +149,7 @@ fn the_program_reads_neither_the_vault_nor_anything_of_authsome_s_process() {
         return;
     }
     let home = Home::connected("");
-    open_up(&home);
+    home.open_up();
     let own = home.own("").display().to_string();
     let tries = [
         format!("cat {own}/vault"),

@@ -188,6 +188,14 @@ impl Home {
         self.path("home/.authsome").join(name)
     }
 
+    /// Lets every user come to the folder of temporary files, as to /tmp. The home of authsome stays closed.
+    pub(crate) fn open_up(&self) {
+        for name in ["", "home", "tmp"] {
+            let opened = fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o711));
+            opened.expect("its mode");
+        }
+    }
+
     /// Gives all of it to a user.
     pub(crate) fn give(&self, user: u32) {
         let folders = [
