@@ -69,7 +69,11 @@ impl Admission {
     #[cfg(target_os = "linux")]
     fn refusal(self, user: u32, place: &str) -> String {
         let name = if user == 0 { " (root)" } else { "" };
-        let beside = if self.root { " and root" } else { "" };
+        let beside = if self.root && self.user != 0 {
+            " and root"
+        } else {
+            ""
+        };
         let remedy = match user {
             0 => "; --admit-root, of `run` and `login`, admits root too",
             _ => "",

@@ -344,6 +344,35 @@ fn nobody_reaches_another_user_s_proxy_or_login_page_by_any_way() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn root_of_a_user_namespace_is_served_as_the_user_outside_and_no_other_root_is() {
+    let as_root = ["--user", "--map-root-user"];
+    let can = Cmd::new(&Home::new(), "unshare").args(as_root).arg("true");
+    if !is_root() || !can.folder("/".into()).user(NOBODY).run().status.success() {
+        return;
+    }
+    let origin = Origin::start(always_ok);
+    let url = format!("https://{HOST}/");
+    // Root by its number, and so asked for by the option as well: still not the machine's root.
+    for option in ["--verbose", "--admit-root"] {
+        let (home, binary, words) = settle(NOBODY, &origin);
+        let cmd = Cmd::new(&home, "unshare").args(as_root).arg(binary);
+        let cmd = cmd.args(["run", option]).args(words);
+        let run = cmd.env("ACME_API_KEY", SECRET).user(NOBODY).start();
+        for (user, is_served) in [(NOBODY, true), (0, false), (STRANGER, false)] {
+            let output = curl(&home, &run, user, &[&url]).run();
+            let expected = if is_served { "ok" } else { "" };
+            assert_eq!(output.stdout(), expected, "{option} {user} {output}");
+        }
+        let output = run.stop();
+        // Both have no number of their own in there.
+        assert_eq!(output.lines_with("of user 65534 tried"), 1, "{output}");
+        assert_eq!(output.lines_with("warning"), 1, "{output}");
+    }
+    assert_eq!(origin.finish().requests.len(), 2);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_login_s_page_answers_root_where_root_is_admitted() {
     if !is_root() {
         return;

@@ -5,6 +5,7 @@ use std::fs::Permissions;
 #[cfg(target_os = "linux")]
 use std::os::unix::fs::FileExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::Command;
 
@@ -141,6 +142,37 @@ fn the_program_uses_the_proxy_and_trusts_the_bundle() {
     for request in origin.finish().requests {
         assert_eq!(request.one("Authorization"), format!("Bearer {SECRET}"));
     }
+}
+
+#[test]
+fn authsome_works_within_a_run_as_another_user() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::connected("");
+    home.open_up();
+    let origin = Origin::start(always_ok);
+    let binary = home.copy_of(BINARY, "authsome").display().to_string();
+    let own = home.path("of-nobody");
+    fs::create_dir(&own).expect("a folder");
+    set_mode(&own, 0o700);
+    chown(&own, Some(NOBODY), Some(NOBODY)).expect("another owner");
+    let script = format!(
+        "export AUTHSOME_HOME={}; {binary} run -- curl -sS https://{HOST}/ && {binary} doctor -- curl -sS -o /dev/null '{{url}}'",
+        own.display()
+    );
+    let output = home
+        .run(&origin)
+        .args(["--user", "nobody", "--", "sh", "-c", &script])
+        .folder("/".into())
+        .run();
+    output.assert_code(0);
+    assert_eq!(output.stdout(), "ok", "{output}");
+    assert_eq!(output.lines_with("ok    credential"), 1, "{output}");
+    assert_eq!(output.lines_with("warning"), 0, "{output}");
+    let arrived = origin.finish();
+    let sent = arrived.only().one("Authorization");
+    assert_eq!(sent, format!("Bearer {SECRET}"));
 }
 
 #[test]

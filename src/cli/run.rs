@@ -62,7 +62,7 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                 ),
                 flag(
                     "admit-root",
-                    "serve root's connections too: where a service of root's forwards a port here, or for a program that becomes root",
+                    "serve connections of root too, such as those of a port forwarder that runs as root",
                 ),
                 flag(
                     "proxy-auth",
@@ -97,8 +97,8 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
             )],
         },
     ],
-    notes: "On Linux only programs of the user that the program runs as can use the proxy: not even root's, without --admit-root. Elsewhere the proxy has \
-a password in any case.
+    notes: "On Linux only programs of the OS user that the program runs as can use the proxy, root's only with --admit-root; elsewhere the proxy has a \
+password in any case.
 With --user the program can neither read what is authsome's nor become root again; TMPDIR must be a folder that it can reach.
 
 Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not executable; 125 authsome could not start; \

@@ -119,12 +119,12 @@ registered for it; api_key: a key or token that you have. P's definition says wh
             title: "Who opens the page",
             options: &[flag(
                 "admit-root",
-                "answer connections of root too: where a service of root's forwards the browser's, as WSL does",
+                "answer connections of root too, such as those that WSL forwards from a browser on Windows",
             )],
         },
         origins::OPTIONS,
     ],
-    notes: "On Linux pages of a login answer this user's programs only, not even root's: another user's connection is refused, with a warning.
+    notes: "On Linux a login's page answers only programs of the OS user who logs in, root's only with --admit-root.
 A credential itself is never taken from the command line, where other users can read it.",
     examples: "authsome login openai\npass show openai | authsome login openai --stdin\nauthsome login github\nauthsome login google --scopes 'openid email' --client-id ID",
     run: login,
