@@ -22,6 +22,7 @@ use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
 use crate::support::page::Page;
 use crate::support::served;
+use crate::support::served::PASSWORD;
 use crate::support::served::Served;
 use crate::support::wire::Channel;
 use crate::support::wire::Message;
@@ -178,8 +179,8 @@ fn a_run_of_root_s_for_another_user_serves_neither_root_nor_anybody_else() {
     assert_eq!(origin.finish().requests.len(), 3);
 }
 
-/// What a visitor runs (bash): asks each of its arguments, `NAME PORT REQUEST`, and prints the name and the status of the answer. Where
-/// HOP is a port, a proxy there is asked for the way, with FIELD in the head.
+/// What a visitor runs (bash): asks each of its arguments, `NAME PORT REQUEST`, and prints the name and the status of the answer, if
+/// there is one. Where HOP is a port, a proxy there is asked for the way, with FIELD in the head.
 #[cfg(target_os = "linux")]
 const VISIT: &str = r#"
 trap '' PIPE
@@ -200,146 +201,176 @@ for target in "$@"; do
 done
 "#;
 
+/// A user without rights, and without a line in the system's file of users.
+#[cfg(target_os = "linux")]
+const ALICE: u32 = 41_001;
+/// The second of them.
+#[cfg(target_os = "linux")]
+const BOB: u32 = 41_002;
+/// The third.
+#[cfg(target_os = "linux")]
+const EVE: u32 = 41_003;
+
+/// A machine on which several users have something that listens.
+#[cfg(target_os = "linux")]
+struct Machine {
+    /// Where all of it leads.
+    origin: Origin,
+    /// Root's home.
+    home: Home,
+    /// Alice's own run.
+    own: Running,
+    /// A login of Alice's that waits.
+    page: Page,
+    /// A run of root's for Alice.
+    of_alice: Running,
+    /// A run of root's for Bob.
+    of_bob: Running,
+    /// A service of root's.
+    serve: Served,
+}
+
+#[cfg(target_os = "linux")]
+impl Machine {
+    /// Starts all of it.
+    fn start() -> Self {
+        let origin = Origin::start(always_ok);
+        let home = Home::connected("");
+        home.open_up();
+        let (alice, binary, _) = settle(ALICE, &origin);
+        let login = Cmd::new(&alice, binary).args(["login", "acme"]);
+        let run_as = |user: u32| {
+            let cmd = home.run(&origin).args(["--user", &user.to_string()]);
+            cmd.folder("/".into()).start()
+        };
+        Self {
+            own: own_run(ALICE, &origin, "--verbose").1,
+            page: Page::of(login.user(ALICE).background()),
+            of_alice: run_as(ALICE),
+            of_bob: run_as(BOB),
+            serve: Served::start(&home, served::serve(&home, &origin)),
+            origin,
+            home,
+        }
+    }
+
+    /// The listeners as a visitor is told of them; the service too, for those who come directly.
+    fn listeners(&self, is_direct: bool) -> Vec<String> {
+        let proxy = |name: &str, port: u16, field: &str| {
+            format!(
+                "{name} {port} GET https://{HOST}/ HTTP/1.1\r\nHost: {HOST}\r\n{field}Connection: close\r\n\r\n"
+            )
+        };
+        let (port, path) = (self.page.port, &self.page.path);
+        let mut listeners = vec![
+            proxy("own", self.own.proxy.port, ""),
+            proxy("of-alice", self.of_alice.proxy.port, ""),
+            proxy("of-bob", self.of_bob.proxy.port, ""),
+            format!("page {port} GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"),
+        ];
+        if is_direct {
+            let port = self.serve.proxy.port;
+            listeners.push(proxy("serve", port, ""));
+            listeners.push(proxy("password", port, &served::field(PASSWORD)));
+        }
+        // As printf takes it, on one line.
+        let escaped = |text: &String| text.replace("\r\n", "\\r\\n");
+        listeners.iter().map(escaped).collect()
+    }
+
+    /// What somebody sees who runs bash in this way, and goes by a proxy if there is a port of any.
+    fn visit(&self, user: u32, bash: &[&str], hop: Option<u16>) -> String {
+        let (program, words) = bash.split_first().expect("a program");
+        let mut cmd = Cmd::new(&self.home, program)
+            .args(words)
+            .args(["-c", VISIT, "visit"])
+            .args(self.listeners(hop.is_none()))
+            .folder("/".into());
+        if let Some(port) = hop {
+            cmd = cmd.env("HOP", port.to_string());
+            cmd = cmd.env("FIELD", served::field(PASSWORD));
+        }
+        let output = cmd.user(user).run();
+        output.assert_code(0);
+        output.stdout().trim_end().replace('\n', ", ")
+    }
+
+    /// A copy of bash that is root, for whoever starts it: for Eve alone. `None` where there can be no such programs.
+    fn bash_of_root(&self) -> Option<String> {
+        let copy = self.home.copy_of("/bin/bash", "bash-of-root");
+        chown(&copy, None, Some(EVE)).expect("its group");
+        fs::set_permissions(&copy, Permissions::from_mode(0o4750)).expect("its mode");
+        let who = Cmd::new(&self.home, &copy).args(["-p", "-c", "echo $EUID"]);
+        let is_root = who.folder("/".into()).user(EVE).run().stdout() == "0\n";
+        is_root.then(|| copy.display().to_string())
+    }
+
+    /// Stops all of it: the login and Alice's run have said whom they refused, and so many requests have arrived.
+    fn stop(self, arrived: usize) {
+        let said = self.page.program.wait_for_stderr("of user 0 (root)");
+        let output = self.own.stop();
+        for (said, place) in [
+            (said, "the page of this login"),
+            (output.stderr(), "the proxy"),
+        ] {
+            for user in [&*BOB.to_string(), &*EVE.to_string(), "0 (root)"] {
+                let line = format!("a program of user {user} tried to use {place} and was refused");
+                assert_eq!(said.matches(&line).count(), 1, "{user}\n{said}");
+            }
+            assert_eq!(said.matches("--admit-root").count(), 1, "{said}");
+        }
+        self.of_alice.stop();
+        self.of_bob.stop();
+        self.serve.stop();
+        assert_eq!(self.origin.finish().requests.len(), arrived);
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn nobody_reaches_another_user_s_proxy_or_login_page_by_any_way() {
-    /// Users without rights, and without a line in the system's file of users.
-    const ALICE: u32 = 41_001;
-    const BOB: u32 = 41_002;
-    const EVE: u32 = 41_003;
-
     if !is_root() {
         return;
     }
-    let origin = Origin::start(always_ok);
-    // Alice's own run, a login of hers that waits, a run of root's for each of two users, and a service.
-    let (_kept, own) = own_run(ALICE, &origin, "--verbose");
-    let (alice, binary, _) = settle(ALICE, &origin);
-    let login = Cmd::new(&alice, binary).args(["login", "acme"]);
-    let page = Page::of(login.user(ALICE).background());
-    let home = Home::connected("");
-    home.open_up();
-    let run_as = |user: u32| {
-        let cmd = home.run(&origin).args(["--user", &user.to_string()]);
-        cmd.folder("/".into()).start()
-    };
-    let (of_alice, of_bob) = (run_as(ALICE), run_as(BOB));
-    let serve = Served::start(&home, served::serve(&home, &origin));
-
-    let through = |name: &str, port: u16, field: &str| {
-        let field = field.replace("\r\n", "\\r\\n");
-        format!(
-            "{name} {port} GET https://{HOST}/{name} HTTP/1.1\\r\\nHost: {HOST}\\r\\n{field}Connection: close\\r\\n\\r\\n"
-        )
-    };
-    let password = served::field(&serve.password);
-    let listeners = [
-        through("own", own.proxy.port, ""),
-        through("of-alice", of_alice.proxy.port, ""),
-        through("of-bob", of_bob.proxy.port, ""),
-        format!(
-            "page {0} GET {1} HTTP/1.1\\r\\nHost: 127.0.0.1:{0}\\r\\n\\r\\n",
-            page.port, page.path
-        ),
-    ];
-    let services = [
-        through("serve", serve.proxy.port, ""),
-        through("serve-with-password", serve.proxy.port, &password),
-    ];
-    let visit = |program: &str, words: &[&str], user: Option<u32>| {
-        let cmd = Cmd::new(&home, program).args(words);
-        let cmd = cmd.args(["-c", VISIT, "visit"]).args(&listeners);
-        let cmd = cmd.folder("/".into());
-        user.into_iter().fold(cmd, Cmd::user)
-    };
-    let by = |cmd: Cmd, hop: u16, field: &str| cmd.env("HOP", hop.to_string()).env("FIELD", field);
-    let direct = |user| visit("bash", &[], user).args(&services);
-    let by_password = ["serve 407", "serve-with-password 200"];
-    let powerless = ["--bounding-set=-all", "--inh-caps=-all", "bash"];
-    let mut visits = vec![
+    let machine = Machine::start();
+    let bash = &["bash"][..];
+    let powerless = &["setpriv", "--bounding-set=-all", "--inh-caps=-all", "bash"];
+    for (visitor, user, bash, expected) in [
+        ("alice", ALICE, bash, "own 200, of-alice 200, page 200, "),
+        ("bob", BOB, bash, "of-bob 200, "),
+        ("eve", EVE, bash, ""),
+        ("root", 0, bash, ""),
+        ("root without rights", 0, powerless, ""),
+    ] {
+        let expected = format!("{expected}serve 407, password 200");
+        assert_eq!(machine.visit(user, bash, None), expected, "{visitor}");
+    }
+    for (visitor, user, by, expected) in [
+        // That there is a way at all: her own run connects as herself.
         (
             "alice",
-            direct(Some(ALICE)),
-            vec!["own 200", "of-alice 200", "page 200"],
+            ALICE,
+            machine.own.proxy.port,
+            "of-alice 200, page 200",
         ),
-        ("bob", direct(Some(BOB)), vec!["of-bob 200"]),
-        ("eve", direct(Some(EVE)), vec![]),
-        ("root", direct(None), vec![]),
-        (
-            "root without rights",
-            visit("setpriv", &powerless, None).args(&services),
-            vec![],
-        ),
-    ];
-    for (_, _, expected) in &mut visits {
-        expected.extend(by_password);
-    }
-    let bash = |user| visit("bash", &[], Some(user));
-    visits.extend([
-        // That the way leads somewhere: a run of her own connects as herself.
-        (
-            "alice by her own run",
-            by(bash(ALICE), own.proxy.port, ""),
-            vec!["of-alice 200", "page 200"],
-        ),
-        (
-            "alice by root's run for her",
-            by(bash(ALICE), of_alice.proxy.port, ""),
-            vec![],
-        ),
-        (
-            "bob by root's run for him",
-            by(bash(BOB), of_bob.proxy.port, ""),
-            vec![],
-        ),
-        (
-            "eve by the service",
-            by(bash(EVE), serve.proxy.port, &password),
-            vec![],
-        ),
-    ]);
-    // A program that becomes root connects as root, for whoever started it: Eve alone, here.
-    let copy = home.copy_of("/bin/bash", "bash-of-root");
-    chown(&copy, None, Some(EVE)).expect("its group");
-    fs::set_permissions(&copy, Permissions::from_mode(0o4750)).expect("its mode");
-    let copy = copy.display().to_string();
-    let who = Cmd::new(&home, &copy).args(["-p", "-c", "echo $EUID"]);
-    if who.folder("/".into()).user(EVE).run().stdout() == "0\n" {
-        visits.push((
-            "eve by a setuid program",
-            visit(&copy, &["-p"], Some(EVE)),
-            vec![],
-        ));
-    }
-    let mut arrived = 0;
-    for (visitor, cmd, expected) in visits {
-        let output = cmd.run();
-        let text = output.stdout();
-        let seen: Vec<&str> = text.lines().collect();
-        assert_eq!(seen, expected, "{visitor} {output}");
-        let is_request = |line: &&&str| line.ends_with("200") && !line.starts_with("page");
-        arrived += seen.iter().filter(is_request).count();
-    }
-    // The login that waits says whom it has refused, and what would admit root.
-    let said = page.program.wait_for_stderr("of user 0 (root)");
-    for user in [BOB, EVE] {
-        let line = format!("a program of user {user} tried to use the page of this login");
-        assert_eq!(said.matches(&line).count(), 1, "{said}");
-    }
-    assert!(said.contains("--admit-root"), "{said}");
-    let output = own.stop();
-    for user in [BOB, EVE] {
+        ("alice", ALICE, machine.of_alice.proxy.port, ""),
+        ("bob", BOB, machine.of_bob.proxy.port, ""),
+        ("eve", EVE, machine.serve.proxy.port, ""),
+    ] {
         assert_eq!(
-            output.lines_with(&format!("of user {user} ")),
-            1,
-            "{output}"
+            machine.visit(user, bash, Some(by)),
+            expected,
+            "{visitor} by {by}"
         );
     }
-    assert_eq!(output.lines_with("of user 0 (root)"), 1, "{output}");
-    of_alice.stop();
-    of_bob.stop();
-    serve.stop();
-    assert_eq!(origin.finish().requests.len(), arrived);
+    let mut arrived = 2 + 1 + 5 + 1;
+    // A program that becomes root connects as root, for whoever has started it.
+    if let Some(bash) = machine.bash_of_root() {
+        let seen = machine.visit(EVE, &[&bash, "-p"], None);
+        assert_eq!(seen, "serve 407, password 200");
+        arrived += 1;
+    }
+    machine.stop(arrived);
 }
 
 #[test]

@@ -38,6 +38,7 @@ use crate::files::Home;
 use crate::files::RunDirectory;
 use crate::peer::Admission;
 use crate::provider::Provider;
+use crate::proxy::Door;
 use crate::proxy::Listener;
 use crate::proxy::Shared;
 use crate::proxy::capacity::Capacity;
@@ -130,6 +131,26 @@ pub(super) struct Setup<'a> {
     pub(super) admit_root: bool,
 }
 
+impl Setup<'_> {
+    /// Decides whom the proxy serves, and returns how they come to it. That is the user that the program runs as: with `--user` not
+    /// authsome's own, root, as which the authsomes of other such runs connect.
+    ///
+    /// # Errors
+    /// When the system doesn't say who connects.
+    fn door(&self, listener: &Listener) -> Result<Door, Error> {
+        let user = self.account.map(|account| account.identity.user);
+        let admission = Admission {
+            user: user.unwrap_or_else(process::user),
+            root: self.admit_root,
+        };
+        let door = listener.door(admission, self.proxy_auth);
+        door.map_err(|error| {
+            Error::new("cannot guard the proxy", error)
+                .hint("make that readable, or guard it with --proxy-auth")
+        })
+    }
+}
+
 /// A proxy that serves, and what a program needs to use it.
 pub(super) struct Session {
     /// What the program reads; removed when this is dropped.
@@ -154,17 +175,7 @@ impl Session {
         let listener =
             Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
         let identity = setup.account.map(|account| account.identity);
-        let mut admission = Admission::own(setup.admit_root);
-        if let Some(identity) = identity {
-            // Not authsome's own user, which is root: root connects for the programs of other runs, too.
-            admission.user = identity.user;
-        }
-        let door = listener
-            .door(admission, setup.proxy_auth)
-            .map_err(|error| {
-                Error::new("cannot guard the proxy", error)
-                    .hint("make that readable, or guard it with --proxy-auth")
-            })?;
+        let door = setup.door(&listener)?;
         let state = State::new(connected.broker, door.password);
         let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);
