@@ -33,7 +33,7 @@ use crate::sys::diag::Owner;
 use crate::sys::diag::SockDiag;
 
 /// The OS users that a listener serves: the one it is for, and root only where that was asked for. Root connects on behalf of others
-/// too (a proxy started with `--user`, a port forwarder, a setuid program), so it is admitted by nobody's default.
+/// too (a proxy started with `--user`, a port forwarder, a setuid program), so no listener of another user's admits it by default.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
     not(target_os = "linux"),
@@ -75,7 +75,9 @@ impl Admission {
             ""
         };
         let remedy = match user {
-            0 => "; --admit-root, of `run` and `login`, admits root too",
+            0 => {
+                "; --admit-root (`run`, `login`) admits root, for a port that is forwarded here, a browser on Windows (WSL) or a root shell"
+            }
             _ => "",
         };
         format!(

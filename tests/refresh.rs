@@ -245,7 +245,7 @@ fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
     set_mode(0o500);
     let leads_here = idp.origin.leads_here(&[HOST, idp::IDP], 443);
     let cmd = Cmd::new(&home, &binary)
-        .args(["run", "--upstream-ca", &ca])
+        .args(["run", "--admit-root", "--upstream-ca", &ca])
         .args(leads_here);
     let run = match user {
         Some(user) => cmd.user(user),
