@@ -73,6 +73,9 @@ mod oauth_discovery;
 // Too much of everything: connections, slow peers, no descriptors, no threads.
 mod overload;
 
+// Addresses of this machine, for those who are another user or elsewhere.
+mod own_addresses;
+
 // Who may use the proxy: which users, and with a password.
 mod peer;
 

@@ -29,7 +29,7 @@ fn set_mode(path: impl AsRef<Path>, mode: u32) {
 }
 
 /// Lets every user come to the folder of temporary files, as to /tmp. The home of authsome stays closed.
-fn open_up(home: &Home) {
+pub(crate) fn open_up(home: &Home) {
     for name in ["", "home", "tmp"] {
         set_mode(home.path(name), 0o711);
     }

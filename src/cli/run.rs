@@ -31,6 +31,7 @@ use super::telling;
 use super::telling::Telling;
 use crate::account::Account;
 use crate::sys::process;
+use crate::upstream::egress::Lender;
 
 /// How long a run's root lasts.
 const CA_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -141,11 +142,15 @@ impl RunArgs {
             None if process::own_pid() == 1 => CA_LIFETIME_AS_INIT,
             None => CA_LIFETIME,
         };
+        let account = account(parsed)?;
+        let mut origins = OriginArgs::read(parsed)?;
+        // The program's requests would come from root.
+        origins.egress.lends_no_identity = account.as_ref().map(|_| Lender::User);
         Ok(Self {
             connections: ConnectionArgs::read(parsed)?,
             demo: parsed.has("demo"),
-            origins: OriginArgs::read(parsed)?,
-            account: account(parsed)?,
+            origins,
+            account,
             proxy_auth: parsed.has("proxy-auth"),
             max_connections: session::max_connections(parsed)?,
             root: Choice::read(parsed, lifetime)?,

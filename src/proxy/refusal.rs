@@ -259,7 +259,7 @@ fn upstream_hint(kind: Kind) -> &'static str {
         Kind::Loop => "send requests to the host that they are for",
         Kind::Via => "check the proxy variables that authsome was started with",
         Kind::Prohibited => {
-            "if it is meant, `run --allow` with the address or its network lets it pass, unless --deny has it; a name does not"
+            "if this address is meant, start authsome with `--allow-address` and the address or its network; --deny wins over it, and a name lifts nothing"
         }
     }
 }
