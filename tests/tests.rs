@@ -100,6 +100,10 @@ mod serve;
 // The proxy alone, which reads everything anew while it serves.
 mod serve_reload;
 
+// `serve` under connections of people who don't know its password.
+#[cfg(target_os = "linux")]
+mod serve_strangers;
+
 // Where credentials come from.
 mod sources;
 
