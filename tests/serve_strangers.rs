@@ -123,6 +123,7 @@ fn one_address_takes_its_own_places_only() {
     let mut other = scene.stranger(8, &without_end());
     other.send("\r\n");
     assert_eq!(other.response("GET").text(), "ok");
+    drop(other);
     scene.finish(2);
 }
 
@@ -142,7 +143,7 @@ fn whoever_has_shown_the_password_is_closed_for_nobody() {
     let mut slow = tls_over(slow, HOST, scene.served.proxy.config()).expect("TLS");
     slow.send(format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
     assert_eq!(slow.response("GET").text(), "ok");
-    drop(flood);
+    drop((flood, known, slow));
     scene.finish(3);
 }
 
