@@ -61,6 +61,9 @@ mod login;
 // The credential in what the origin sends back.
 mod masking;
 
+// Looking up names that are never found.
+mod names;
+
 // Logging in by OAuth in the browser: what the person is sent to, what comes back, the client, trouble with the server.
 mod oauth;
 

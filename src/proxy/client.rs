@@ -469,7 +469,7 @@ fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared)
 
 /// Opens a blind tunnel. The origin is reached before the client hears that it was.
 fn pass(mut client: Wire, authority: &Authority, shared: &Shared) {
-    let mut upstream = match exchange::dial_tunnel(authority, shared) {
+    let mut upstream = match exchange::dial_tunnel(&client, authority, shared) {
         Ok(upstream) => upstream,
         Err(error) => {
             let refusal = Refusal::Upstream(error);

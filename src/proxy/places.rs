@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::net::Ipv6Addr;
 use std::net::Shutdown;
 use std::net::SocketAddr;
 use std::net::TcpStream;
@@ -21,6 +20,7 @@ use super::capacity::Capacity;
 use super::service;
 use crate::slot::Slot;
 use crate::sys::poll;
+use crate::upstream::address;
 
 /// The part of the strangers' places that one network may take: its fourth.
 const SHARE: usize = 4;
@@ -187,7 +187,7 @@ pub(super) struct Stranger {
 impl Strangers {
     /// Takes a newcomer in; others are closed for it where it needs that.
     fn enter(self: &Arc<Self>, socket: &Arc<TcpStream>, address: IpAddr) -> Stranger {
-        let network = network(address);
+        let network = address::neighborhood(address);
         let mut state = self.lock();
         // Threads see at once that their sockets were closed, but on a busy machine others may come faster still.
         while state.open >= self.limit + self.limits.turned_away {
@@ -301,14 +301,6 @@ impl Drop for Stranger {
 fn has_something_to_read(socket: &TcpStream) -> bool {
     let watches = [service::readable(socket.as_fd())];
     poll::wait(watches, Some(Instant::now())).is_ok_and(|[is_readable]| is_readable)
-}
-
-/// Returns what stands for everyone who can take an address at will: an IPv4 address, and the /64 of an IPv6 one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        ip @ IpAddr::V4(_) => ip,
-    }
 }
 
 #[cfg(test)]

@@ -190,6 +190,14 @@ pub(crate) fn carried(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     Some(joined(high, low))
 }
 
+/// Returns what stands for everyone who can take an address at will: an IPv4 address, and the /64 of an IPv6 one.
+pub(crate) fn neighborhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        ip @ IpAddr::V4(_) => ip,
+    }
+}
+
 /// Returns an IPv4 address of two groups.
 fn joined(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))

@@ -11,6 +11,8 @@ use std::io;
 use std::io::ErrorKind;
 use std::io::Write;
 use std::mem;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::net::Shutdown;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -205,6 +207,12 @@ impl Wire {
                 return Ok(false);
             }
         }
+    }
+
+    /// Returns the peer's address; that of nobody once it is gone.
+    pub(crate) fn peer(&self) -> IpAddr {
+        let address = self.socket.peer_addr().map(|address| address.ip());
+        address.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
     }
 
     /// What was received and not used.
