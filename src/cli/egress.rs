@@ -20,8 +20,8 @@ pub(super) const OPTIONS: Group = Group {
         ),
         valued(
             "allow-address",
-            "ADDR[:PORT]",
-            "an address, or a network, that may be reached although it is a metadata, local or private one; narrows nothing",
+            "ADDRESS",
+            "an address or a network (with :PORT for one port) that may be reached although it is a metadata, local or private one; narrows nothing",
         ),
         valued(
             "deny",

@@ -132,10 +132,13 @@ pub(super) fn serve(socket: Arc<TcpStream>, mut place: Place, shared: &Shared) {
 
 /// A question whether the proxy is well.
 struct Health<'a> {
+    /// The request that asks.
     head: &'a RequestHead,
     /// Whether the connection may have another request.
     may_stay: bool,
+    /// The service, which may be about to stop.
     service: &'a Service,
+    /// Its connections, and how often they were read anew.
     state: &'a State,
 }
 

@@ -44,7 +44,9 @@ pub(super) struct Places {
 /// How many connections there may be.
 #[derive(Clone, Copy)]
 struct Limits {
+    /// Connections that are served.
     served: usize,
+    /// Connections that are turned away; of a service, those of closed strangers that are still to be let go.
     turned_away: usize,
 }
 
@@ -148,7 +150,7 @@ impl Places {
 struct Strangers {
     /// Connections that are served, which a stranger may become.
     served: Arc<AtomicUsize>,
-    /// How many may be served, and how many sockets of closed strangers may wait to be seen by their threads.
+    /// How many there may be of other kinds.
     limits: Limits,
     /// How many strangers there may be.
     limit: usize,
@@ -171,16 +173,23 @@ struct State {
 
 /// A stranger that gives way.
 struct Waiting {
+    /// Its number, which no other has.
     number: u64,
+    /// Whose share it counts in.
     network: IpAddr,
+    /// Its socket, which its thread reads from.
     socket: Arc<TcpStream>,
 }
 
 /// A stranger's place.
 pub(super) struct Stranger {
+    /// The set that it is in.
     strangers: Arc<Strangers>,
+    /// Its number there.
     number: u64,
+    /// Whose share it counts in.
     network: IpAddr,
+    /// Its socket.
     socket: Arc<TcpStream>,
 }
 
@@ -207,6 +216,7 @@ impl Strangers {
         stranger
     }
 
+    /// Returns the strangers that are there.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

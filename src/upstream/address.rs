@@ -254,14 +254,6 @@ mod tests {
                     "fd00:ec2::254",
                     "fd00:ec2::23",
                     "fd20:ce::254",
-                    "fd00:42::42",
-                    "fd00:100::100:200",
-                    "fd00:c1::a9fe:a9fe",
-                    "fd00:a9fe:a9fe::1",
-                    "fc12:0:0:a9fe:a9fe::",
-                    "fd12::100.100.100.200",
-                    "fd12::168.63.129.16",
-                    "fd12::169.254.170.2",
                 ][..],
             ),
             (
@@ -297,23 +289,44 @@ mod tests {
                 ],
             ),
             (Class::Shared, &["100.64.0.0", "100.127.255.255"]),
-            (
-                Class::Multicast,
-                &[
-                    "224.0.0.0",
-                    "239.255.255.255",
-                    "ff00::",
-                    "ff02::1",
-                    "ffff::1",
-                ],
-            ),
-            (Class::Broadcast, &["255.255.255.255"]),
-            (Class::Reserved, &["240.0.0.0", "255.255.255.254"]),
         ] {
             for text in texts {
                 assert_eq!(class(text), Some(class_of_it), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn addresses_of_a_site_that_clouds_chose_are_metadata() {
+        for text in [
+            "fd00:42::42",
+            "fd00:100::100:200",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:a9fe:a9fe::1",
+            "fc12:0:0:a9fe:a9fe::",
+            "fd12::100.100.100.200",
+            "fd12::168.63.129.16",
+            "fd12::169.254.170.2",
+        ] {
+            assert_eq!(class(text), Some(Class::Metadata), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_machine_s_has_a_class() {
+        for text in [
+            "224.0.0.0",
+            "239.255.255.255",
+            "ff00::",
+            "ff02::1",
+            "ffff::1",
+        ] {
+            assert_eq!(class(text), Some(Class::Multicast), "{text}");
+        }
+        for text in ["240.0.0.0", "255.255.255.254"] {
+            assert_eq!(class(text), Some(Class::Reserved), "{text}");
+        }
+        assert_eq!(class("255.255.255.255"), Some(Class::Broadcast));
     }
 
     #[test]

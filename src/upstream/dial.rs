@@ -78,16 +78,16 @@ struct Target {
     client: Option<IpAddr>,
 }
 
-/// Whom a connection is for.
+/// The one that a connection is made for.
 #[derive(Clone, Copy)]
-enum For {
+enum Caller {
     /// The client at this address.
     Client(IpAddr),
     /// Ourselves.
     Authsome,
 }
 
-impl For {
+impl Caller {
     /// Returns whose options count.
     fn asker(self) -> Asker {
         match self {
@@ -137,7 +137,7 @@ impl Dialer {
         authority: &Authority,
         client: IpAddr,
     ) -> Result<SecureStream, Error> {
-        self.verified(authority, For::Client(client))
+        self.verified(authority, Caller::Client(client))
     }
 
     /// The same for a request of our own.
@@ -145,13 +145,13 @@ impl Dialer {
     /// # Errors
     /// What could not be reached or verified.
     pub(super) fn secure_own(&self, authority: &Authority) -> Result<SecureStream, Error> {
-        self.verified(authority, For::Authsome)
+        self.verified(authority, Caller::Authsome)
     }
 
     /// A connection with TLS that was verified for the authority's host.
-    fn verified(&self, authority: &Authority, whom: For) -> Result<SecureStream, Error> {
+    fn verified(&self, authority: &Authority, caller: Caller) -> Result<SecureStream, Error> {
         let host = authority.host.as_str();
-        let wire = self.tunnel_for(Scheme::Https, authority, whom)?;
+        let wire = self.tunnel_for(Scheme::Https, authority, caller)?;
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
         let tls = UnbufferedClientConnection::new(self.trust.config(), name)
@@ -177,17 +177,22 @@ impl Dialer {
         authority: &Authority,
         client: IpAddr,
     ) -> Result<Wire, Error> {
-        self.tunnel_for(scheme, authority, For::Client(client))
+        self.tunnel_for(scheme, authority, Caller::Client(client))
     }
 
     /// The same, for whoever asks.
-    fn tunnel_for(&self, scheme: Scheme, authority: &Authority, whom: For) -> Result<Wire, Error> {
-        let target = self.target(authority, whom);
+    fn tunnel_for(
+        &self,
+        scheme: Scheme,
+        authority: &Authority,
+        caller: Caller,
+    ) -> Result<Wire, Error> {
+        let target = self.target(authority, caller);
         match self.proxies.for_authority(scheme, authority) {
             None => self.connect(&target),
             Some(via) => {
                 self.check_unresolved(&target)?;
-                let mut wire = self.connect(&Target::of(via, whom))?;
+                let mut wire = self.connect(&Target::of(via, caller))?;
                 connect_through(&mut wire, via, &target.authority)?;
                 Ok(wire)
             }
@@ -204,24 +209,24 @@ impl Dialer {
         authority: &Authority,
         client: IpAddr,
     ) -> Result<(Wire, Option<&Via>), Error> {
-        let whom = For::Client(client);
+        let caller = Caller::Client(client);
         let via = self.proxies.for_authority(Scheme::Http, authority);
         let wire = match via {
-            None => self.connect(&self.target(authority, whom))?,
+            None => self.connect(&self.target(authority, caller))?,
             Some(via) => {
                 self.check_unresolved(&Target {
                     authority: authority.clone(),
                     asker: Some(Asker::Child),
                     client: Some(client),
                 })?;
-                self.connect(&Target::of(via, whom))?
+                self.connect(&Target::of(via, caller))?
             }
         };
         Ok((wire, via))
     }
 
     /// Where connections for the authority go.
-    fn target(&self, authority: &Authority, whom: For) -> Target {
+    fn target(&self, authority: &Authority, caller: Caller) -> Target {
         let rule = self
             .connect_to
             .iter()
@@ -229,8 +234,8 @@ impl Dialer {
         let (authority, is_address) = rule.unwrap_or_else(|| (authority.clone(), false));
         Target {
             authority,
-            asker: (!is_address).then_some(whom.asker()),
-            client: whom.client(),
+            asker: (!is_address).then_some(caller.asker()),
+            client: caller.client(),
         }
     }
 
@@ -307,11 +312,11 @@ fn is_of_this_machine(ip: IpAddr) -> bool {
 
 impl Target {
     /// An upstream proxy: the person's choice, wherever it is.
-    fn of(via: &Via, whom: For) -> Self {
+    fn of(via: &Via, caller: Caller) -> Self {
         Self {
             authority: via.authority.clone(),
             asker: None,
-            client: whom.client(),
+            client: caller.client(),
         }
     }
 }

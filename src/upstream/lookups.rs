@@ -38,12 +38,15 @@ pub(super) struct Lookups {
 struct Lookup {
     /// The client that wants it; none for authsome itself.
     client: Option<IpAddr>,
+    /// The last two labels of the name.
     zone: String,
 }
 
 /// A place for a lookup; given back when this is dropped, so when its thread ends.
 pub(super) struct Place {
+    /// The set that it is in.
     all: &'static Lookups,
+    /// What it is for.
     lookup: Lookup,
 }
 
@@ -81,6 +84,7 @@ impl Lookups {
         Some(Place { all: self, lookup })
     }
 
+    /// Returns the lookups under way.
     fn lock(&self) -> MutexGuard<'_, VecDeque<Lookup>> {
         self.under_way
             .lock()

@@ -211,8 +211,8 @@ impl Wire {
 
     /// Returns the peer's address; that of nobody once it is gone.
     pub(crate) fn peer(&self) -> IpAddr {
-        let address = self.socket.peer_addr().map(|address| address.ip());
-        address.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
+        let address = self.socket.peer_addr();
+        address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
     }
 
     /// What was received and not used.
