@@ -40,6 +40,7 @@
 //! - A stored credential goes to no host that its login didn't name (`broker::record`), whatever becomes of the definition.
 //! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
 //! - No name leads to a link-local or metadata address: what is connected to is what was judged (`upstream::egress`).
+//! - Nobody is lent an identity: where authsome isn't who the client is (`--user`, `serve`), no request leads to this machine.
 //! - What was cut short never looks complete to the client.
 //! - A request is judged by one state of connections and password from its head to its end (`proxy::state`); one that begins after a
 //!   reload, by nothing of before.

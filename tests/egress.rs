@@ -114,7 +114,7 @@ fn assert_prohibited(answer: &Message, words: &str) {
     let error = body["error"].as_str().expect("text");
     assert!(error.contains(words), "{error}");
     let hint = body["hint"].as_str().expect("text");
-    assert!(hint.contains("--allow"), "{hint}");
+    assert!(hint.contains("`--allow-address`"), "{hint}");
 }
 
 /// What a request to [`HOST`] through TLS is answered.
@@ -266,6 +266,9 @@ fn a_host_that_is_none_is_wrong_usage_before_the_child_runs() {
         ("--deny", "a.test:0", "1 to 65535"),
         ("--deny", "10.0.0.1/8", "no network"),
         ("--deny", "*.10.0.0.1", "nothing lies below an address"),
+        ("--allow-address", "a.test", "this is a name"),
+        ("--allow-address", "*", "this is a name"),
+        ("--allow-address", "10.0.0.1/8", "no network"),
     ] {
         let home = Home::new();
         let output = home
@@ -280,8 +283,8 @@ fn a_host_that_is_none_is_wrong_usage_before_the_child_runs() {
 
 // Addresses.
 
-/// Spellings of addresses where clouds keep their metadata, or that are on the link.
-const METADATA: [&str; 16] = [
+/// Spellings of addresses where clouds keep their metadata, that are on the link, or that are no single machine's.
+const METADATA: [&str; 30] = [
     "169.254.169.254",
     "169.254.0.1",
     "169.254.170.2",
@@ -298,6 +301,20 @@ const METADATA: [&str; 16] = [
     "100.100.100.200",
     "192.0.0.192",
     "168.63.129.16",
+    "[fd00:42::42]",
+    "[fd00:c1::a9fe:a9fe]",
+    "[fd00:a9fe:a9fe::1]",
+    "[fd00:100::100:200]",
+    "[fd12:3456::100.100.100.200]",
+    "[2001:db8:64::169.254.169.254]",
+    "[2001:db8:122:344:a9:fea9:fe00:0]",
+    "[2001:0:0:0:0:0:5601:5601]",
+    "[2001:db8::5efe:169.254.169.254]",
+    "[2001:db8::200:5efe:169.254.169.254]",
+    "224.0.0.1",
+    "[ff02::1]",
+    "255.255.255.255",
+    "240.0.0.1",
 ];
 
 #[test]
@@ -309,7 +326,7 @@ fn metadata_addresses_are_refused_in_every_spelling() {
             tunnel(&run, &format!("{host}:80")),
             plain(&run, &format!("http://{host}/latest/meta-data/")),
         ] {
-            assert_prohibited(&answer, "refused unless --allow names it");
+            assert_prohibited(&answer, "refused unless --allow-address names it");
         }
     }
     for host in [
@@ -333,6 +350,45 @@ fn a_link_local_address_that_is_allowed_is_tried() {
     let answer = tunnel(&run, "[::ffff:169.254.169.254]:80");
     assert_denied(&answer, "--allow");
     run.stop();
+}
+
+#[test]
+fn what_the_hint_names_lifts_the_refusal_and_refuses_nothing_else() {
+    let home = Home::new();
+    let origin = Origin::plain(always_ok);
+    // No link is named, so connecting fails at once.
+    let run = home
+        .authsome(["run", "--allow-address=[fe80::1]:80"])
+        .start();
+    tunnel(&run, "[fe80::1]:80").assert_refusal(502, "destination_unavailable");
+    for authority in ["[fe80::1]:81", "[fe80::2]:80", "169.254.169.254:80"] {
+        assert_prohibited(
+            &tunnel(&run, authority),
+            "refused unless --allow-address names it",
+        );
+    }
+    // Every other host is reached as before.
+    let authority = format!("127.0.0.1:{}", origin.port);
+    assert_eq!(tunnel(&run, &authority).text(), "ok");
+    run.stop().assert_quiet();
+
+    let denied = [
+        "--allow-address=127.0.0.1",
+        "--deny-private",
+        "--deny=127.0.0.1",
+    ];
+    let lifted = home.authsome(["run"]).args(&denied[..2]).start();
+    assert_eq!(tunnel(&lifted, &authority).text(), "ok");
+    lifted.stop();
+    let run = home.authsome(["run"]).args(denied).start();
+    assert_denied(&tunnel(&run, &authority), "--deny");
+    run.stop();
+    // A list of hosts grows by nothing.
+    let listed = ["--allow=a.test", "--allow-address=127.0.0.1"];
+    let run = home.authsome(["run"]).args(listed).start();
+    assert_denied(&tunnel(&run, &authority), "no --allow names it");
+    run.stop();
+    assert_eq!(origin.finish().accepted, 2);
 }
 
 #[test]
@@ -489,7 +545,7 @@ fn a_name_that_resolves_to_a_prohibited_address_is_refused_and_a_mixed_one_leads
     };
     let run = cmd.start_at_terminal();
     for name in ["meta.test", "meta6.test", "mapped.test"] {
-        let words = "refused unless --allow names it";
+        let words = "refused unless --allow-address names it";
         assert_prohibited(&tunnel(&run, &format!("{name}:{port}")), words);
         assert_prohibited(&plain(&run, &format!("http://{name}:{port}/")), words);
     }

@@ -61,6 +61,9 @@ mod login;
 // The credential in what the origin sends back.
 mod masking;
 
+// Looking up names that are never found.
+mod names;
+
 // Logging in by OAuth in the browser: what the person is sent to, what comes back, the client, trouble with the server.
 mod oauth;
 
@@ -72,6 +75,9 @@ mod oauth_discovery;
 
 // Too much of everything: connections, slow peers, no descriptors, no threads.
 mod overload;
+
+// Addresses of this machine, for those who are another user or elsewhere.
+mod own_addresses;
 
 // Who may use the proxy: which users, and with a password.
 mod peer;
@@ -96,6 +102,10 @@ mod serve;
 
 // The proxy alone, which reads everything anew while it serves.
 mod serve_reload;
+
+// `serve` under connections of people who don't know its password.
+#[cfg(target_os = "linux")]
+mod serve_strangers;
 
 // Where credentials come from.
 mod sources;

@@ -6,6 +6,7 @@ use super::syntax::Parsed;
 use super::syntax::flag;
 use super::syntax::valued;
 use crate::upstream::egress::Egress;
+use crate::upstream::egress::Invalid;
 use crate::upstream::egress::Pattern;
 
 /// The options.
@@ -15,7 +16,12 @@ pub(super) const OPTIONS: Group = Group {
         valued(
             "allow",
             "HOST",
-            "only claimed hosts and this one: a name, *.NAME, * (every name), an address (each with :PORT for one port), a network",
+            "only claimed hosts and this one: a name, *.NAME, * (every name), an address or a network, each with :PORT for one port",
+        ),
+        valued(
+            "allow-address",
+            "ADDRESS",
+            "an address or a network (with :PORT for one port) that may be reached although it is a metadata, local or private one; narrows nothing",
         ),
         valued(
             "deny",
@@ -33,27 +39,30 @@ pub(super) const OPTIONS: Group = Group {
     ],
 };
 
+/// Reads a pattern.
+type Parse = fn(&str) -> Result<Pattern, Invalid>;
+
 /// Reads them; of a command that has none of them, the policy is the usual one.
 ///
 /// # Errors
 /// What is wrong with one.
 pub(super) fn read(parsed: &Parsed) -> Result<Egress, Error> {
-    let patterns = |long: &str| -> Result<Vec<Pattern>, Error> {
+    let hosts = "a host name, *.NAME, *, an address or a network";
+    let patterns = |long: &str, form: &str, parse: Parse| -> Result<Vec<Pattern>, Error> {
+        let usage = |why| parsed.usage(format!("--{long} takes {form}: {why}"));
         let values = parsed.values(long)?.into_iter();
-        values
-            .map(|text| {
-                Pattern::parse(text).map_err(|why| {
-                    parsed.usage(format!(
-                        "--{long} takes a host name, *.NAME, *, an address or a network: {why}"
-                    ))
-                })
-            })
-            .collect()
+        values.map(|text| parse(text).map_err(usage)).collect()
     };
     Ok(Egress {
-        allow: patterns("allow")?,
-        deny: patterns("deny")?,
+        allow: patterns("allow", hosts, Pattern::parse)?,
+        allow_address: patterns(
+            "allow-address",
+            "an address or a network",
+            Pattern::parse_address,
+        )?,
+        deny: patterns("deny", hosts, Pattern::parse)?,
         only_matched: parsed.has("only-matched"),
         deny_private: parsed.has("deny-private"),
+        lends_no_identity: None,
     })
 }

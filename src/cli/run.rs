@@ -31,6 +31,7 @@ use super::telling;
 use super::telling::Telling;
 use crate::account::Account;
 use crate::sys::process;
+use crate::upstream::egress::Lender;
 
 /// How long a run's root lasts.
 const CA_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -99,7 +100,8 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
     ],
     notes: "On Linux only programs of the OS user that the program runs as can use the proxy, root's only with --admit-root; elsewhere the proxy has a \
 password in any case.
-With --user the program can neither read what is authsome's nor become root again; TMPDIR must be a folder that it can reach.
+With --user the program can neither read what is authsome's nor become root again; TMPDIR must be a folder that it can reach. \
+Through the proxy it reaches no address of this machine unless --allow-address names it.
 
 Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not executable; 125 authsome could not start; \
 2 wrong usage.",
@@ -148,11 +150,15 @@ impl RunArgs {
             None if process::own_pid() == 1 => CA_LIFETIME_AS_INIT,
             None => CA_LIFETIME,
         };
+        let account = account(parsed)?;
+        let mut origins = OriginArgs::read(parsed)?;
+        // The program's requests would come from root.
+        origins.egress.lends_no_identity = account.as_ref().map(|_| Lender::User);
         Ok(Self {
             connections: ConnectionArgs::read(parsed)?,
             demo: parsed.has("demo"),
-            origins: OriginArgs::read(parsed)?,
-            account: account(parsed)?,
+            origins,
+            account,
             proxy_auth: parsed.has("proxy-auth"),
             admit_root: parsed.has("admit-root"),
             max_connections: session::max_connections(parsed)?,

@@ -15,6 +15,8 @@ use super::exchange;
 use super::exchange::ANSWER_TIME;
 use super::exchange::After;
 use super::health;
+use super::places::Admission;
+use super::places::Place;
 use super::refusal::Refusal;
 use super::sending::keeps_alive;
 use super::service::Service;
@@ -39,8 +41,9 @@ use crate::wire::Wire;
 /// How long a connection may wait for a request.
 const IDLE_TIME: Duration = Duration::from_secs(120);
 
-/// The same where the proxy has no child, and nothing on it had the password so far: anyone can connect.
-const STRANGER_TIME: Duration = Duration::from_secs(10);
+/// How long a connection to a service may take for a request's head, from when it is waited for, while nothing on it had the password:
+/// anyone can connect.
+const STRANGER_TIME: Duration = Duration::from_secs(5);
 
 /// How often a connection on which nothing had the password so far may ask whether the proxy is well before it is closed.
 const MAX_HEALTH: usize = 8;
@@ -61,20 +64,24 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 const MAX_TRIES: usize = 4;
 
 /// Serves a connection to its end.
-pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
+pub(super) fn serve(socket: Arc<TcpStream>, mut place: Place, shared: &Shared) {
     let Some(mut client) = admitted(socket, shared) else {
         return;
     };
+    if matches!(place, Place::TurnedAway(_)) {
+        return refuse(client, &Refusal::TooManyConnections, shared);
+    }
     let (mut tries, mut healths) = (0, 0);
     let mut is_first = true;
-    let mut is_stranger = shared.service.is_some();
     loop {
-        let wait = Wait::outer(mem::take(&mut is_first), is_stranger);
+        let wait = Wait::outer(mem::take(&mut is_first), &place);
         let head = match read_head(&mut client, wait, shared) {
             Ok(Some(head)) => head,
             // One that the client has not ended may have the next request on its way.
             Ok(None) if shared.is_draining() => return client.close_gracefully(),
             Ok(None) => return,
+            // The rest of its head was kept from it.
+            Err(_) if place.is_closed() => return,
             Err(refusal) => return refuse(client, &refusal, shared),
         };
         let state = shared.current.get();
@@ -82,8 +89,14 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
             && health::is_asked(&head)
         {
             healths += 1;
-            let may_stay = !is_stranger || healths <= MAX_HEALTH;
-            match tell_health(client, &head, may_stay, (service, &state)) {
+            let may_stay = !place.is_stranger() || healths <= MAX_HEALTH;
+            let answer = Health {
+                head: &head,
+                may_stay,
+                service,
+                state: &state,
+            };
+            match answer.tell(client, &place) {
                 Some(open) => client = open,
                 None => return,
             }
@@ -97,7 +110,15 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
             }
             continue;
         }
-        is_stranger = false;
+        place = match place.admit() {
+            Admission::Served(slot) => Place::Served(slot),
+            Admission::Full(stranger) => {
+                // It gives way to others while it reads this.
+                refuse(client, &Refusal::TooManyConnections, shared);
+                return drop(stranger);
+            }
+            Admission::Closed => return,
+        };
         if head.method == "CONNECT" {
             return connect(client, &head, state, shared);
         }
@@ -109,29 +130,37 @@ pub(crate) fn serve(socket: TcpStream, shared: &Shared) {
     }
 }
 
-/// Tells whether the proxy is well; gives the connection back if it may stay open, and does.
-fn tell_health(
-    mut client: Wire,
-    head: &RequestHead,
+/// A question whether the proxy is well.
+struct Health<'a> {
+    /// The request that asks.
+    head: &'a RequestHead,
+    /// Whether the connection may have another request.
     may_stay: bool,
-    (service, state): (&Service, &State),
-) -> Option<Wire> {
-    let is_whole = Framing::of_request(head).is_ok_and(|framing| framing.is_empty());
-    let stays = may_stay && is_whole && keeps_alive(head) && !service.is_draining();
-    health::answer(head, service, state, !stays, client.output());
-    let after = if stays { After::KeepOpen } else { After::Close };
-    settle(client, after)
+    /// The service, which may be about to stop.
+    service: &'a Service,
+    /// Its connections, and how often they were read anew.
+    state: &'a State,
 }
 
-/// Tells a client that there are too many connections.
-pub(crate) fn turn_away(socket: TcpStream, shared: &Shared) {
-    if let Some(client) = admitted(socket, shared) {
-        refuse(client, &Refusal::TooManyConnections, shared);
+impl Health<'_> {
+    /// Answers; returns the connection if it stays open. However many strangers come, none is closed before it has the answer.
+    fn tell(&self, mut client: Wire, place: &Place) -> Option<Wire> {
+        if !place.leave() {
+            return None;
+        }
+        let is_whole = Framing::of_request(self.head).is_ok_and(|framing| framing.is_empty());
+        let may_stay = self.may_stay && !self.service.is_draining();
+        let stays = may_stay && is_whole && keeps_alive(self.head);
+        health::answer(self.head, self.service, self.state, !stays, client.output());
+        let _ = client.flush_all(Instant::now() + ANSWER_TIME);
+        place.come_back();
+        let after = if stays { After::KeepOpen } else { After::Close };
+        settle(client, after)
     }
 }
 
 /// The connection of somebody who may use the proxy. A stranger's is closed, with nothing read or said.
-fn admitted(socket: TcpStream, shared: &Shared) -> Option<Wire> {
+fn admitted(socket: Arc<TcpStream>, shared: &Shared) -> Option<Wire> {
     if !shared.access.admits(&socket, &shared.notices) {
         // An error, not an end: nobody shall take it for an answer.
         socket::reset_on_close(&socket);
@@ -322,19 +351,19 @@ struct Wait {
     is_first: bool,
     /// Whether it is one to the proxy itself, and not one through a CONNECT.
     is_outer: bool,
+    /// How long it may take in all, once it has begun too, where that is limited.
+    in_all: Option<Duration>,
 }
 
 impl Wait {
-    /// One to the proxy itself. Of a stranger nothing had the password so far.
-    fn outer(is_first: bool, is_stranger: bool) -> Self {
+    /// One to the proxy itself.
+    fn outer(is_first: bool, place: &Place) -> Self {
+        let in_all = place.is_stranger().then_some(STRANGER_TIME);
         Self {
-            idle: if is_stranger {
-                STRANGER_TIME
-            } else {
-                IDLE_TIME
-            },
+            idle: in_all.unwrap_or(IDLE_TIME),
             is_first,
             is_outer: true,
+            in_all,
         }
     }
 
@@ -344,6 +373,7 @@ impl Wait {
             idle: IDLE_TIME,
             is_first,
             is_outer: false,
+            in_all: None,
         }
     }
 }
@@ -359,6 +389,7 @@ fn read_head(
     let mut scanner = HeadScanner::default();
     let mut begun: Option<Instant> = None;
     let mut idle = Instant::now() + wait.idle;
+    let end = wait.in_all.map(|time| Instant::now() + time);
     let mut head_time = HEAD_TIME;
     let mut draining = shared.service.as_ref().map(Service::draining);
     loop {
@@ -382,6 +413,7 @@ fn read_head(
             };
         }
         let deadline = begun.map_or(idle, |begun| begun + head_time);
+        let deadline = end.map_or(deadline, |end| end.min(deadline));
         let other = draining.filter(|_| begun.is_none() || wait.is_outer);
         match client.wait_for_input_or(other, deadline) {
             Ok(false) => {}
@@ -395,7 +427,7 @@ fn read_head(
             }
             Ok(true) => return Ok(None),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut && begun.is_some() => {
-                return Err(Refusal::HeadTimeout);
+                return Err(Refusal::HeadTimeout(wait.in_all.unwrap_or(HEAD_TIME)));
             }
             Err(_) => return Ok(None),
         }
@@ -440,7 +472,7 @@ fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared)
 
 /// Opens a blind tunnel. The origin is reached before the client hears that it was.
 fn pass(mut client: Wire, authority: &Authority, shared: &Shared) {
-    let mut upstream = match exchange::dial_tunnel(authority, shared) {
+    let mut upstream = match exchange::dial_tunnel(&client, authority, shared) {
         Ok(upstream) => upstream,
         Err(error) => {
             let refusal = Refusal::Upstream(error);

@@ -360,15 +360,17 @@ pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) ->
         .is_ok()
 }
 
-/// Opens a blind tunnel to an authority that no route claims.
+/// Opens a blind tunnel for a client to an authority that no route claims.
 ///
 /// # Errors
 /// When it can't be reached.
 pub(crate) fn dial_tunnel(
+    client: &Wire,
     authority: &url::Authority,
     shared: &Shared,
 ) -> Result<Wire, upstream::Error> {
-    shared.dialer.tunnel(Scheme::Https, authority)
+    let dialer = &shared.dialer;
+    dialer.tunnel(Scheme::Https, authority, client.peer())
 }
 
 /// The protocol to change to, if it is one that is passed on: WebSocket. Others (h2c) are taken out, and the request is

@@ -11,6 +11,7 @@ mod hops;
 mod inject;
 mod lane;
 pub(crate) mod mask;
+mod places;
 mod refusal;
 mod relay;
 pub(crate) mod route;
@@ -29,14 +30,12 @@ use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 
 use crate::audit::Audit;
 use crate::notice::Notices;
 use crate::peer::Admission;
-use crate::slot::Slot;
 use crate::sys::poll;
 use crate::tls::leaf::LeafCache;
 use crate::upstream::dial::Dialer;
@@ -45,6 +44,7 @@ pub(crate) use access::Access;
 pub(crate) use access::Door;
 pub(crate) use access::Password;
 use capacity::Capacity;
+use places::Places;
 use service::Service;
 use state::Current;
 use workers::Workers;
@@ -166,8 +166,7 @@ impl Listener {
 /// Accepts connections, for ever or until the service is to stop. No failure ends it: a lack of descriptors or threads passes. Each
 /// connection keeps hold of `last`.
 fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, last: &Arc<PipeWriter>) {
-    // Counted apart, so that those who are turned away and stay take no place from those who come when there is room.
-    let (served, turned_away): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
+    let places = Places::new(&shared.capacity, shared.service.is_some());
     let workers = Workers::new(STACK, PATIENCE);
     let mut rounds_left = LAST_ROUNDS;
     while rounds_left > 0 {
@@ -176,8 +175,8 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, last: &Arc<PipeWrite
             .as_ref()
             .is_some_and(|service| wait_for(listener, service));
         rounds_left -= usize::from(is_draining);
-        let socket = match listener.accept() {
-            Ok((socket, _)) => socket,
+        let (socket, from) = match listener.accept() {
+            Ok((socket, from)) => (Arc::new(socket), from),
             // Whoever was there before the end has been let in.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_draining => return,
             Err(error) if is_of_one_connection(&error) => continue,
@@ -188,19 +187,13 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, last: &Arc<PipeWrite
                 continue;
             }
         };
-        let capacity = &shared.capacity;
-        let slot = Slot::take(Arc::clone(&served), capacity.connections);
-        let is_too_many = slot.is_none();
-        let slot = slot.or_else(|| Slot::take(Arc::clone(&turned_away), capacity.turned_away));
-        let Some(slot) = slot else { continue };
+        let Some(place) = places.take(&socket, from) else {
+            continue;
+        };
         let (shared, last) = (Arc::clone(shared), Arc::clone(last));
         let serve = move || {
-            let (_slot, _last) = (slot, last);
-            if is_too_many {
-                client::turn_away(socket, &shared);
-            } else {
-                client::serve(socket, &shared);
-            }
+            let _last = last;
+            client::serve(socket, place, &shared);
         };
         if workers.run(serve).is_err() {
             thread::sleep(BACK_OFF);

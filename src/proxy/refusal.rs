@@ -1,5 +1,7 @@
 //! Every answer that the proxy gives by itself: status, Proxy-Status (RFC 9209) and a JSON body, in one table.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::broker;
@@ -21,8 +23,8 @@ pub(crate) enum Refusal {
     Target(&'static str),
     /// It has not the proxy's password.
     Password,
-    /// Its head did not come in time.
-    HeadTimeout,
+    /// Its head did not come within this time.
+    HeadTimeout(Duration),
     /// It is for a scheme that isn't http or https.
     Scheme,
     /// Servers could read its path in ways that meet different routes.
@@ -90,7 +92,7 @@ impl Refusal {
             Self::Malformed(error) => (malformed_status(*error), "http_request_error"),
             Self::Target(_) | Self::Method => (400, "http_request_error"),
             Self::Password => (407, "http_request_denied"),
-            Self::HeadTimeout => (408, "http_request_error"),
+            Self::HeadTimeout(_) => (408, "http_request_error"),
             Self::Scheme => (501, "http_request_error"),
             Self::AmbiguousPath => (400, "http_request_denied"),
             Self::Egress(_) | Self::Rules { .. } => (403, "http_request_denied"),
@@ -123,10 +125,13 @@ impl Refusal {
             Self::BadResponse(error) => {
                 return format!("the origin's answer is malformed: {error}");
             }
+            Self::HeadTimeout(limit) => {
+                let limit = limit.as_secs();
+                return format!("the request's head did not come within {limit} s");
+            }
             Self::Target(why) | Self::Internal(why) => why,
             Self::Method => "the method differs from a known one by case only",
             Self::Password => "the proxy's password is missing or wrong",
-            Self::HeadTimeout => "the request's head did not come within 30 s",
             Self::Scheme => "the scheme is neither http nor https",
             Self::AmbiguousPath => {
                 "servers differ about what this path means, and routes or rules differ with it"
@@ -161,7 +166,7 @@ impl Refusal {
             Self::Password => {
                 "take the proxy's URL from HTTPS_PROXY as it is, with its user and password"
             }
-            Self::HeadTimeout => "send the request again",
+            Self::HeadTimeout(_) => "send the request again",
             Self::Scheme => "use https",
             Self::AmbiguousPath => {
                 "write the path without encoded slashes, empty segments and dot segments"
@@ -259,7 +264,7 @@ fn upstream_hint(kind: Kind) -> &'static str {
         Kind::Loop => "send requests to the host that they are for",
         Kind::Via => "check the proxy variables that authsome was started with",
         Kind::Prohibited => {
-            "if it is meant, `run --allow` with the address or its network lets it pass, unless --deny has it; a name does not"
+            "if this address is meant, start authsome with `--allow-address` and the address or its network; --deny wins over it, and a name lifts nothing"
         }
     }
 }

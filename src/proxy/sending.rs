@@ -195,7 +195,7 @@ impl Sender<'_> {
         let stream = self
             .shared
             .dialer
-            .secure(authority)
+            .secure(authority, client.peer())
             .map_err(Refusal::Upstream)?;
         self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))
     }
@@ -373,7 +373,8 @@ impl Sender<'_> {
         destination: &Destination,
         outgoing: &Outgoing<'_>,
     ) -> Result<Outcome, Stop> {
-        let plain = self.shared.dialer.plain(&destination.authority);
+        let dialer = &self.shared.dialer;
+        let plain = dialer.plain(&destination.authority, client.peer());
         let (mut wire, via) = plain.map_err(Refusal::Upstream)?;
         match via {
             None => outgoing.unarmed(&[], wire.output()),

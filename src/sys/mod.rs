@@ -1,7 +1,7 @@
 //! What std cannot do, asked of the operating system: the only module with `unsafe`.
 #![expect(
     unsafe_code,
-    reason = "signals, poll(2), terminals, descriptors by number, process attributes, sockets that were handed over, names of one family, the memory of the environment and of stacks, and sock_diag(7) have no safe interface in std"
+    reason = "signals, poll(2), terminals, descriptors by number, process attributes, sockets that were handed over, names of one family, the memory of the environment and of stacks, sock_diag(7) and rtnetlink(7) have no safe interface in std"
 )]
 
 pub(crate) mod descriptor;
@@ -12,6 +12,7 @@ pub(crate) mod manager;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod resolver;
+pub(crate) mod route;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod stack;

@@ -76,20 +76,46 @@ pub(crate) enum Class {
     Private,
     /// Shared by a carrier's customers (RFC 6598).
     Shared,
+    /// A group of machines (RFC 5771, RFC 4291 section 2.7).
+    Multicast,
+    /// Every machine on the link (RFC 919).
+    Broadcast,
+    /// 240.0.0.0/4, for future use (RFC 1112 section 4).
+    Reserved,
 }
 
 impl Class {
     /// Whether nobody is led there unless the person says so: nothing is there that a program asks an authsome for.
     pub(crate) fn is_refused_by_default(self) -> bool {
-        matches!(self, Self::Metadata | Self::LinkLocal)
+        matches!(
+            self,
+            Self::Metadata | Self::LinkLocal | Self::Multicast | Self::Broadcast | Self::Reserved
+        )
     }
 
     /// The class of an address, by what it is and by the IPv4 address that it carries.
     pub(crate) fn of(address: IpAddr) -> Option<Self> {
         match address {
             IpAddr::V4(ip) => Self::of_v4(ip),
-            IpAddr::V6(ip) => Self::of_v6(ip).or_else(|| carried(ip).and_then(Self::of_v4)),
+            IpAddr::V6(ip) => {
+                let class = Self::of_v6(ip).or_else(|| carried(ip).and_then(Self::of_v4));
+                let is_refused = class.is_some_and(Self::is_refused_by_default);
+                if !is_refused && spells_metadata(ip) {
+                    return Some(Self::Metadata);
+                }
+                class
+            }
         }
+    }
+
+    /// Returns whether a process on this machine is reached by such an address.
+    pub(crate) fn is_this_machine(self) -> bool {
+        matches!(self, Self::Loopback | Self::Unspecified)
+    }
+
+    /// Returns whether clouds give out credentials at an IPv4 address.
+    fn is_metadata(ip: Ipv4Addr) -> bool {
+        matches!(Self::of_v4(ip), Some(Self::Metadata | Self::LinkLocal))
     }
 
     /// That of an IPv4 address.
@@ -102,6 +128,9 @@ impl Class {
             [0, ..] => Self::Unspecified,
             [10, ..] | [192, 168, ..] | [172, 16..=31, ..] => Self::Private,
             [100, 64..=127, ..] => Self::Shared,
+            [224..=239, ..] => Self::Multicast,
+            [255, 255, 255, 255] => Self::Broadcast,
+            [240..=255, ..] => Self::Reserved,
             _ => return None,
         };
         Some(class)
@@ -110,8 +139,12 @@ impl Class {
     /// That of an IPv6 address, by itself.
     fn of_v6(ip: Ipv6Addr) -> Option<Self> {
         let class = match ip.segments() {
-            // Amazon has more than one service there that gives credentials; Google.
-            [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254] => Self::Metadata,
+            // Amazon has more than one service there that gives credentials; Google, Scaleway, Alibaba.
+            [0xfd00, 0x0ec2, ..]
+            | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
+            | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042]
+            | [0xfd00, 0x0100, 0, 0, 0, 0, 0x0100, 0x0200] => Self::Metadata,
+            [0xff00..=0xffff, ..] => Self::Multicast,
             [0xfe80..=0xfebf, ..] => Self::LinkLocal,
             [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
             [0, 0, 0, 0, 0, 0, 0, 0] => Self::Unspecified,
@@ -132,12 +165,16 @@ impl fmt::Display for Class {
             Self::Unspecified => "an unspecified address, which stands for this machine",
             Self::Private => "a private address",
             Self::Shared => "a shared address (RFC 6598)",
+            Self::Multicast => "a multicast address",
+            Self::Broadcast => "the broadcast address",
+            Self::Reserved => "a reserved address (240.0.0.0/4)",
         })
     }
 }
 
 /// The IPv4 address that an IPv6 one leads to by itself: IPv4-mapped, -compatible and -translated (RFC 4291, RFC 2765), behind a
-/// translator (RFC 6052, and one of a network's own by RFC 8215, read as a prefix of 96 bits), and 6to4 (RFC 3056).
+/// translator (RFC 6052, and one of a network's own by RFC 8215, read as a prefix of 96 bits), 6to4 (RFC 3056), ISATAP (RFC 5214),
+/// and the client of Teredo (RFC 4380, which stores its bits inverted).
 pub(crate) fn carried(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let (high, low) = match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
@@ -145,11 +182,56 @@ pub(crate) fn carried(ip: Ipv6Addr) -> Option<Ipv4Addr> {
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x0064, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x0064, 0xff9b, 1, _, _, _, high, low]
-        | [0x2002, high, low, ..] => (high, low),
+        | [0x2002, high, low, ..]
+        | [_, _, _, _, 0 | 0x0200, 0x5efe, high, low] => (high, low),
+        [0x2001, 0, _, _, _, _, high, low] => (!high, !low),
         _ => return None,
     };
-    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+    Some(joined(high, low))
 }
+
+/// Returns what stands for everyone who can take an address at will: an IPv4 address, and the /64 of an IPv6 one.
+pub(crate) fn neighborhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        ip @ IpAddr::V4(_) => ip,
+    }
+}
+
+/// Returns an IPv4 address of two groups.
+fn joined(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))
+}
+
+/// Returns whether an IPv6 address spells an IPv4 address of metadata: in the form of a translator whose prefix isn't known (RFC 6052
+/// section 2.2), or in any two groups of an address of a site, as clouds choose them. No other server has such an address but by chance.
+fn spells_metadata(ip: Ipv6Addr) -> bool {
+    let groups = ip.segments();
+    let mut pairs = groups.iter().zip(groups.iter().skip(1)).rev();
+    let is_metadata = |(high, low): (&u16, &u16)| Class::is_metadata(joined(*high, *low));
+    if pairs.next().is_some_and(is_metadata) {
+        return true;
+    }
+    let is_of_a_site = matches!(groups, [0xfc00..=0xfdff, ..]);
+    if is_of_a_site && pairs.any(|(high, low)| joined(*high, *low) == METADATA) {
+        return true;
+    }
+    // Prefixes of 32 to 64 bits: the IPv4 address follows, around an octet of zeros, and zeros follow it.
+    let [before @ .., 0, _, _, _, _, _, _, _] = ip.octets() else {
+        return false;
+    };
+    let behind = ip.octets().into_iter().skip(before.len() + 1);
+    let octets: Vec<u8> = before.into_iter().chain(behind).collect();
+    (4..=8).any(|prefix| {
+        let found = octets.get(prefix..).and_then(<[u8]>::split_first_chunk);
+        found.is_some_and(|(found, rest)| {
+            rest.iter().all(|octet| *octet == 0) && Class::is_metadata(Ipv4Addr::from(*found))
+        })
+    })
+}
+
+/// The address of most clouds' metadata service.
+const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 #[cfg(test)]
 mod tests {
@@ -215,6 +297,39 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_a_site_that_clouds_chose_are_metadata() {
+        for text in [
+            "fd00:42::42",
+            "fd00:100::100:200",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:a9fe:a9fe::1",
+            "fc12:0:0:a9fe:a9fe::",
+            "fd12::100.100.100.200",
+            "fd12::168.63.129.16",
+            "fd12::169.254.170.2",
+        ] {
+            assert_eq!(class(text), Some(Class::Metadata), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_machine_s_has_a_class() {
+        for text in [
+            "224.0.0.0",
+            "239.255.255.255",
+            "ff00::",
+            "ff02::1",
+            "ffff::1",
+        ] {
+            assert_eq!(class(text), Some(Class::Multicast), "{text}");
+        }
+        for text in ["240.0.0.0", "255.255.255.254"] {
+            assert_eq!(class(text), Some(Class::Reserved), "{text}");
+        }
+        assert_eq!(class("255.255.255.255"), Some(Class::Broadcast));
+    }
+
+    #[test]
     fn the_neighbours_of_a_class_are_everybodys() {
         for text in [
             "100.63.255.255",
@@ -233,12 +348,19 @@ mod tests {
             "192.0.0.191",
             "168.63.129.17",
             "8.8.8.8",
+            "223.255.255.255",
             "fe7f:ffff::",
             "fbff::",
             "2001:4860:4860::8888",
             "::ffff:8.8.8.8",
             "64:ff9b::8.8.8.8",
             "2002:808:808::1",
+            "2001:db8::5efe:808:808",
+            "2001:0:4136:e378:8000:63bf:f7f7:f7f7",
+            // Metadata in the middle is nobody's, unless zeros follow.
+            "2001:db8:a9fe:a9fe::1",
+            "2001:db8:0:a9fe:a9:fe00:0:1",
+            "2001:db8::a9fe:a9fe:0:1",
         ] {
             assert_eq!(class(text), None, "{text}");
         }
@@ -261,8 +383,34 @@ mod tests {
             ("2002:c0a8:1::", Class::Private),
             ("::ffff:0.0.0.0", Class::Unspecified),
             ("64:ff9b::100.64.0.1", Class::Shared),
+            ("::ffff:224.0.0.1", Class::Multicast),
+            ("2002:ffff:ffff::", Class::Broadcast),
+            ("2001:db8::5efe:169.254.169.254", Class::LinkLocal),
+            ("2001:db8::200:5efe:127.0.0.1", Class::Loopback),
+            ("2001:0:4136:e378:8000:63bf:5601:5601", Class::LinkLocal),
+            ("2001::80ff:fffe", Class::Loopback),
+            ("fd12::5efe:100.100.100.200", Class::Metadata),
         ] {
             assert_eq!(class(text), Some(class_of_it), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_translator_of_a_network_s_own_leads_to_no_metadata() {
+        // 169.254.169.254 and 100.100.100.200 behind prefixes of 96, 64, 56, 48, 40 and 32 bits (RFC 6052 section 2.2).
+        for text in [
+            "2001:db8:64::169.254.169.254",
+            "2001:db8:1:2:3:4:169.254.0.23",
+            "2001:db8:122:344:a9:fea9:fe00:0",
+            "2001:db8:122:3a9:fe:a9fe::",
+            "2001:db8:122:a9fe:a9:fe00::",
+            "2001:db8:1a9:fea9:fe::",
+            "2001:db8:a9fe:a9fe::",
+            "2001:db8:64::100.100.100.200",
+            "2001:db8:122:344:64:6464:c800:0",
+            "2001:db8:6464:64c8::",
+        ] {
+            assert_eq!(class(text), Some(Class::Metadata), "{text}");
         }
     }
 

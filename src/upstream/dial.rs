@@ -74,6 +74,35 @@ struct Target {
     authority: Authority,
     /// Whose word its addresses are held against; nobody's where the person named it.
     asker: Option<Asker>,
+    /// The address of the client that wants it; none where that is authsome itself.
+    client: Option<IpAddr>,
+}
+
+/// The one that a connection is made for.
+#[derive(Clone, Copy)]
+enum Caller {
+    /// The client at this address.
+    Client(IpAddr),
+    /// Ourselves.
+    Authsome,
+}
+
+impl Caller {
+    /// Returns whose options count.
+    fn asker(self) -> Asker {
+        match self {
+            Self::Client(_) => Asker::Child,
+            Self::Authsome => Asker::Authsome,
+        }
+    }
+
+    /// Returns the client's address.
+    fn client(self) -> Option<IpAddr> {
+        match self {
+            Self::Client(address) => Some(address),
+            Self::Authsome => None,
+        }
+    }
 }
 
 impl Dialer {
@@ -99,12 +128,16 @@ impl Dialer {
         &self.egress
     }
 
-    /// A connection for the child to the authority, with TLS that was verified for its host.
+    /// A connection for the client at this address to the authority, with TLS that was verified for its host.
     ///
     /// # Errors
     /// What could not be reached or verified. Nothing was sent then but the handshake.
-    pub(crate) fn secure(&self, authority: &Authority) -> Result<SecureStream, Error> {
-        self.verified(authority, Asker::Child)
+    pub(crate) fn secure(
+        &self,
+        authority: &Authority,
+        client: IpAddr,
+    ) -> Result<SecureStream, Error> {
+        self.verified(authority, Caller::Client(client))
     }
 
     /// The same for a request of our own.
@@ -112,13 +145,13 @@ impl Dialer {
     /// # Errors
     /// What could not be reached or verified.
     pub(super) fn secure_own(&self, authority: &Authority) -> Result<SecureStream, Error> {
-        self.verified(authority, Asker::Authsome)
+        self.verified(authority, Caller::Authsome)
     }
 
     /// A connection with TLS that was verified for the authority's host.
-    fn verified(&self, authority: &Authority, asker: Asker) -> Result<SecureStream, Error> {
+    fn verified(&self, authority: &Authority, caller: Caller) -> Result<SecureStream, Error> {
         let host = authority.host.as_str();
-        let wire = self.tunnel_for(Scheme::Https, authority, asker)?;
+        let wire = self.tunnel_for(Scheme::Https, authority, caller)?;
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
         let tls = UnbufferedClientConnection::new(self.trust.config(), name)
@@ -134,12 +167,17 @@ impl Dialer {
         })
     }
 
-    /// A connection for the child to the authority, through the upstream proxy's CONNECT where there is one.
+    /// A connection for the client at this address to the authority, through the upstream proxy's CONNECT where there is one.
     ///
     /// # Errors
     /// What could not be reached.
-    pub(crate) fn tunnel(&self, scheme: Scheme, authority: &Authority) -> Result<Wire, Error> {
-        self.tunnel_for(scheme, authority, Asker::Child)
+    pub(crate) fn tunnel(
+        &self,
+        scheme: Scheme,
+        authority: &Authority,
+        client: IpAddr,
+    ) -> Result<Wire, Error> {
+        self.tunnel_for(scheme, authority, Caller::Client(client))
     }
 
     /// The same, for whoever asks.
@@ -147,42 +185,48 @@ impl Dialer {
         &self,
         scheme: Scheme,
         authority: &Authority,
-        asker: Asker,
+        caller: Caller,
     ) -> Result<Wire, Error> {
-        let target = self.target(authority, asker);
+        let target = self.target(authority, caller);
         match self.proxies.for_authority(scheme, authority) {
             None => self.connect(&target),
             Some(via) => {
                 self.check_unresolved(&target)?;
-                let mut wire = self.connect(&Target::of(via))?;
+                let mut wire = self.connect(&Target::of(via, caller))?;
                 connect_through(&mut wire, via, &target.authority)?;
                 Ok(wire)
             }
         }
     }
 
-    /// A connection for the child's plain http requests to the authority, and the upstream proxy that it leads to, if any: requests on
+    /// A connection for plain http requests of the client at this address to the authority, and the upstream proxy that it leads to, if any: requests on
     /// it then have a target in absolute form.
     ///
     /// # Errors
     /// What could not be reached.
-    pub(crate) fn plain(&self, authority: &Authority) -> Result<(Wire, Option<&Via>), Error> {
+    pub(crate) fn plain(
+        &self,
+        authority: &Authority,
+        client: IpAddr,
+    ) -> Result<(Wire, Option<&Via>), Error> {
+        let caller = Caller::Client(client);
         let via = self.proxies.for_authority(Scheme::Http, authority);
         let wire = match via {
-            None => self.connect(&self.target(authority, Asker::Child))?,
+            None => self.connect(&self.target(authority, caller))?,
             Some(via) => {
                 self.check_unresolved(&Target {
                     authority: authority.clone(),
                     asker: Some(Asker::Child),
+                    client: Some(client),
                 })?;
-                self.connect(&Target::of(via))?
+                self.connect(&Target::of(via, caller))?
             }
         };
         Ok((wire, via))
     }
 
     /// Where connections for the authority go.
-    fn target(&self, authority: &Authority, asker: Asker) -> Target {
+    fn target(&self, authority: &Authority, caller: Caller) -> Target {
         let rule = self
             .connect_to
             .iter()
@@ -190,7 +234,8 @@ impl Dialer {
         let (authority, is_address) = rule.unwrap_or_else(|| (authority.clone(), false));
         Target {
             authority,
-            asker: (!is_address).then_some(asker),
+            asker: (!is_address).then_some(caller.asker()),
+            client: caller.client(),
         }
     }
 
@@ -208,7 +253,7 @@ impl Dialer {
     /// Resolves and connects.
     fn connect(&self, target: &Target) -> Result<Wire, Error> {
         let deadline = Instant::now() + CONNECT_TIME;
-        let addresses = happy_eyeballs::resolve(&target.authority, deadline)?;
+        let addresses = happy_eyeballs::resolve(&target.authority, target.client, deadline)?;
         if addresses.iter().any(|address| self.is_own(*address)) {
             let text = format!("{} is this proxy itself", target.authority);
             return Err(Error::new(Kind::Loop, text));
@@ -267,10 +312,11 @@ fn is_of_this_machine(ip: IpAddr) -> bool {
 
 impl Target {
     /// An upstream proxy: the person's choice, wherever it is.
-    fn of(via: &Via) -> Self {
+    fn of(via: &Via, caller: Caller) -> Self {
         Self {
             authority: via.authority.clone(),
             asker: None,
+            client: caller.client(),
         }
     }
 }

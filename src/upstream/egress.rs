@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use super::address;
 use super::address::Class;
 use super::address::Network;
+use crate::sys::route;
 use crate::url;
 use crate::url::Authority;
 use crate::url::Host;
@@ -46,6 +47,8 @@ pub(crate) enum Invalid {
     Network,
     /// `*.` stands before an address.
     BelowAddress,
+    /// A name where only addresses count.
+    NotAnAddress,
 }
 
 impl fmt::Display for Invalid {
@@ -53,24 +56,39 @@ impl fmt::Display for Invalid {
         match self {
             Self::Url(error) => error.fmt(f),
             Self::Network => f.write_str(
-                "what has a slash is no network like 10.0.0.0/8 or fd00::/8 (no port, no bits set behind the prefix)",
+                "what has a slash is no network like 10.0.0.0/8 or [fd00::]/8:443 (no bits set behind the prefix)",
             ),
             Self::BelowAddress => f.write_str("nothing lies below an address; give a network"),
+            Self::NotAnAddress => f.write_str("this is a name, which can lead to any address"),
         }
     }
 }
 
 impl Pattern {
-    /// Reads a name, `*.name`, `*` or an address, each with a port if it is to count, or a network.
+    /// Reads an address or a network, with a port if it is to count.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn parse_address(text: &str) -> Result<Self, Invalid> {
+        let pattern = Self::parse(text)?;
+        match pattern.hosts {
+            Hosts::Addresses(_) => Ok(pattern),
+            _ => Err(Invalid::NotAnAddress),
+        }
+    }
+
+    /// Reads a name, `*.name`, `*`, an address or a network, each with a port if it is to count.
     ///
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
-        if text.contains('/') {
-            let network = Network::parse(text).ok_or(Invalid::Network)?;
+        if let Some(slash) = text.find('/') {
+            let (address, bits) = text.split_at(slash);
+            let (bits, port) = split_port(bits).map_err(Invalid::Url)?;
+            let network = Network::parse(&format!("{address}{bits}")).ok_or(Invalid::Network)?;
             return Ok(Self {
                 hosts: Hosts::Addresses(network),
-                port: None,
+                port,
             });
         }
         // An IPv6 address by itself: with a port it needs its brackets.
@@ -208,12 +226,35 @@ pub(crate) enum Asker {
 pub(crate) struct Egress {
     /// `--allow`
     pub(crate) allow: Vec<Pattern>,
+    /// `--allow-address`
+    pub(crate) allow_address: Vec<Pattern>,
     /// `--deny`
     pub(crate) deny: Vec<Pattern>,
     /// `--only-matched`
     pub(crate) only_matched: bool,
     /// `--deny-private`
     pub(crate) deny_private: bool,
+    /// Why the child may not connect to this machine itself, if it may not.
+    pub(crate) lends_no_identity: Option<Lender>,
+}
+
+/// A way to start authsome in which it connects as somebody else than who asks: to this machine's own services, that would be a user who
+/// may do more, or a neighbor who isn't outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lender {
+    /// `run --user`
+    User,
+    /// `serve`
+    Serve,
+}
+
+impl fmt::Display for Lender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "with --user",
+            Self::Serve => "by `authsome serve`",
+        })
+    }
 }
 
 impl Egress {
@@ -263,17 +304,34 @@ impl Egress {
         if asker == Asker::Child && is_denied {
             return prohibited(Why::Deny);
         }
-        let class = Class::of(ip)?;
-        if has(&self.allow, ip.to_canonical()) || has(&self.allow, ip) {
+        let lifted = [&self.allow, &self.allow_address];
+        let is_lifted = |ip| lifted.iter().any(|list| has(list, ip));
+        if is_lifted(ip.to_canonical()) || is_lifted(ip) {
             return None;
         }
-        if class.is_refused_by_default() {
-            prohibited(Why::Class(class))
-        } else if self.deny_private && asker == Asker::Child {
-            prohibited(Why::Private(class))
-        } else {
-            None
+        let class = Class::of(ip);
+        if let Some(class) = class.filter(|class| class.is_refused_by_default()) {
+            return prohibited(Why::Class(class));
         }
+        if asker == Asker::Authsome {
+            return None;
+        }
+        if let (Some(class), true) = (class, self.deny_private) {
+            return prohibited(Why::Private(class));
+        }
+        let lender = self.lends_no_identity?;
+        if let Some(class) = class.filter(|class| class.is_this_machine()) {
+            return prohibited(Why::ThisMachine(class, lender));
+        }
+        // The system is asked at last: an address of this machine may be of any class.
+        let mut forms = forms.into_iter().flatten();
+        forms.find_map(
+            |form| match route::is_local(SocketAddr::new(form, address.port())) {
+                Ok(false) => None,
+                Ok(true) => prohibited(Why::Own(lender)),
+                Err(_) => prohibited(Why::Unclear(lender)),
+            },
+        )
     }
 
     /// Why a host may not be asked of an upstream proxy, which resolves names where we can't see it. An address is known; so is a name
@@ -310,6 +368,12 @@ enum Why {
     Class(Class),
     /// Its class, by `--deny-private`.
     Private(Class),
+    /// Its class, which is this machine.
+    ThisMachine(Class, Lender),
+    /// The system delivers it to this machine.
+    Own(Lender),
+    /// Nothing tells whether the system does.
+    Unclear(Lender),
 }
 
 impl fmt::Display for Prohibited {
@@ -317,8 +381,25 @@ impl fmt::Display for Prohibited {
         let ip = self.ip;
         match self.why {
             Why::Deny => write!(f, "{ip} is refused by --deny"),
-            Why::Class(class) => write!(f, "{ip} is {class}: refused unless --allow names it"),
+            Why::Class(class) => {
+                write!(
+                    f,
+                    "{ip} is {class}: refused unless --allow-address names it"
+                )
+            }
             Why::Private(class) => write!(f, "{ip} is {class}: refused by --deny-private"),
+            Why::ThisMachine(class, lender) => write!(
+                f,
+                "{ip} is {class}: refused {lender} unless --allow-address names it"
+            ),
+            Why::Own(lender) => write!(
+                f,
+                "{ip} is an address of this machine: refused {lender} unless --allow-address names it"
+            ),
+            Why::Unclear(lender) => write!(
+                f,
+                "{ip} may be an address of this machine, and the system doesn't tell: refused {lender} unless --allow-address names it"
+            ),
         }
     }
 }
@@ -389,6 +470,16 @@ mod tests {
                 &["[2001:db8::1]"],
             ),
             ("2001:db8::/32", &["[2001:db8:1::]"], &["[2001:db9::]"]),
+            (
+                "192.0.2.0/24:80",
+                &["192.0.2.9:80"],
+                &["192.0.2.9", "192.0.3.9:80"],
+            ),
+            (
+                "2001:db8::/32:80",
+                &["[2001:db8:1::]:80"],
+                &["[2001:db8:1::]"],
+            ),
             ("[::ffff:192.0.2.1]", &["192.0.2.1"], &["192.0.2.2"]),
         ] {
             let egress = egress(&[pattern], &[]);
@@ -434,10 +525,15 @@ mod tests {
             "a test",
             "b\u{fc}cher.test",
             "10.0.0.1/8",
-            "10.0.0.0/8:443",
-            "[fd00::]/8:443",
+            "10.0.0.0/8:",
+            "10.0.0.0/8:0",
+            "10.0.0.0:443/8",
+            "fd00::/8:x",
         ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
+        }
+        for text in ["a.test", "*", "*.a.test", "*:80", "", "10.0.0.1/8"] {
+            assert!(Pattern::parse_address(text).is_err(), "{text}");
         }
     }
 
@@ -488,6 +584,73 @@ mod tests {
         let both = egress(&["169.254.0.0/16"], &["169.254.169.254"]);
         assert_eq!(why(&both, "169.254.169.254"), Some(Why::Deny));
         assert_eq!(why(&both, "169.254.1.1"), None);
+    }
+
+    #[test]
+    fn an_address_that_is_allowed_by_itself_lifts_its_refusals_and_allows_no_host() {
+        let lifting = |text: &str| Egress {
+            allow_address: vec![Pattern::parse_address(text).unwrap()],
+            lends_no_identity: Some(Lender::User),
+            ..Egress::default()
+        };
+        for text in ["169.254.169.254", "169.254.0.0/16", "169.254.169.254:443"] {
+            let egress = lifting(text);
+            assert_eq!(why(&egress, "169.254.169.254"), None, "{text}");
+            assert_eq!(why(&egress, "::ffff:169.254.169.254"), None, "{text}");
+            assert!(why(&egress, "64:ff9b::169.254.169.254").is_some(), "{text}");
+            assert!(why(&egress, "127.0.0.1").is_some(), "{text}");
+            // No list of hosts has begun.
+            assert_eq!(by(&egress, "a.test"), None, "{text}");
+            assert!(!egress.is_restricted(), "{text}");
+        }
+        assert_eq!(why(&lifting("127.0.0.0/8:443"), "127.0.0.1"), None);
+        assert!(why(&lifting("127.0.0.0/8:80"), "127.0.0.1").is_some());
+        let private = Egress {
+            deny_private: true,
+            ..lifting("10.0.0.1")
+        };
+        assert_eq!(why(&private, "10.0.0.1"), None);
+        assert!(why(&private, "10.0.0.2").is_some());
+        let denied = Egress {
+            deny: vec![Pattern::parse("10.0.0.1").unwrap()],
+            ..lifting("10.0.0.1")
+        };
+        assert_eq!(why(&denied, "10.0.0.1"), Some(Why::Deny));
+        // Hosts that are listed stay the only ones.
+        let listed = Egress {
+            allow: vec![Pattern::parse("a.test").unwrap()],
+            ..lifting("10.0.0.1")
+        };
+        assert_eq!(by(&listed, "10.0.0.1"), Some(By::Allow));
+    }
+
+    #[test]
+    fn nobody_is_lent_an_identity_on_this_machine() {
+        for lender in [Lender::User, Lender::Serve] {
+            let lending = |allow: &[&str]| Egress {
+                lends_no_identity: Some(lender),
+                ..egress(allow, &[])
+            };
+            for (ip, class) in [
+                ("127.0.0.1", Class::Loopback),
+                ("127.9.9.9", Class::Loopback),
+                ("::1", Class::Loopback),
+                ("::ffff:127.0.0.1", Class::Loopback),
+                ("64:ff9b::127.0.0.1", Class::Loopback),
+                ("0.0.0.0", Class::Unspecified),
+                ("::", Class::Unspecified),
+            ] {
+                let refused = Some(Why::ThisMachine(class, lender));
+                assert_eq!(why(&lending(&[]), ip), refused, "{ip}");
+                assert_eq!(why(&lending(&["*"]), ip), refused, "{ip}");
+                assert_eq!(why(&egress(&[], &[]), ip), None, "{ip}");
+            }
+            assert_eq!(why(&lending(&["127.0.0.1"]), "127.0.0.1"), None);
+            assert_eq!(why(&lending(&[]), "192.0.2.1"), None);
+            // Tokens are asked for where a definition says, over TLS: the child has no say in it.
+            let loopback = SocketAddr::from(([127, 0, 0, 1], 443));
+            assert_eq!(lending(&[]).prohibits(loopback, Asker::Authsome), None);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Resolving a name, and connecting to the first of its addresses that answers (RFC 8305).
 
 use std::io;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::net::ToSocketAddrs;
@@ -13,15 +14,13 @@ use std::time::Instant;
 
 use super::Error;
 use super::Kind;
+use super::lookups::Lookups;
 use crate::slot::Slot;
 use crate::sys::resolver;
 use crate::url::Authority;
 
 /// How long an address has before the next is tried beside it (RFC 8305 section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-
-/// Names being resolved at once, at the most: a resolver that hangs holds a thread each.
-const MAX_RESOLVING: usize = 256;
 
 /// Attempts to connect beside another, at once and in all, at the most: whoever names the host decides how many addresses it has,
 /// and each that does not answer holds a thread.
@@ -30,27 +29,31 @@ const MAX_ATTEMPTS: usize = 256;
 /// The stack of an attempt's thread.
 const STACK: usize = 64 * 1024;
 
-/// The addresses of an authority, families interleaved (RFC 8305 section 4). Names are resolved on a thread of their own, since
-/// the system's resolver has no deadline.
+/// The addresses of an authority that this client wants, or authsome itself, families interleaved (RFC 8305 section 4). Names are
+/// resolved on a thread of their own, since the system's resolver has no deadline.
 ///
 /// # Errors
 /// When there are none, or not in time.
-pub(super) fn resolve(target: &Authority, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
+pub(super) fn resolve(
+    target: &Authority,
+    client: Option<IpAddr>,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, Error> {
     /// Lookups under way.
-    static RESOLVING: AtomicUsize = AtomicUsize::new(0);
+    static LOOKUPS: Lookups = Lookups::new();
 
     if let Some(ip) = target.host.ip() {
         return Ok(vec![SocketAddr::new(ip, target.port)]);
     }
     let failed = |kind, why: &str| Error::new(kind, format!("{}: {why}", target.host));
-    let Some(slot) = Slot::take(&RESOLVING, MAX_RESOLVING) else {
+    let Some(place) = LOOKUPS.take(client, &target.host, deadline) else {
         let why = "too many names are being resolved";
         return Err(failed(Kind::DnsTimeout, why));
     };
     let (sender, receiver) = mpsc::channel();
     let query = (target.host.as_str().to_owned(), target.port);
     let lookup = move || {
-        let _slot = slot;
+        let _place = place;
         let found = of_either_family(&query.0, query.1);
         // Nobody listens any more when it took too long.
         let _ = sender.send(found);

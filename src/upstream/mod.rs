@@ -6,6 +6,7 @@ pub(crate) mod dial;
 pub(crate) mod egress;
 pub(crate) mod fetch;
 mod happy_eyeballs;
+mod lookups;
 pub(crate) mod pool;
 pub(crate) mod via;
 

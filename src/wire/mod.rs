@@ -11,10 +11,13 @@ use std::io;
 use std::io::ErrorKind;
 use std::io::Write;
 use std::mem;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::net::Shutdown;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -58,8 +61,8 @@ pub(crate) enum End {
 
 /// One side of a connection.
 pub(crate) struct Wire {
-    /// The socket; non-blocking.
-    socket: TcpStream,
+    /// The socket; non-blocking. Another thread may shut it down.
+    socket: Arc<TcpStream>,
     /// TLS on it.
     tls: Option<Box<Records>>,
     /// What was received, decrypted.
@@ -87,7 +90,8 @@ impl Wire {
     ///
     /// # Errors
     /// When the socket can't be made non-blocking.
-    pub(crate) fn plain(socket: TcpStream) -> io::Result<Self> {
+    pub(crate) fn plain(socket: impl Into<Arc<TcpStream>>) -> io::Result<Self> {
+        let socket = socket.into();
         socket.set_nonblocking(true)?;
         // Head and body leave together anyhow; what waits for an acknowledgement would wait 40 ms.
         socket.set_nodelay(true)?;
@@ -205,6 +209,12 @@ impl Wire {
         }
     }
 
+    /// Returns the peer's address; that of nobody once it is gone.
+    pub(crate) fn peer(&self) -> IpAddr {
+        let address = self.socket.peer_addr();
+        address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+    }
+
     /// What was received and not used.
     pub(crate) fn input(&self) -> &[u8] {
         self.input.filled()
@@ -318,7 +328,7 @@ impl Wire {
 
     /// One read of a plain socket.
     fn receive_plain(&mut self) -> io::Result<bool> {
-        match self.input.read_from(&self.socket) {
+        match self.input.read_from(&*self.socket) {
             Ok((0, _)) => self.end = Some(End::Clean),
             Ok(_) => {}
             Err(error) if is_retry(&error) => return Ok(false),
@@ -332,7 +342,7 @@ impl Wire {
         let mut changed = false;
         for _ in 0..READS {
             let Some(tls) = &mut self.tls else { break };
-            let may_be_more = match tls.read_from(&self.socket) {
+            let may_be_more = match tls.read_from(&*self.socket) {
                 Ok((0, _)) => {
                     self.end = Some(End::Cut);
                     return Ok(true);
@@ -363,7 +373,7 @@ impl Wire {
             }
             Err(error) => {
                 // The peer shall hear why, if it still listens.
-                if let Ok(count) = (&self.socket).write(tls.sealed().filled()) {
+                if let Ok(count) = self.socket.as_ref().write(tls.sealed().filled()) {
                     tls.sealed().consume(count);
                 }
                 Err(tls_error(error))
@@ -391,7 +401,7 @@ impl Wire {
                     }
                 }
                 None => {
-                    if let Ok(count) = (&self.socket).write(bytes) {
+                    if let Ok(count) = self.socket.as_ref().write(bytes) {
                         bytes = bytes.get(count..).unwrap_or_default();
                     }
                 }
@@ -441,7 +451,7 @@ impl Wire {
             if pending.is_empty() {
                 return Ok(moved);
             }
-            match (&self.socket).write(pending) {
+            match self.socket.as_ref().write(pending) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     moved = true;

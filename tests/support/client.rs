@@ -86,6 +86,36 @@ pub(crate) fn connect(port: u16) -> TcpStream {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection to a port of ours")
 }
 
+/// A connection to a port of 127.0.0.1 from another address of 127.0.0.0/8.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "std binds no socket before it connects")]
+pub(crate) fn connect_from(source: [u8; 4], port: u16) -> TcpStream {
+    use std::os::fd::FromRawFd;
+
+    let address = |ip: [u8; 4], port: u16| libc::sockaddr_in {
+        sin_family: libc::sa_family_t::try_from(libc::AF_INET).expect("a small number"),
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from_ne_bytes(ip),
+        },
+        sin_zero: [0; 8],
+    };
+    let (own, peer) = (address(source, 0), address([127, 0, 0, 1], port));
+    let size = libc::socklen_t::try_from(size_of_val(&own)).expect("a small number");
+    // SAFETY: three plain numbers.
+    let number = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+    assert!(number >= 0, "no socket");
+    // SAFETY: made just now, and nobody else's.
+    let socket = unsafe { TcpStream::from_raw_fd(number) };
+    // SAFETY: reads an address of this size.
+    let bound = unsafe { libc::bind(number, (&raw const own).cast(), size) };
+    assert_eq!(bound, 0, "{source:?} is not to be had");
+    // SAFETY: reads an address of this size.
+    let connected = unsafe { libc::connect(number, (&raw const peer).cast(), size) };
+    assert_eq!(connected, 0, "no connection from {source:?}");
+    socket
+}
+
 /// TLS that trusts the certificates in PEM, and no others.
 pub(crate) fn trusting(pem: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();

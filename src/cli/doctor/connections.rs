@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::Ipv4Addr;
 
 use super::super::app::App;
 use super::super::connect::Connected;
@@ -157,7 +158,7 @@ pub(super) fn reach(
             if !seen.insert(authority.to_string()) {
                 continue;
             }
-            report.add(match dialer.secure(authority) {
+            report.add(match dialer.secure(authority, Ipv4Addr::LOCALHOST.into()) {
                 Ok(_) => Check::ok("online", format!("{authority} answers, with a good certificate")),
                 Err(error) => Check::fail("online", error.to_string())
                     .remedy("check the network and the proxy variables; a private root is given by --upstream-ca"),

@@ -45,6 +45,7 @@ use crate::source::Spec;
 use crate::sys::poll;
 use crate::sys::poll::Watch;
 use crate::sys::signal::Signals;
+use crate::upstream::egress::Lender;
 use address::Address;
 use manager::Manager;
 use password::PasswordSource;
@@ -169,12 +170,15 @@ impl ServeArgs {
             let why = "--ca-lifetime is for the root of --ca-file, not for that of `authsome ca`";
             return Err(parsed.usage(why));
         }
+        let mut origins = OriginArgs::read(parsed)?;
+        // Requests from other machines and containers would come from this one.
+        origins.egress.lends_no_identity = Some(Lender::Serve);
         Ok(Self {
             listen: address(parsed, "listen")?,
             password: password::read(parsed)?,
             ca_file: path("ca-file"),
             bundle_file: path("bundle-file"),
-            origins: OriginArgs::read(parsed)?,
+            origins,
             max_connections: session::max_connections(parsed)?,
             ca_lifetime: Duration::from_secs(hours.unwrap_or(24 * 365) * 3600),
             drain: parsed.seconds("drain", 0..=86_400)?.unwrap_or(DRAIN),

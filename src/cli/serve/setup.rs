@@ -63,7 +63,7 @@ pub(super) fn start(
         app.notices.warn(warning);
     }
     let failed = |error: io::Error| Error::new("cannot start the proxy", error);
-    let capacity = Capacity::new(args.max_connections, process::open_files());
+    let capacity = Capacity::of_service(args.max_connections, process::open_files());
     let leaves = LeafCache::new(root, tls::crypto())
         .map_err(|error| Error::new("no certificates", error))?;
     warn_of_outside(app, &leaves, &state);
