@@ -545,6 +545,24 @@ fn a_final_answer_instead_of_100_reaches_the_client() {
 }
 
 #[test]
+fn an_expectation_other_than_100_continue_is_refused() {
+    for lines in [
+        "Expect: y 100-continue\r\n",
+        "Expect: 100-continue, x\r\n",
+        "Expect: 100-continue\r\nExpect: 100-continue\r\n",
+        "Expect: 100-continu\u{212a}\r\n",
+        "Expect: 200-ok\r\n",
+        "Expect:\r\n",
+    ] {
+        let content = "Content-Length: 2\r\n\r\nhi";
+        assert_refused(
+            format!("POST /v1 HTTP/1.1\r\nHost: {HOST}\r\n{lines}{content}"),
+            417,
+        );
+    }
+}
+
+#[test]
 fn an_early_answer_reaches_a_client_that_is_still_sending() {
     let scene = Scene::new("", |conn| {
         conn.channel.request_head().expect("a head");

@@ -106,6 +106,17 @@ fn a_copy_with_an_underscore_is_replaced_too() {
 }
 
 #[test]
+fn a_copy_is_replaced_whatever_stands_between_its_letters() {
+    let lines = "X.Api.Key: mine\r\nX~Api'Key: mine\r\nXApiKey: mine\r\nContent.Length: 5\r\nTransfer.Encoding: chunked\r\n\
+                 Ho.st: other.test\r\nProxy.Authorization: mine\r\nX-Stays: 1\r\n";
+    let request = sent_on(X_API_KEY, &get(lines));
+    let head = format!(
+        "GET /v1?q=1 HTTP/1.1\r\nHost: {HOST}\r\nX-Stays: 1\r\nx-api-key: {SECRET}\r\nAccept-Encoding: identity\r\n\r\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&request.head), head);
+}
+
+#[test]
 fn connection_cannot_take_the_authorization_out() {
     let request = sent_on("", &get("Connection: authorization\r\n"));
     assert_eq!(request.one("Authorization"), format!("Bearer {SECRET}"));

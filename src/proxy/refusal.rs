@@ -130,7 +130,7 @@ impl Refusal {
             }
             Self::Content { label } => {
                 return format!(
-                    "rules apply to requests with the credential of {label}, and this method is not to have content: a server could take it for another request"
+                    "content with a method other than POST, PUT and PATCH could get past the rules of {label}: servers that leave it unread take it for another request"
                 );
             }
             Self::BadResponse(error) => {
