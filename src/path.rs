@@ -9,7 +9,7 @@ pub(crate) struct AmbiguousPath;
 
 /// The ways in which servers read a path, normalised: percent-encoded unreserved characters decoded, then dot segments resolved
 /// (RFC 3986 sections 6.2.2.2 and 5.2.4). More than one where the path has dot segments, which some routers leave as they are; an encoded
-/// slash or a backslash, which some take for a slash; or an empty segment, which some drop. For a decision that must hold for all of
+/// slash or a backslash, which some take for a slash, or a character that some fold to one ([`LIKE`]); or an empty segment, which some drop. For a decision that must hold for all of
 /// them; the request goes on as it came.
 ///
 /// # Errors
@@ -25,8 +25,12 @@ pub(crate) fn path_readings(path: &[u8]) -> Result<Vec<String>, AmbiguousPath> {
         .replace("%2F", "/")
         .replace("%5C", "/")
         .replace('\\', "/");
-    if split != decoded {
-        forms.push(split);
+    // Without dot segments, or they would have been found.
+    let folded = with_plain_escapes(&split);
+    for form in [split, folded] {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
     }
     for form in forms.clone() {
         let mut merged = form;
@@ -74,27 +78,48 @@ fn has_hidden_dots(path: &str) -> bool {
     })
 }
 
-/// The bytes with a dot or a slash for what only some servers take for one: UTF-8 that is longer than it has to be (RFC 3629 section 3),
-/// and the full-width forms that compatibility makes the same (Unicode Standard Annex 15).
+/// UTF-8 that only some servers read as a dot, a slash or a backslash, and what they read. A backslash stands here as a slash.
+///
+/// - UTF-8 that is longer than it has to be (RFC 3629 section 3).
+/// - Characters that compatibility makes the same (NFKC, Unicode Standard Annex 15).
+/// - Characters that Windows replaces by these where a code page lacks them ("best fit"): the fraction and division slash, the set minus,
+///   and the yen and won signs, which stand in the backslash's place in Japanese and Korean code pages.
+const LIKE: [(&[u8], &[u8]); 25] = [
+    (b"\xc0\xae", b"."),
+    (b"\xe0\x80\xae", b"."),
+    (b"\xf0\x80\x80\xae", b"."),
+    (b"\xe2\x80\xa4", b"."),   // U+2024
+    (b"\xe2\x80\xa5", b".."),  // U+2025
+    (b"\xe2\x80\xa6", b"..."), // U+2026
+    (b"\xef\xb8\x99", b"..."), // U+FE19
+    (b"\xef\xb8\xb0", b".."),  // U+FE30
+    (b"\xef\xb9\x92", b"."),   // U+FE52
+    (b"\xef\xbc\x8e", b"."),   // U+FF0E
+    (b"\xc0\xaf", b"/"),
+    (b"\xe0\x80\xaf", b"/"),
+    (b"\xf0\x80\x80\xaf", b"/"),
+    (b"\xe2\x81\x84", b"/"), // U+2044
+    (b"\xe2\x88\x95", b"/"), // U+2215
+    (b"\xef\xbc\x8f", b"/"), // U+FF0F
+    (b"\xc1\x9c", b"/"),
+    (b"\xe0\x81\x9c", b"/"),
+    (b"\xf0\x80\x81\x9c", b"/"),
+    (b"\xe2\x88\x96", b"/"), // U+2216
+    (b"\xef\xb9\xa8", b"/"), // U+FE68
+    (b"\xef\xbc\xbc", b"/"), // U+FF3C
+    (b"\xc2\xa5", b"/"),     // U+00A5
+    (b"\xe2\x82\xa9", b"/"), // U+20A9
+    (b"\xef\xbf\xa6", b"/"), // U+FFE6, which NFKC makes U+20A9
+];
+
+/// Returns the bytes with plain dots and slashes in the place of what is [`LIKE`] them.
 fn with_plain_dots(bytes: &[u8]) -> Vec<u8> {
-    const LIKE: [(&[u8], u8); 10] = [
-        (b"\xc0\xae", b'.'),
-        (b"\xe0\x80\xae", b'.'),
-        (b"\xef\xbc\x8e", b'.'),
-        (b"\xe2\x80\xa4", b'.'),
-        (b"\xc0\xaf", b'/'),
-        (b"\xe0\x80\xaf", b'/'),
-        (b"\xef\xbc\x8f", b'/'),
-        (b"\xc1\x9c", b'/'),
-        (b"\xe0\x81\x9c", b'/'),
-        (b"\xef\xbc\xbc", b'/'),
-    ];
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((byte, tail)) = rest.split_first() {
         match LIKE.iter().find(|(like, _)| rest.starts_with(like)) {
             Some((like, plain)) => {
-                out.push(*plain);
+                out.extend_from_slice(plain);
                 rest = rest.get(like.len()..).unwrap_or_default();
             }
             None => {
@@ -104,6 +129,21 @@ fn with_plain_dots(bytes: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Does the same where those bytes are percent-encoded, in upper case.
+fn with_plain_escapes(path: &str) -> String {
+    let mut path = path.to_owned();
+    if !path.contains('%') {
+        return path;
+    }
+    for (like, plain) in LIKE {
+        let escaped: String = like.iter().map(|byte| format!("%{byte:02X}")).collect();
+        if path.contains(&escaped) {
+            path = path.replace(&escaped, &String::from_utf8_lossy(plain));
+        }
+    }
+    path
 }
 
 /// The one reading of a path that has only one.
@@ -220,6 +260,23 @@ mod tests {
             "/v1/.%09./a",
             "/v1/%c0%ae%c0%ae/a",
             "/v1/%EF%BC%8E%EF%BC%8E/a",
+            "/v1/%E2%80%A4%E2%80%A4/a",
+            "/v1/%E2%80%A5/a",
+            "/v1/%e2%80%a5%2fa",
+            "/v1/%E2%80%A6/a",
+            "/v1/%EF%B8%99/a",
+            "/v1/%EF%B8%B0/a",
+            "/v1/%EF%B9%92%EF%B9%92/a",
+            "/v1/%EF%B9%92./a",
+            "/v1/%F0%80%80%AE./a",
+            "/v1/x%EF%B9%A8..%EF%B9%A8a",
+            "/v1/x%EF%BC%BC..%EF%BC%BCa",
+            "/v1/x%E2%88%95../a",
+            "/v1/x%E2%88%96../a",
+            "/v1/x%C2%A5..%C2%A5a",
+            "/v1/%25E2%2580%25A5/a",
+            "/v1/\u{2025}/a",
+            "/v1/x\u{fe68}a",
             "/v1/..%c0%afa",
             "x",
         ] {
@@ -238,6 +295,16 @@ mod tests {
             ("/v2/../v1/a", &["/v1/a", "/v2/../v1/a"]),
             ("/v1/%2e/a", &["/v1/a", "/v1/./a"]),
             ("/a/..", &["/", "/a/.."]),
+            ("/a%EF%BC%8Fb", &["/a%EF%BC%8Fb", "/a/b"]),
+            ("/a%ef%b9%a8b", &["/a%EF%B9%A8b", "/a/b"]),
+            ("/a%E2%81%84b", &["/a%E2%81%84b", "/a/b"]),
+            ("/a%C0%AFb", &["/a%C0%AFb", "/a/b"]),
+            ("/a%E2%80%A4b", &["/a%E2%80%A4b", "/a.b"]),
+            ("/a%E2%80%A6", &["/a%E2%80%A6", "/a..."]),
+            (
+                "/a%2f%E2%82%A9b",
+                &["/a%2F%E2%82%A9b", "/a/%E2%82%A9b", "/a//b", "/a/b"],
+            ),
         ] {
             assert_eq!(path_readings(path.as_bytes()).unwrap(), readings, "{path}");
         }

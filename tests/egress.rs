@@ -687,6 +687,13 @@ fn a_provider_that_is_read_only_gets_nothing_but_reads() {
         "//secret",
         "/a\\..\\secret",
         "/x/..;/secret",
+        "/x%EF%BC%8F..%EF%BC%8Fsecret",
+        "/x/%E2%80%A5/secret",
+        "/x/%EF%B8%B0/secret",
+        "/x/%EF%B9%92%EF%B9%92/secret",
+        "/x%EF%B9%A8..%EF%B9%A8secret",
+        "/x%EF%BC%BC%EF%BC%8E%EF%BC%8E%EF%BC%BCsecret",
+        "/%E2%88%95secret",
     ] {
         let answer = scene.exchange(&request("GET", target, ""));
         answer.assert_refusal(400, "http_request_denied");
@@ -709,6 +716,9 @@ fn a_field_that_asks_for_another_method_is_refused_where_there_are_rules() {
         "X-HTTP-Method: DELETE\r\n",
         "X-Method-Override: DELETE\r\n",
         "X-METHOD_OVERRIDE:\r\n",
+        "X.HTTP.Method.Override: DELETE\r\n",
+        "X_Http-Method~override: DELETE\r\n",
+        "XHTTPMethod: DELETE\r\n",
         "Connection: X-HTTP-Method-Override\r\nX-HTTP-Method-Override: PUT\r\n",
     ];
     let scene = Scene::ok(READ_ONLY);

@@ -149,6 +149,11 @@ fn dot_segments_do_not_lead_into_a_prefix_for_servers_that_leave_them() {
         "/v1/%c0%ae%c0%ae/echo",
         "/v1/.%09./echo",
         "/v1/%EF%BC%8E%EF%BC%8E/echo",
+        "/v1/%E2%80%A5/echo",
+        "/v1/%EF%B8%B0/echo",
+        "/v1/%EF%B9%92%EF%B9%92/echo",
+        "/v1/x%EF%B9%A8..%EF%B9%A8..%EF%B9%A8echo",
+        "/v1%E2%81%84x",
     ] {
         let response = scene.exchange(&format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
         response.assert_refusal(400, "http_request_denied");
@@ -163,19 +168,24 @@ fn dot_segments_do_not_lead_into_a_prefix_for_servers_that_leave_them() {
 fn fields_that_name_another_target_or_method_do_not_go_with_a_credential() {
     let scene = Scene::ok(&format!(r#""api_url": "https://{HOST}/v1""#));
     let request = |line: &str| format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n{line}\r\n\r\n");
-    for line in ["X-HTTP-Method-Override: TRACE", "x_http_method: trace"] {
+    for line in [
+        "X-HTTP-Method-Override: TRACE",
+        "x_http_method: trace",
+        "X.HTTP.Method.Override: TRACE",
+    ] {
         let response = scene.exchange(&request(line));
         response.assert_refusal(405, "http_request_denied");
     }
     for line in [
         "X-Original-URL: /echo",
         "X_Rewrite_Url: /echo",
+        "X.Original.URL: /echo",
         "Accept-Charset: utf-16",
     ] {
         assert_eq!(scene.exchange(&request(line)).text(), "ok");
     }
     let arrived = scene.finish().arrived;
-    assert_eq!(arrived.requests.len(), 3);
+    assert_eq!(arrived.requests.len(), 4);
     arrived.assert_without("echo");
     arrived.assert_without("utf-16");
 }

@@ -28,6 +28,9 @@ mod cli;
 // Messages and what becomes of each, byte for byte and whatever the pieces that they come in.
 mod corpus;
 
+// Origins that leave content unread, and what the next request meets there.
+mod desync;
+
 // `doctor`: what is wrong with a home, and how far a program comes.
 mod doctor;
 

@@ -76,6 +76,12 @@ impl Framing {
     }
 }
 
+/// Returns whether content is usual with this method. Servers that read none with another method take it for the next request, and are not
+/// wrong: it has no meaning there (RFC 9110 sections 9.3.1, 9.3.2 and 9.3.5).
+pub(crate) fn is_content_usual(method: &str) -> bool {
+    matches!(method, "POST" | "PUT" | "PATCH")
+}
+
 /// The one length that all Content-Length fields name, if there is any. Repeats of the same number are allowed (RFC 9110
 /// section 8.6).
 fn content_length<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Option<u64>, Error> {

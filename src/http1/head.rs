@@ -392,7 +392,7 @@ pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// Fields that speak about one connection only (RFC 9110 section 7.6.1), and two that are not for others: `Proxy`, which CGI
 /// programs would read as HTTP_PROXY, and HTTP2-Settings of an upgrade that is not passed on.
-const HOP_BY_HOP: [&str; 11] = [
+pub(crate) const HOP_BY_HOP: [&str; 11] = [
     "connection",
     "keep-alive",
     "proxy-connection",

@@ -6,9 +6,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::Shared;
+use super::beside;
 use super::hops;
 use super::inject::Outgoing;
-use super::inject::is_same_field;
 use super::refusal::Refusal;
 use super::relay::Outcome;
 use super::relay::Relay;
@@ -31,6 +31,7 @@ use crate::audit::Kind;
 use crate::audit::event;
 use crate::broker::ConnectionId;
 use crate::http1::framing::Framing;
+use crate::http1::framing::is_content_usual;
 use crate::http1::head::Fields;
 use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
@@ -206,7 +207,11 @@ impl Exchange<'_> {
         if matches!(scope, Scope::Proxy) {
             self.check_egress(destination)?;
         }
-        let found = self.find_match(destination)?;
+        let found = self.find_match(destination, framing)?;
+        // Whatever else it asks for, a server may answer before the content or wait for it, and the origin's socket is kept for others.
+        if destination.scheme == Scheme::Https && !beside::is_expectation_known(&self.head.fields) {
+            return Err(Refusal::Expectation.into());
+        }
         if hops::are_over(self.head) {
             return self.answer_here(client);
         }
@@ -285,6 +290,18 @@ impl Exchange<'_> {
         })
     }
 
+    /// Refuses content where rules apply to the request, and servers may take it for a request of its own, which no rule has judged.
+    fn check_content(&self, found: &Match, framing: Framing) -> Result<(), Refusal> {
+        let connection = self.state.broker.connection(found.connection());
+        let is_judged = !connection.provider.policy.is_empty();
+        if is_judged && !framing.is_empty() && !is_content_usual(&self.head.method) {
+            return Err(Refusal::Content {
+                label: connection.label(),
+            });
+        }
+        Ok(())
+    }
+
     /// Sends it on.
     fn sender(&self) -> Sender<'_> {
         Sender {
@@ -296,7 +313,11 @@ impl Exchange<'_> {
     }
 
     /// The route that the request meets.
-    fn find_match(&mut self, destination: &Destination) -> Result<Option<Match>, Refusal> {
+    fn find_match(
+        &mut self,
+        destination: &Destination,
+        framing: Framing,
+    ) -> Result<Option<Match>, Refusal> {
         let target = Target {
             scheme: destination.scheme,
             authority: &destination.authority,
@@ -311,6 +332,7 @@ impl Exchange<'_> {
                     let label = self.state.broker.connection(found.connection()).label();
                     return Err(Refusal::Trace(Some(label)));
                 }
+                self.check_content(&found, framing)?;
                 Ok(Some(found))
             }
             Decision::RefusePath => Err(Refusal::AmbiguousPath),
@@ -387,14 +409,9 @@ fn upgrade(head: &RequestHead) -> Option<&'static str> {
 
 /// The values of fields that ask for another method than the request's, as frameworks have it for clients that can't send all.
 fn overriding(fields: &Fields) -> impl Iterator<Item = &[u8]> {
-    let known: [&[u8]; 3] = [
-        b"x-http-method-override",
-        b"x-http-method",
-        b"x-method-override",
-    ];
     let found = fields
         .iter()
-        .filter(move |(name, _)| known.iter().any(|known| is_same_field(name, known)));
+        .filter(|(name, _)| beside::overrides_method(name));
     found.map(|(_, value)| value)
 }
 

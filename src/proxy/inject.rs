@@ -4,14 +4,16 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::beside;
+use super::beside::Place;
+use super::beside::contains;
 use super::hops;
 use super::route::Match;
 use crate::credential::Credential;
 use crate::encoding;
 use crate::http1::framing::Framing;
-use crate::http1::head::Fields;
+use crate::http1::framing::is_content_usual;
 use crate::http1::head::RequestHead;
-use crate::http1::head::is_hop_by_hop;
 use crate::http1::head::write_field;
 use crate::provider::BasicUser;
 use crate::provider::Inject;
@@ -23,15 +25,6 @@ use crate::url::Authority;
 
 /// The field that lists WebSocket subprotocols (RFC 6455 section 11.3.4).
 const PROTOCOLS: &str = "Sec-WebSocket-Protocol";
-
-/// Fields of the child's that don't go with a credential. Two ask for answers that can't be looked through for it: compressed messages of
-/// a WebSocket (RFC 7692), and other charsets; two name another target to servers that route by them.
-const NOT_BESIDE: [&[u8]; 4] = [
-    b"sec-websocket-extensions",
-    b"accept-charset",
-    b"x-original-url",
-    b"x-rewrite-url",
-];
 
 /// An answer that can be looked through is asked for (RFC 9110 section 12.5.3). Without the field an origin may take any coding.
 const IDENTITY: (&[u8], &[u8]) = (b"Accept-Encoding", b"identity");
@@ -51,31 +44,16 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Writes the head: request line, Host, the client's fields in their order but for those that `drop` names and those that
-    /// end here, then `added`, then the framing (RFC 9110 section 5.3 asks for the order to be kept).
-    fn write(
-        &self,
-        target: &[u8],
-        drop: impl Fn(&[u8], &[u8]) -> bool,
-        added: &[(&[u8], &[u8])],
-        out: &mut Vec<u8>,
-    ) {
+    /// Writes the head: request line, Host, the client's fields that go on in this place, in their order, then `added`, then the framing
+    /// (RFC 9110 section 5.3 asks for the order to be kept).
+    fn write(&self, target: &[u8], place: Place<'_>, added: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
         for part in [self.head.method.as_bytes(), b" ", target, b" HTTP/1.1\r\n"] {
             out.extend_from_slice(part);
         }
         write_field(out, b"Host", self.host.as_bytes());
         let fields = &self.head.fields;
         for (name, value) in fields.iter() {
-            // Spelt with an underscore, too: a server that folds it would frame the request by what the child says.
-            let is_anew = [
-                &b"host"[..],
-                b"content-length",
-                b"transfer-encoding",
-                b"connection",
-            ]
-            .iter()
-            .any(|listed| is_same_field(name, listed));
-            if !is_anew && !is_hop_by_hop(fields, name) && !drop(name, value) {
+            if beside::goes_on(fields, name, value, place) {
                 let less = hops::one_less(self.head, name, value);
                 write_field(out, name, less.as_deref().map_or(value, str::as_bytes));
             }
@@ -86,6 +64,8 @@ impl Outgoing<'_> {
         if let Some(protocol) = self.upgrade {
             write_field(out, b"Connection", b"Upgrade");
             write_field(out, b"Upgrade", protocol.as_bytes());
+        } else if self.ends_connection() {
+            write_field(out, b"Connection", b"close");
         }
         match self.framing {
             Framing::Length(length) => {
@@ -95,6 +75,12 @@ impl Outgoing<'_> {
             Framing::None | Framing::UntilClose => {}
         }
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Returns whether the origin is asked to end its connection: the request has content where many servers read none, and would take it
+    /// for the next request.
+    fn ends_connection(&self) -> bool {
+        !self.framing.is_empty() && !is_content_usual(&self.head.method)
     }
 
     /// Bytes of a head that is written with these, at the most.
@@ -110,7 +96,8 @@ impl Outgoing<'_> {
 
     /// The head without a credential.
     pub(crate) fn unarmed(&self, added: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
-        self.write(self.target.as_bytes(), |_, _| false, added, out);
+        let place = Place::Head { placeholder: None };
+        self.write(self.target.as_bytes(), place, added, out);
     }
 
     /// The head of a request that keeps a credential of the child's own. The placeholder doesn't leave beside it.
@@ -123,8 +110,10 @@ impl Outgoing<'_> {
         } else {
             Some(kept)
         };
-        let drop = |_: &[u8], value: &[u8]| contains(value, placeholder);
-        self.write(self.target.as_bytes(), drop, kept.as_slice(), out);
+        let place = Place::Head {
+            placeholder: Some(placeholder),
+        };
+        self.write(self.target.as_bytes(), place, kept.as_slice(), out);
     }
 
     /// The head with the credential of a match.
@@ -155,18 +144,17 @@ impl Outgoing<'_> {
         let extra = provider.extra_headers.iter();
         added.extend(extra.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         added.push(IDENTITY);
-        let own = added.clone();
-        let drop = |name: &[u8], value: &[u8]| {
-            own.iter().any(|(own, _)| is_same_field(name, own))
-                || NOT_BESIDE.iter().any(|own| is_same_field(name, own))
-                || contains(value, placeholder)
+        let names: Vec<&[u8]> = added.iter().map(|(name, _)| *name).collect();
+        let place = Place::HeadWithCredential {
+            added: &names,
+            placeholder,
         };
         if !protocols.is_empty() {
             added.push((PROTOCOLS.as_bytes(), &protocols));
         }
         // All of it, at once: what grows leaves a copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(self.written_len(&target, &added)));
-        self.write(&target, drop, &added, &mut bytes);
+        self.write(&target, place, &added, &mut bytes);
         Ok(Armed {
             bytes,
             authority: found.authority().clone(),
@@ -285,23 +273,6 @@ pub(super) fn basic_pair(user: &BasicUser, secret: &[u8]) -> Option<Zeroizing<Ve
     Some(Zeroizing::new(pair))
 }
 
-/// Whether two field names are the same to every server: case does not count, and some servers (CGI, WSGI) fold `_` and `-`.
-pub(super) fn is_same_field(one: &[u8], other: &[u8]) -> bool {
-    let fold = |byte: &u8| {
-        if *byte == b'_' {
-            b'-'
-        } else {
-            byte.to_ascii_lowercase()
-        }
-    };
-    one.len() == other.len() && one.iter().map(fold).eq(other.iter().map(fold))
-}
-
-/// Whether `haystack` has `needle` in it.
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(haystack, needle).is_some()
-}
-
 /// Whether the value is empty or holds the placeholder: as it is, or as the password or the user of basic authentication.
 fn sent_placeholder(value: &[u8], placeholder: &[u8]) -> bool {
     let pair = value
@@ -311,41 +282,6 @@ fn sent_placeholder(value: &[u8], placeholder: &[u8]) -> bool {
     value.is_empty()
         || contains(value, placeholder)
         || pair.is_some_and(|pair| contains(&pair, placeholder))
-}
-
-/// Whether a trailer may be sent on: none that could count as a credential, as framing or as routing (RFC 9110 section 6.5.1).
-pub(crate) fn is_trailer_allowed(
-    head: &Fields,
-    name: &[u8],
-    value: &[u8],
-    found: Option<(&Match, &Provider)>,
-) -> bool {
-    let never: [&[u8]; 8] = [
-        b"authorization",
-        b"content-length",
-        b"content-encoding",
-        b"content-type",
-        b"content-range",
-        b"cookie",
-        b"host",
-        b"expect",
-    ];
-    let is_injected = found.is_some_and(|(found, provider)| {
-        let own = match found.placement() {
-            Placement::Header { name, .. } => name.as_bytes(),
-            Placement::Basic(_) | Placement::Query { .. } => b"authorization",
-        };
-        is_same_field(name, own) || contains(value, provider.placeholder.as_bytes())
-    });
-    // With an underscore, too, as among the fields of the head.
-    let dashed: Vec<u8> = name
-        .iter()
-        .map(|byte| if *byte == b'_' { b'-' } else { *byte })
-        .collect();
-    !never.iter().any(|listed| is_same_field(name, listed))
-        && !is_hop_by_hop(head, name)
-        && !is_hop_by_hop(head, &dashed)
-        && !is_injected
 }
 
 /// A request's head with a credential in it, and the only authority that it may go to. No `Debug`; wiped when dropped.

@@ -1,6 +1,7 @@
 //! The proxy: accepts connections on loopback and serves each on a thread of its own.
 
 mod access;
+mod beside;
 pub(crate) mod capacity;
 pub(crate) mod client;
 pub(crate) mod demo;

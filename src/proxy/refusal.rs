@@ -38,6 +38,13 @@ pub(crate) enum Refusal {
         /// Why.
         why: policy::Denied,
     },
+    /// Content came with a method other than POST, PUT and PATCH, and rules apply to the request.
+    Content {
+        /// The connection whose rules apply.
+        label: String,
+    },
+    /// `Expect` asks for something other than `100-continue` (RFC 9110 section 10.1.1).
+    Expectation,
     /// TRACE would have the credential sent back (RFC 9110 section 9.3.8): the connection's, or an upstream proxy's password.
     Trace(Option<String>),
     /// A TRACE that may not be passed on any more: the echo would be this proxy's.
@@ -94,7 +101,8 @@ impl Refusal {
             Self::Password => (407, "http_request_denied"),
             Self::HeadTimeout(_) => (408, "http_request_error"),
             Self::Scheme => (501, "http_request_error"),
-            Self::AmbiguousPath => (400, "http_request_denied"),
+            Self::AmbiguousPath | Self::Content { .. } => (400, "http_request_denied"),
+            Self::Expectation => (417, "http_request_error"),
             Self::Egress(_) | Self::Rules { .. } => (403, "http_request_denied"),
             Self::Trace(_) | Self::TraceHere => (405, "http_request_denied"),
             Self::NoCredential { .. } => (502, "proxy_configuration_error"),
@@ -122,6 +130,11 @@ impl Refusal {
             Self::Rules { label, why } => {
                 return format!("the request may not have the credential of {label}: {why}");
             }
+            Self::Content { label } => {
+                return format!(
+                    "content with a method other than POST, PUT and PATCH could get past the rules of {label}: servers that leave it unread take it for another request"
+                );
+            }
             Self::BadResponse(error) => {
                 return format!("the origin's answer is malformed: {error}");
             }
@@ -136,6 +149,7 @@ impl Refusal {
             Self::AmbiguousPath => {
                 "servers differ about what this path means, and routes or rules differ with it"
             }
+            Self::Expectation => "the field Expect asks for something other than 100-continue",
             Self::Trace(_) => "TRACE where a credential goes along is refused",
             Self::TraceHere => "this proxy does not echo a TRACE that ends here",
             Self::NoResponse => "the origin ended the connection before it answered",
@@ -173,6 +187,10 @@ impl Refusal {
             }
             Self::Egress(refused) => refused.hint(),
             Self::Rules { why, .. } => why.remedy(),
+            Self::Content { .. } => "send it without content, or use POST, PUT or PATCH",
+            Self::Expectation => {
+                "send the request without Expect, or with `Expect: 100-continue` once"
+            }
             Self::Trace(_) => "use another method",
             Self::TraceHere => "raise Max-Forwards",
             Self::NoCredential { .. } => {
@@ -195,6 +213,7 @@ impl Refusal {
         match self {
             Self::NoCredential { label, .. }
             | Self::Rules { label, .. }
+            | Self::Content { label }
             | Self::Trace(Some(label)) => Some(label),
             _ => None,
         }
@@ -278,6 +297,7 @@ fn reason(status: u16) -> &'static str {
         407 => "Proxy Authentication Required",
         408 => "Request Timeout",
         414 => "URI Too Long",
+        417 => "Expectation Failed",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",

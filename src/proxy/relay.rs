@@ -20,6 +20,7 @@ use crate::http1;
 use crate::http1::body::BodyWriter;
 use crate::http1::framing::Framing;
 use crate::http1::framing::decimal;
+use crate::http1::framing::is_content_usual;
 use crate::http1::head::Fields;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::MAX_RESPONSE_HEAD;
@@ -132,6 +133,8 @@ pub(crate) struct Relay<'a> {
     down: Down<'a>,
     /// Whether the origin takes no more of the request; its response may still come.
     up_broken: bool,
+    /// Whether something of a final response may have come before the whole request was sent.
+    is_early: bool,
     /// Whether bytes go both ways until both sides end.
     is_tunnel: bool,
     /// Bytes of interim responses so far.
@@ -167,6 +170,7 @@ impl<'a> Relay<'a> {
             up,
             down: Down::Head(HeadScanner::default()),
             up_broken: false,
+            is_early: false,
             is_tunnel: false,
             interim: 0,
             response: Fields::default(),
@@ -214,6 +218,7 @@ impl<'a> Relay<'a> {
         self.outcome.sent = self.up.content;
         self.outcome.client_reusable &= clean;
         self.outcome.upstream_reusable &= clean
+            && !self.is_early
             && !self.up_broken
             && !self.upstream.wants_flush()
             && self.upstream.input().is_empty()
@@ -223,9 +228,11 @@ impl<'a> Relay<'a> {
 
     /// One turn: move what can be moved, else wait. Tells whether the exchange is over.
     fn turn(&mut self) -> Result<bool, Failure> {
+        let waits = !self.is_tunnel && !self.is_sent() && self.has_answer();
         let up = self.move_up()?;
         let down = self.move_down()?;
         let sent = self.flush()?;
+        self.is_early |= waits && self.is_sent();
         if self.is_over() {
             return Ok(true);
         }
@@ -233,6 +240,21 @@ impl<'a> Relay<'a> {
             self.wait()?;
         }
         Ok(false)
+    }
+
+    /// Returns whether the system has all of the request.
+    fn is_sent(&self) -> bool {
+        self.up.finished && !self.upstream.wants_flush()
+    }
+
+    /// Returns whether something of an answer is there. Content is about to be sent, unless something else is to be sent before it: the
+    /// socket is looked at once more, since the answer must not come to light behind that content.
+    fn has_answer(&mut self) -> bool {
+        let is_next = !self.up.finished && !self.upstream.wants_flush();
+        if is_next && self.upstream.has_room() && self.upstream.receive().is_err() {
+            self.upstream.cut();
+        }
+        !self.upstream.input().is_empty()
     }
 
     /// Whether all that the client is to get has left.
@@ -365,7 +387,8 @@ impl<'a> Relay<'a> {
         self.outcome.client_reusable = keep;
         self.outcome.upstream_reusable = framing != Framing::UntilClose
             && head.version == http1::head::Version::Http11
-            && !head.fields.has_member("connection", "close");
+            && !head.fields.has_member("connection", "close")
+            && self.stands_at_beginning(&head);
         self.outcome.upstream_waits = keep_alive_timeout(&head.fields);
         let lane = Lane::new(framing, writer);
         if self.request.secret.is_some() && !lane.finished {
@@ -374,6 +397,24 @@ impl<'a> Relay<'a> {
         self.down = Down::Body(lane.masked(self.masker()));
         self.response = head.fields;
         Ok(())
+    }
+
+    /// Returns whether the origin surely reads what comes behind this response's request as the next one, and sends nothing behind the
+    /// response.
+    ///
+    /// Many servers read no content with methods that usually have none, and others answer an error before they read it: the content then
+    /// stands where the next request would.
+    fn stands_at_beginning(&self, head: &ResponseHead) -> bool {
+        let has_read = self.request.framing.is_empty()
+            || is_content_usual(self.request.method) && (200..400).contains(&head.status);
+        // Servers that answer HEAD like GET send the body behind the head, be it later than the next request.
+        let may_go_on = self.request.method == "HEAD"
+            && (head.fields.has("transfer-encoding")
+                || head
+                    .fields
+                    .all("content-length")
+                    .any(|length| length != b"0"));
+        has_read && !may_go_on && self.is_sent()
     }
 
     /// Writes a response's head, with our own version, its fields that go on, and `added` ones. The credential isn't in it.

@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Shared;
+use super::beside;
+use super::beside::Place;
 use super::inject::Armed;
 use super::inject::Outgoing;
-use super::inject::is_trailer_allowed;
 use super::mask::Forms;
 use super::refusal::Refusal;
 use super::relay::Failure;
@@ -72,6 +73,8 @@ enum Relayed {
     Ended(Outcome, Result<(), Failure>),
     /// The origin wants another credential than this. Its answer waits on the connection.
     Refused(Box<SecureStream>, Used),
+    /// Nothing was sent: something came on the idle connection, or its end did.
+    Stale,
 }
 
 /// The credential that a request was sent with.
@@ -88,6 +91,7 @@ impl Relayed {
         match self {
             Self::Ended(outcome, result) => conclude(outcome, result),
             Self::Refused(..) => conclude(Outcome::default(), Err(Failure::Unauthorized)),
+            Self::Stale => conclude(Outcome::default(), Err(Failure::NoResponse)),
         }
     }
 }
@@ -165,8 +169,8 @@ impl Sender<'_> {
         }
     }
 
-    /// Sends the request: on an idle connection if there is one, and once more on a new one if that was dead. Nothing is asked of the
-    /// origin before the credential is there.
+    /// Sends the request: on an idle connection if there is one, and once more on a new one if that turned out to be dead. Nothing is asked
+    /// of the origin before the credential is there.
     fn once(
         &self,
         client: &mut Wire,
@@ -177,18 +181,30 @@ impl Sender<'_> {
         let outgoing = sending.outgoing;
         let mut prepared = self.prepare(sending, given)?;
         let can_repeat = outgoing.framing.is_empty() && is_idempotent(&self.head.method);
-        let pooled = match outgoing.upgrade {
+        let take = || match outgoing.upgrade {
             None => self.shared.pool.take(&sending.key, can_repeat),
             Some(_) => None,
         };
-        if let Some(stream) = pooled {
+        while let Some(stream) = take() {
             self.takes(true);
-            match self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))? {
+            let is_dead = match self.send_and_relay(
+                client,
+                stream,
+                prepared,
+                (sending, holds_unauthorized),
+            )? {
+                Relayed::Stale => false,
                 Relayed::Ended(outcome, Err(Failure::NoResponse))
-                    if can_repeat && !outcome.begun => {}
+                    if can_repeat && !outcome.begun =>
+                {
+                    true
+                }
                 relayed => return Ok(relayed),
-            }
+            };
             prepared = self.prepare(sending, given)?;
+            if is_dead {
+                break;
+            }
         }
         self.takes(false);
         let authority = &sending.key.authority;
@@ -295,6 +311,10 @@ impl Sender<'_> {
                 .map_err(|_| Refusal::Internal("the connection is for another host"))?,
             Prepared::Unarmed(head) => stream.wire().output().extend_from_slice(&head),
         }
+        // At the last moment: what has come on a kept connection would be read as the answer to this request.
+        if self.traffic.get().is_reused && !stream.wire().is_idle() {
+            return Ok(Relayed::Stale);
+        }
         let secret = used.as_ref().map(|used| &*used.forms);
         let options = (secret, holds_unauthorized);
         let (outcome, result) = self.relay(client, &mut stream, sending, options);
@@ -322,12 +342,12 @@ impl Sender<'_> {
         sending: &Sending<'_>,
         (secret, holds_unauthorized): (Option<&Forms>, bool),
     ) -> (Outcome, Result<(), Failure>) {
-        let found = sending.found;
-        let provider =
-            found.map(|found| &self.state.broker.connection(found.connection()).provider);
-        let keep_trailer = |name: &[u8], value: &[u8]| {
-            is_trailer_allowed(&self.head.fields, name, value, found.zip(provider))
+        let place = match sending.found {
+            Some(_) => Place::TrailersWithCredential,
+            None => Place::Trailers,
         };
+        let keep_trailer =
+            |name: &[u8], value: &[u8]| beside::goes_on(&self.head.fields, name, value, place);
         let request = Request {
             holds_unauthorized,
             secret,
@@ -399,8 +419,9 @@ impl Sender<'_> {
                 outgoing.unarmed(authorization.as_slice(), wire.output());
             }
         }
-        let keep_trailer =
-            |name: &[u8], value: &[u8]| is_trailer_allowed(&self.head.fields, name, value, None);
+        let keep_trailer = |name: &[u8], value: &[u8]| {
+            beside::goes_on(&self.head.fields, name, value, Place::Trailers)
+        };
         // A proxy's own pages quote what it was sent.
         let password = via.and_then(|via| via.authorization.as_ref());
         let secret = password.map(|secret| self.shared.masking.of_basic(secret.expose()));

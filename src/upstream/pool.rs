@@ -59,8 +59,9 @@ impl Pool {
         }
     }
 
-    /// A connection that seems to be good; the one that was used last. `can_repeat` says whether the request may be sent again
-    /// should the connection turn out to be dead.
+    /// Returns the connection that was used last of those that are not too old. Whether the origin has ended it, or has sent anything, is for
+    /// the caller to look at right before it sends. `can_repeat` says whether the request may be sent again should the connection turn out to
+    /// be dead.
     pub(crate) fn take(&self, key: &Key, can_repeat: bool) -> Option<SecureStream> {
         let limit = if can_repeat {
             MAX_IDLE
@@ -68,9 +69,9 @@ impl Pool {
             MAX_IDLE_ONE_SHOT
         };
         loop {
-            let mut kept = self.lock().pop(key)?;
+            let kept = self.lock().pop(key)?;
             let now = Instant::now();
-            if now < kept.until.min(kept.since + limit) && kept.stream.wire().is_idle() {
+            if now < kept.until.min(kept.since + limit) {
                 return Some(kept.stream);
             }
         }
@@ -78,8 +79,8 @@ impl Pool {
 
     /// Keeps a connection whose last response was read to its end. `announced` is how long the origin says it will wait.
     pub(crate) fn put(&self, key: Key, mut stream: SecureStream, announced: Option<Duration>) {
-        // What came behind the response belongs to nothing that was asked; what comes later is looked for when it is taken.
-        if *stream.authority() != key.authority || !stream.wire().is_clear() {
+        // What came behind the response belongs to nothing that was asked; what comes later is looked for before the next request.
+        if *stream.authority() != key.authority || !stream.wire().is_at_rest() {
             return;
         }
         stream.wire().give_memory_back();

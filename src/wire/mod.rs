@@ -585,13 +585,19 @@ impl Wire {
         self.input().is_empty() && self.end.is_none()
     }
 
-    /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A TLS record that
+    /// Whether the peer has, as far as it was read, neither ended nor sent anything that isn't used, not even the beginning of a TLS record:
+    /// its content would belong to no answer that was asked for.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.is_clear() && !self.tls.as_ref().is_some_and(|tls| tls.has_received())
+    }
+
+    /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A whole TLS record that
     /// is no data (a session ticket) is taken in.
     pub(crate) fn is_idle(&mut self) -> bool {
         for _ in 0..IDLE_READS {
             match self.receive() {
                 Ok(true) if self.is_clear() => {}
-                received => return received.is_ok() && self.is_clear(),
+                received => return received.is_ok() && self.is_at_rest(),
             }
         }
         false

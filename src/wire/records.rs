@@ -111,6 +111,11 @@ impl Records {
         !self.sealed.is_empty()
     }
 
+    /// Returns whether records were received and not opened, or the beginning of one.
+    pub(super) fn has_received(&self) -> bool {
+        !self.received.is_empty()
+    }
+
     /// Reads once. Tells how much came, and whether there may be more.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::thread;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::case::Arrival;
@@ -40,6 +42,8 @@ struct State {
     ending: Option<Ending>,
     /// What has arrived.
     arrived: Vec<u8>,
+    /// The thread of the connection on which the last of it arrived: no other answers.
+    receiver: Option<ThreadId>,
     /// Messages that were answered.
     answered: usize,
     /// Whether an answer is being sent.
@@ -121,7 +125,10 @@ impl Board {
                 Filled::Nothing => continue,
                 Filled::Ended(_) => return,
             }
-            self.change(|state| state.arrived.extend(conn.channel.received()));
+            self.change(|state| {
+                state.arrived.extend(conn.channel.received());
+                state.receiver = Some(thread::current().id());
+            });
             loop {
                 match self.next() {
                     Next::Wait => break,
@@ -148,6 +155,9 @@ impl Board {
         let mut state = self.lock();
         if state.is_wrong() {
             return Next::Stop;
+        }
+        if state.receiver != Some(thread::current().id()) {
+            return Next::Wait;
         }
         let arrived = normal(&state.arrived);
         let index = state.answered;
