@@ -240,6 +240,7 @@ impl Exchange<'_> {
                         outgoing: &outgoing,
                         found,
                         gets_credential,
+                        sent: self.shared.masking.at(&key.authority),
                         key,
                     },
                 )

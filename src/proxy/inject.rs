@@ -36,6 +36,13 @@ const NOT_BESIDE: [&[u8]; 4] = [
 /// An answer that can be looked through is asked for (RFC 9110 section 12.5.3). Without the field an origin may take any coding.
 const IDENTITY: (&[u8], &[u8]) = (b"Accept-Encoding", b"identity");
 
+/// What a request is asked to leave out that goes without a credential to where one was sent: its answer may show that one.
+const NOT_SEARCHABLE: [&[u8]; 3] = [
+    b"accept-encoding",
+    b"accept-charset",
+    b"sec-websocket-extensions",
+];
+
 /// A request's head as it is sent on, and what of the client's is not.
 pub(crate) struct Outgoing<'a> {
     /// The head that came.
@@ -113,18 +120,25 @@ impl Outgoing<'_> {
         self.write(self.target.as_bytes(), |_, _| false, added, out);
     }
 
-    /// The head of a request that keeps a credential of the child's own. The placeholder doesn't leave beside it.
-    pub(crate) fn left_alone(&self, provider: &Provider, out: &mut Vec<u8>) {
+    /// The head without a credential, for an authority that was sent one in this run: asks for an answer that can be looked through.
+    pub(crate) fn unarmed_searched(&self, out: &mut Vec<u8>) {
+        let drop = |name: &[u8], _: &[u8]| is_any_of(name, &NOT_SEARCHABLE);
+        self.write(self.target.as_bytes(), drop, &[IDENTITY], out);
+    }
+
+    /// The head of a request that keeps a credential of the child's own. The placeholder doesn't leave beside it. Where the answer is
+    /// searched for a credential that was sent earlier, one is asked for that can be looked through.
+    pub(crate) fn left_alone(&self, provider: &Provider, is_searched: bool, out: &mut Vec<u8>) {
         let placeholder = provider.placeholder.as_bytes();
         let protocols = self.protocols_without(placeholder);
         let kept = (PROTOCOLS.as_bytes(), protocols.as_slice());
-        let kept = if protocols.is_empty() {
-            None
-        } else {
-            Some(kept)
+        let mut added = Vec::with_capacity(2);
+        added.extend(Some(kept).filter(|_| !protocols.is_empty()));
+        added.extend(Some(IDENTITY).filter(|_| is_searched));
+        let drop = |name: &[u8], value: &[u8]| {
+            contains(value, placeholder) || (is_searched && is_any_of(name, &NOT_SEARCHABLE))
         };
-        let drop = |_: &[u8], value: &[u8]| contains(value, placeholder);
-        self.write(self.target.as_bytes(), drop, kept.as_slice(), out);
+        self.write(self.target.as_bytes(), drop, &added, out);
     }
 
     /// The head with the credential of a match.
@@ -283,6 +297,11 @@ pub(super) fn basic_pair(user: &BasicUser, secret: &[u8]) -> Option<Zeroizing<Ve
         BasicUser::InCredential => return None,
     };
     Some(Zeroizing::new(pair))
+}
+
+/// Returns whether a field's name is one of these to any server.
+fn is_any_of(name: &[u8], listed: &[&[u8]]) -> bool {
+    listed.iter().any(|listed| is_same_field(name, listed))
 }
 
 /// Whether two field names are the same to every server: case does not count, and some servers (CGI, WSGI) fold `_` and `-`.
