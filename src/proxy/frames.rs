@@ -31,6 +31,11 @@ enum State {
     Lost,
 }
 
+/// Returns whether frames of this opcode are control frames.
+fn is_control(opcode: u8) -> bool {
+    opcode & 0x08 != 0
+}
+
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
@@ -62,7 +67,7 @@ impl Header {
             return Read::Part;
         };
         let (opcode, is_final) = (first & 0x0f, first & 0x80 != 0);
-        let is_control = opcode & 0x08 != 0;
+        let is_control = is_control(opcode);
         let is_known = match opcode {
             0 => is_in_message,
             1 | 2 => !is_in_message,
@@ -121,6 +126,8 @@ pub(super) struct Frames {
     has_passed_compressed: bool,
     /// A header that isn't whole; or a control frame.
     partial: Vec<u8>,
+    /// Bytes of `partial` that have left: those of a data frame's header need not wait.
+    gone: usize,
     /// Bytes of `partial` that are a control frame's header.
     control_header: usize,
     /// Payload that came in.
@@ -142,6 +149,7 @@ impl Frames {
             is_compressed: false,
             has_passed_compressed: false,
             partial: Vec::new(),
+            gone: 0,
             control_header: 0,
             taken: 0,
             given: 0,
@@ -212,9 +220,20 @@ impl Frames {
         self.partial
             .extend_from_slice(piece.get(..wanted).unwrap_or_default());
         match Header::read(&self.partial, self.is_in_message) {
-            Read::Part => wanted,
+            Read::Part => {
+                if self
+                    .partial
+                    .first()
+                    .is_some_and(|first| !is_control(first & 0x0f))
+                {
+                    let bytes = self.partial.get(self.gone..).unwrap_or_default().to_vec();
+                    self.gone = self.partial.len();
+                    self.aside(bytes, masker, out);
+                }
+                wanted
+            }
             Read::Malformed => {
-                let text = std::mem::take(&mut self.partial);
+                let text = self.take_partial();
                 self.state = State::Lost;
                 self.text(&text, masker, out);
                 wanted
@@ -225,6 +244,13 @@ impl Frames {
                 header.length.saturating_sub(before)
             }
         }
+    }
+
+    /// Returns what came of a header or a control frame and hasn't left, and forgets it.
+    fn take_partial(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.partial);
+        bytes.drain(..std::mem::take(&mut self.gone).min(bytes.len()));
+        bytes
     }
 
     /// Begins a frame whose header is whole.
@@ -242,7 +268,7 @@ impl Frames {
         if header.payload > 0 {
             self.state = State::Data(header.payload);
         }
-        let bytes = std::mem::take(&mut self.partial);
+        let bytes = self.take_partial();
         self.aside(bytes, masker, out);
     }
 
@@ -252,7 +278,7 @@ impl Frames {
             return;
         }
         self.state = State::Header;
-        let mut frame = std::mem::take(&mut self.partial);
+        let mut frame = self.take_partial();
         masker.mask(frame.get_mut(self.control_header..).unwrap_or_default());
         self.aside(frame, masker, out);
     }
@@ -318,8 +344,9 @@ impl Frames {
     /// Writes all that is held, and the beginning of a header or of a control frame: the stream has ended.
     pub(super) fn finish(&mut self, masker: &mut Masker<'_>, out: &mut Vec<u8>) {
         self.release(masker, out);
-        masker.mask(&mut self.partial);
-        out.append(&mut self.partial);
+        let mut bytes = self.take_partial();
+        masker.mask(&mut bytes);
+        out.extend_from_slice(&bytes);
     }
 }
 
