@@ -51,6 +51,11 @@ const RETIRED: usize = 16;
 /// searched for the credentials of all of them.
 const AUTHORITIES: usize = 256;
 
+/// Returns why a credential that is sent like this stays readable in answers, as a whole or by its password, if it does.
+pub(crate) fn left_readable(credential: &Credential, placement: &Placement) -> Option<Common> {
+    forms::left_readable(credential, placement)
+}
+
 /// The forms in which servers write secrets.
 struct Forms {
     /// The key by which they are found.
@@ -216,7 +221,7 @@ impl Sent {
             self.rebuild(&mut list);
         }
         drop(list);
-        let why = forms::left_readable(credential, placement);
+        let why = left_readable(credential, placement);
         why.filter(|_| is_new)
     }
 

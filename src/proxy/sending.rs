@@ -350,7 +350,7 @@ impl Sender<'_> {
             .add(credential, found.placement(), || connection.label());
         if let Some(why) = readable.filter(|_| connection.is_given()) {
             self.shared.notices.warn(format!(
-                "the credential of {} is {why}: it is not masked in answers",
+                "the credential of {} is {why}: it is not masked in answers that repeat it",
                 connection.label()
             ));
         }
