@@ -671,3 +671,38 @@ fn a_short_credential_is_no_reason_to_change_what_comes_back() {
     let words = "the credential of acme is shorter than 8 bytes: it is not masked";
     run.stop().assert_stderr(&[words]);
 }
+
+#[test]
+fn warnings_that_the_program_causes_by_names_of_its_choice_hide_no_others() {
+    let home = Home::new();
+    let both = r#""api_url": ["regex:^api[0-9]+[.]github[.]com$""#;
+    home.acme(&format!(r#"{both}, "{HOST}"]"#));
+    home.like_acme("beta", &format!("{both}]"));
+    let origin = Origin::start(|conn| {
+        let head = printed(conn);
+        conn.ok(&head);
+    });
+    let names: Vec<String> = (0..30)
+        .map(|number| format!("api{number}.github.com"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let run = home
+        .run(&origin)
+        .env("BETA_API_KEY", SECRET)
+        .args(origin.leads_here(&names, 443))
+        .start();
+    for name in &names {
+        let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n");
+        run.proxy.exchange(name, &request);
+    }
+    run.proxy.exchange(HOST, &get());
+    let output = run.stop();
+    assert_eq!(output.lines_with("is claimed by"), 20, "{output}");
+    assert_eq!(
+        output.lines_with("there are many more warnings"),
+        1,
+        "{output}"
+    );
+    let words = format!("{HOST} sent the credential of acme back; it was masked");
+    output.assert_stderr(&[&words]);
+}
