@@ -19,9 +19,10 @@ const MAX_CONTROL: u64 = 125;
 const MAX_WAITING: usize = 4096;
 
 /// Where the stream stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// Within a header, or before one.
+    #[default]
     Header,
     /// So many bytes before the end of a data frame's payload.
     Data(u64),
@@ -43,6 +44,7 @@ struct Header {
     length: usize,
     /// Bytes of the payload.
     payload: u64,
+    /// Whether the frame stands beside messages, and not in one.
     is_control: bool,
     /// Whether the frame is a message's last.
     is_final: bool,
@@ -53,6 +55,7 @@ struct Header {
 /// What bytes are, as the beginning of a header.
 #[derive(Debug, PartialEq, Eq)]
 enum Read {
+    /// A whole header.
     Whole(Header),
     /// More bytes are needed.
     Part,
@@ -74,9 +77,10 @@ impl Header {
             8..=10 => is_final,
             _ => false,
         };
-        // RSV1 is for compression; no extension that is in use has the others.
+        // RSV1 is for compression, at the beginning of a message; no extension that is in use has the others.
         let is_compressed = first & 0x40 != 0;
-        if !is_known || first & 0x30 != 0 || (is_control && is_compressed) {
+        let is_first = matches!(opcode, 1 | 2);
+        if !is_known || first & 0x30 != 0 || (is_compressed && !is_first) {
             return Read::Malformed;
         }
         let Some((second, rest)) = rest.split_first() else {
@@ -115,6 +119,7 @@ impl Header {
 }
 
 /// Reads the frames of one direction, and passes their payloads through a masker.
+#[derive(Default)]
 pub(super) struct Frames {
     /// Where the stream stands.
     state: State,
@@ -141,23 +146,6 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// Nothing has come yet.
-    pub(super) fn new() -> Self {
-        Self {
-            state: State::Header,
-            is_in_message: false,
-            is_compressed: false,
-            has_passed_compressed: false,
-            partial: Vec::new(),
-            gone: 0,
-            control_header: 0,
-            taken: 0,
-            given: 0,
-            waiting: VecDeque::new(),
-            waiting_len: 0,
-        }
-    }
-
     /// Returns whether a frame has begun and not ended: more must come at once.
     pub(super) fn expects_more(&self) -> bool {
         match self.state {
@@ -221,11 +209,8 @@ impl Frames {
             .extend_from_slice(piece.get(..wanted).unwrap_or_default());
         match Header::read(&self.partial, self.is_in_message) {
             Read::Part => {
-                if self
-                    .partial
-                    .first()
-                    .is_some_and(|first| !is_control(first & 0x0f))
-                {
+                let first = self.partial.first().copied().unwrap_or_default();
+                if !is_control(first & 0x0f) {
                     let bytes = self.partial.get(self.gone..).unwrap_or_default().to_vec();
                     self.gone = self.partial.len();
                     self.aside(bytes, masker, out);
@@ -401,10 +386,22 @@ mod tests {
         ] {
             assert_eq!(header(part), Read::Part, "{part:?}");
         }
-        assert!(matches!(header(&[0xc1, 5]), Read::Whole(header) if header.is_compressed));
-        assert!(matches!(header(&[0x89, 0]), Read::Whole(header) if header.is_control));
-        assert!(matches!(header(&[0x01, 5]), Read::Whole(header) if !header.is_final));
-        assert!(matches!(Header::read(&[0x80, 5], true), Read::Whole(_)));
+    }
+
+    #[test]
+    fn kinds_of_frames_are_told_apart() {
+        let read = |bytes: &[u8], is_in_message| match Header::read(bytes, is_in_message) {
+            Read::Whole(header) => (header.is_control, header.is_final, header.is_compressed),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(read(&[0xc1, 5], false), (false, true, true));
+        assert_eq!(read(&[0x89, 0], false), (true, true, false));
+        assert_eq!(read(&[0x01, 5], false), (false, false, false));
+        assert_eq!(read(&[0x80, 5], true), (false, true, false));
+    }
+
+    #[test]
+    fn what_is_no_header_is_seen() {
         for bad in [
             &[0x80, 5][..],
             &[0x83],
@@ -424,6 +421,7 @@ mod tests {
             assert_eq!(header(bad), Read::Malformed, "{bad:?}");
         }
         assert_eq!(Header::read(&[0x81, 5], true), Read::Malformed);
+        assert_eq!(Header::read(b"@5", true), Read::Malformed);
     }
 
     #[test]
@@ -439,7 +437,7 @@ mod tests {
         ]
         .concat();
         for size in 1..stream.len() {
-            let (mut frames, mut masker) = (Frames::new(), Masker::default());
+            let (mut frames, mut masker) = (Frames::default(), Masker::default());
             let mut out = Vec::new();
             for piece in stream.chunks(size) {
                 frames.pass(piece, &mut masker, &mut out);
@@ -451,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_has_begun_is_known_to_go_on() {
-        let (mut frames, mut masker) = (Frames::new(), Masker::default());
+        let (mut frames, mut masker) = (Frames::default(), Masker::default());
         let mut out = Vec::new();
         for byte in frame(0x01, b"one") {
             assert_eq!(
@@ -492,7 +490,7 @@ mod tests {
         let stars = |text: &str| "*".repeat(text.len());
         let expected = stream(&stars(first), &stars(second), &stars(secret));
         for size in 1..came.len() {
-            let (mut frames, mut masker) = (Frames::new(), sent.masker());
+            let (mut frames, mut masker) = (Frames::default(), sent.masker());
             let mut out = Vec::new();
             for piece in came.chunks(size) {
                 frames.pass(piece, &mut masker, &mut out);
@@ -510,7 +508,7 @@ mod tests {
     #[test]
     fn compressed_messages_and_masked_frames_pass_and_the_former_are_noted() {
         let sent = mask::sent_for_test("s3cret-of-acme-0123456789");
-        let (mut frames, mut masker) = (Frames::new(), sent.masker());
+        let (mut frames, mut masker) = (Frames::default(), sent.masker());
         let mut out = Vec::new();
         frames.pass(b"\x81\x83\x01\x02\x03\x04abc", &mut masker, &mut out);
         assert!(!frames.expects_more() && !frames.has_passed_compressed());
@@ -522,7 +520,7 @@ mod tests {
     #[test]
     fn very_many_control_frames_do_not_wait_behind_held_text() {
         let sent = mask::sent_for_test("s3cret-of-acme-0123456789");
-        let (mut frames, mut masker) = (Frames::new(), sent.masker());
+        let (mut frames, mut masker) = (Frames::default(), sent.masker());
         let (mut out, mut came) = (Vec::new(), Vec::new());
         for _ in 0..1000 {
             for frame in [frame(0x81, b"s3"), frame(0x89, &[b'x'; 100])] {

@@ -39,7 +39,7 @@ pub(super) struct Lane<'a> {
     /// Takes out what must not arrive.
     pub(super) masker: Masker<'a>,
     /// Finds the text in what comes behind an upgrade.
-    frames: Option<Frames>,
+    frames: Option<Box<Frames>>,
     /// Bytes of content that have come in.
     pub(super) content: u64,
     /// Whether the end has been written.
@@ -75,7 +75,7 @@ impl<'a> Lane<'a> {
     /// The frames of a WebSocket, until the connection ends.
     pub(super) fn frames(masker: Masker<'a>) -> Self {
         Self {
-            frames: Some(Frames::new()),
+            frames: Some(Box::default()),
             masker,
             ..Self::raw()
         }
@@ -83,9 +83,8 @@ impl<'a> Lane<'a> {
 
     /// Returns whether something passed that was compressed, and could not be looked through.
     pub(super) fn has_passed_compressed(&self) -> bool {
-        self.frames
-            .as_ref()
-            .is_some_and(Frames::has_passed_compressed)
+        let frames = self.frames.as_deref();
+        frames.is_some_and(Frames::has_passed_compressed)
     }
 
     /// Moves what is there. Tells whether anything was.

@@ -288,6 +288,9 @@ impl List {
     }
 }
 
+/// The field that holds an upstream proxy's password, and its set.
+type OfProxy = (Zeroizing<Vec<u8>>, Arc<Sent>);
+
 /// What was sent where in this run.
 pub(crate) struct Known {
     /// The key of the run.
@@ -297,7 +300,7 @@ pub(crate) struct Known {
     /// The set of all that have none of their own.
     others: Arc<Sent>,
     /// The sets of upstream proxies, by the field that holds their password. The environment names very few.
-    of_proxies: Mutex<Vec<(Zeroizing<Vec<u8>>, Arc<Sent>)>>,
+    of_proxies: Mutex<Vec<OfProxy>>,
 }
 
 impl Known {
