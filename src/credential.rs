@@ -135,6 +135,11 @@ impl Credential {
         self.0.same_as(secret)
     }
 
+    /// Returns why it is too common to be masked in answers, if it is.
+    pub(crate) fn common(&self) -> Option<Common> {
+        common(self.expose())
+    }
+
     /// The bytes. Whoever calls this answers for where they go.
     pub(crate) fn expose(&self) -> &[u8] {
         self.0.expose()

@@ -71,12 +71,10 @@ fn html(byte: u8, double: &'static str, single: &'static str) -> Option<&'static
 
 /// The forms of a credential that is sent like this.
 pub(super) fn of_credential(credential: &Credential, placement: &Placement) -> Vec<Bytes> {
-    let secret = credential.expose();
+    let (secret, pair) = parts(credential, placement);
     let mut forms = Vec::with_capacity(4);
     add(secret, &mut forms);
-    if let Placement::Basic(user) = placement
-        && let Some(pair) = inject::basic_pair(user, secret)
-    {
+    if let Some(pair) = pair {
         add_pair(&pair, &mut forms);
     }
     forms
@@ -84,13 +82,19 @@ pub(super) fn of_credential(credential: &Credential, placement: &Placement) -> V
 
 /// Returns why a credential that is sent like this stays readable in answers, as a whole or by its password, if it does.
 pub(super) fn left_readable(credential: &Credential, placement: &Placement) -> Option<Common> {
+    let (secret, pair) = parts(credential, placement);
+    let of_pair = pair.and_then(|pair| credential::common(secret_of_pair(&pair)));
+    credential::common(secret).or(of_pair)
+}
+
+/// Returns a credential, and the user and the password of basic authentication where it is sent by that.
+fn parts<'a>(credential: &'a Credential, placement: &Placement) -> (&'a [u8], Option<Bytes>) {
     let secret = credential.expose();
-    let in_pair = match placement {
+    let pair = match placement {
         Placement::Basic(user) => inject::basic_pair(user, secret),
         Placement::Header { .. } | Placement::Query { .. } => None,
     };
-    let of_pair = in_pair.and_then(|pair| credential::common(secret_of_pair(&pair)));
-    credential::common(secret).or(of_pair)
+    (secret, pair)
 }
 
 /// The forms of a field's value `Basic ...` (RFC 7617).

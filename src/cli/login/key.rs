@@ -11,7 +11,6 @@ use crate::cli::key_check::Finding;
 use crate::cli::output;
 use crate::cli::programs;
 use crate::cli::prompt;
-use crate::credential;
 use crate::credential::Credential;
 use crate::encoding;
 use crate::program::MAX_OUTPUT;
@@ -146,7 +145,7 @@ impl Login<'_> {
         let rules = self.provider.rules.iter();
         let mut placements = rules.map(|rule| &rule.placement);
         let readable = placements.find_map(|placement| mask::left_readable(credential, placement));
-        let readable = readable.or_else(|| credential::common(credential.expose()));
+        let readable = readable.or_else(|| credential.common());
         if let Some(why) = readable {
             self.app.notices.warn(format!(
                 "this credential is {why}: it is not masked in answers that repeat it"
