@@ -7,8 +7,67 @@ use crate::secret::Secret;
 /// Bytes of a credential, at the most: twice what common servers take as one field.
 const MAX_LENGTH: usize = 16 * 1024;
 
+/// Bytes of a text that is searched for, at the least: ordinary text has anything shorter by chance.
+const SHORTEST: usize = 8;
+
+/// Letters at which a text is no word any more. Some services make passwords of sixteen random letters.
+const LONGEST_WORD: usize = 16;
+
+/// Bytes at which several words are no common name any more.
+const LONGEST_NAME: usize = 24;
+
 /// An API key or an access token.
 pub(crate) struct Credential(Secret);
+
+/// Why a text is not searched for in answers: they have it of their own, and masking it would damage them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Common {
+    /// Fewer than 8 bytes.
+    Short,
+    /// A word, or a name made of two or three.
+    Word,
+}
+
+impl fmt::Display for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Short => "shorter than 8 bytes",
+            Self::Word => "made of ordinary words",
+        })
+    }
+}
+
+/// Returns why a text is too common to be masked in answers, if it is.
+///
+/// Names of JSON members, of HTML attributes and of form fields look like words: `password`, `Authorization`, `access_token`,
+/// `personal-access-token`. Text of that shape is left alone whether or not a dictionary has it: ASCII letters of one case, perhaps
+/// capitalized, fewer than 16; or two or three such words joined by `-`, `_`, `.` or a space, fewer than 24 bytes in all. Whatever
+/// has a digit or mixed case looks like no word, and nearly every key that a service makes has one.
+pub(crate) fn common(text: &[u8]) -> Option<Common> {
+    if text.len() < SHORTEST {
+        return Some(Common::Short);
+    }
+    let joint = text.iter().find(|byte| !byte.is_ascii_alphabetic());
+    let is_common = match joint {
+        None => is_word(text),
+        Some(joint @ (b'-' | b'_' | b'.' | b' ')) => {
+            let mut words = text.split(|byte| byte == joint);
+            text.len() < LONGEST_NAME && words.clone().count() <= 3 && words.all(is_word)
+        }
+        Some(_) => false,
+    };
+    is_common.then_some(Common::Word)
+}
+
+/// Returns whether a text has the shape of a word.
+fn is_word(text: &[u8]) -> bool {
+    let Some((_, rest)) = text.split_first() else {
+        return false;
+    };
+    text.len() < LONGEST_WORD
+        && text.iter().all(u8::is_ascii_alphabetic)
+        && (rest.iter().all(u8::is_ascii_lowercase) || text.iter().all(u8::is_ascii_uppercase))
+}
 
 /// Why bytes are no credential. Says nothing of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +135,11 @@ impl Credential {
         self.0.same_as(secret)
     }
 
+    /// Returns why it is too common to be masked in answers, if it is.
+    pub(crate) fn common(&self) -> Option<Common> {
+        common(self.expose())
+    }
+
     /// The bytes. Whoever calls this answers for where they go.
     pub(crate) fn expose(&self) -> &[u8] {
         self.0.expose()
@@ -113,5 +177,41 @@ mod tests {
             Credential::new(vec![b'a'; MAX_LENGTH + 1]).err(),
             Some(Invalid::TooLong)
         );
+    }
+
+    #[test]
+    fn what_looks_like_words_is_common_and_keys_are_not() {
+        for text in ["", "abc", "sk-1234", "hunter2"] {
+            assert_eq!(common(text.as_bytes()), Some(Common::Short), "{text}");
+        }
+        for text in [
+            "password",
+            "Password",
+            "PASSWORD",
+            "authentication",
+            "access_token",
+            "Access-Token",
+            "CLIENT_SECRET",
+            "my.api.key",
+            "my password",
+            "personal_access_token",
+        ] {
+            assert_eq!(common(text.as_bytes()), Some(Common::Word), "{text}");
+        }
+        for text in [
+            "password1",
+            "passWord",
+            "abcdefghijklmnop",
+            "abcd efgh ijkl mnop",
+            "correct-horse-battery-staple",
+            "-password",
+            "pass--word",
+            "pass-word_more",
+            "admin:password",
+            "s3cret-of-acme-0123456789",
+            "p\u{e4}ssword",
+        ] {
+            assert_eq!(common(text.as_bytes()), None, "{text}");
+        }
     }
 }

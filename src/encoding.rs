@@ -168,14 +168,14 @@ pub(crate) fn printable(bytes: &[u8], limit: usize) -> String {
     out
 }
 
-/// Text from outside, made safe to show: what a terminal takes for a command, and what turns the direction of text around, as `\xNN` or
-/// `\u{NNNN}`.
+/// Text from outside, made safe to show: what a terminal takes for a command, and what turns the direction of text around or begins another
+/// line, as `\xNN` or `\u{NNNN}`.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match u32::from(letter) {
             code if letter.is_control() => out.push_str(&format!("\\x{code:02x}")),
-            0x200e | 0x200f | 0x202a..=0x202e | 0x2066..=0x2069 => {
+            0x061c | 0x200e | 0x200f | 0x2028..=0x202e | 0x2066..=0x2069 => {
                 out.extend(letter.escape_unicode());
             }
             _ => out.push(letter),
@@ -251,6 +251,7 @@ mod tests {
     fn what_is_shown_commands_no_terminal() {
         assert_eq!(visible("a\x1b[2J\r\n\x7f"), "a\\x1b[2J\\x0d\\x0a\\x7f");
         assert_eq!(visible("\u{9b}2Jx\u{202e}y"), "\\x9b2Jx\\u{202e}y");
+        assert_eq!(visible("x\u{61c}\u{2028}y"), "x\\u{61c}\\u{2028}y");
         assert_eq!(visible("Größe \\ 日本 🙂"), "Größe \\ 日本 🙂");
     }
 

@@ -7,6 +7,7 @@ use crate::support::Scene;
 use crate::support::origin::Conn;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
+use crate::support::wire::Channel;
 use crate::support::wire::End;
 use crate::support::wire::Framing;
 use crate::support::wire::base64;
@@ -348,6 +349,305 @@ fn the_end_of_a_piece_arrives_although_the_stream_pauses() {
     }
 }
 
+/// Fields of a definition whose requests get a credential below `/v1` alone.
+fn below_v1() -> String {
+    format!(r#""api_url": "https://{HOST}/v1""#)
+}
+
+/// A request for this path.
+fn get_path(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+}
+
+#[test]
+fn what_an_origin_keeps_of_a_request_is_masked_in_answers_to_requests_without_a_credential() {
+    let scene = Scene::new(&below_v1(), |conn| {
+        while let Some(request) = conn.request() {
+            if request.line.starts_with("GET /v1 ") {
+                assert_eq!(request.one("Authorization"), format!("Bearer {SECRET}"));
+                conn.ok("kept");
+            } else {
+                assert!(!request.has("Authorization"), "{request}");
+                // A coding that the program asks for would hide it.
+                assert_eq!(request.all("Accept-Encoding"), ["identity"], "{request}");
+                assert!(!request.has("Sec-WebSocket-Extensions"), "{request}");
+                conn.send(format!(
+                    "HTTP/1.1 200 {SECRET}\r\nX-Kept: {SECRET}\r\nContent-Length: {}\r\n\r\n{SECRET}",
+                    SECRET.len()
+                ));
+            }
+        }
+    });
+    assert_eq!(scene.exchange(&get_path("/v1")).text(), "kept");
+    let fields = "Accept-Encoding: gzip\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
+    let request = format!("GET /kept HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\n");
+    let response = scene.exchange(&request);
+    assert_eq!(response.text(), stars());
+    assert!(!response.to_string().contains(SECRET), "{response}");
+    let output = scene.run.stop();
+    output.assert_stderr(&[&format!("{HOST} sent the credential of acme back")]);
+}
+
+#[test]
+fn what_an_origin_keeps_of_a_request_is_masked_in_answers_to_another_login_and_to_the_program_s_own()
+ {
+    let home = Home::new();
+    home.acme(&below_v1());
+    home.like_acme("beta", &format!(r#""api_url": "https://{HOST}/v2""#));
+    let lenient = format!(r#""api_url": "https://{HOST}/v3", "inject": "if-placeholder""#);
+    home.like_acme("gamma", &lenient);
+    let origin = Origin::start(|conn| {
+        while let Some(request) = conn.request() {
+            conn.ok(&format!("{SECRET} {}", request.one("Authorization")));
+        }
+    });
+    let run = home
+        .run(&origin)
+        .env("BETA_API_KEY", "s3cret-of-beta-9876543210")
+        .env("GAMMA_API_KEY", "s3cret-of-gamma-9876543210")
+        .start();
+    let echo = |path: &str, fields: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\n");
+        run.proxy.exchange(HOST, &request).text()
+    };
+    assert_eq!(echo("/v1", ""), format!("{0} Bearer {0}", stars()));
+    assert_eq!(echo("/v2", ""), format!("{0} Bearer {0}", stars()));
+    let own = "Authorization: Bearer mine\r\n";
+    assert_eq!(echo("/v3", own), format!("{} Bearer mine", stars()));
+    run.stop();
+}
+
+#[test]
+fn an_answer_that_began_before_the_credential_was_sent_has_none_of_it() {
+    let scene = Scene::new(&below_v1(), |conn| {
+        let head = conn.channel.request_head().expect("a head");
+        if head.line.starts_with("GET /v1 ") {
+            return conn.ok("sent");
+        }
+        conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nbegun\n\r\n");
+        assert_eq!(conn.channel.take(1), b"x");
+        conn.send(format!("{:x}\r\n{SECRET}\r\n0\r\n\r\n", SECRET.len()));
+    });
+    let mut client = scene.client();
+    client.send(format!(
+        "POST /log HTTP/1.0\r\nHost: {HOST}\r\nContent-Length: 1\r\n\r\n"
+    ));
+    client.until(b"begun\n").expect("the beginning");
+    assert_eq!(scene.exchange(&get_path("/v1")).text(), "sent");
+    client.send("x");
+    let (rest, _) = client.rest();
+    assert_eq!(String::from_utf8_lossy(&rest), stars());
+    scene.run.stop();
+}
+
+#[test]
+fn a_part_of_a_file_is_masked_and_told_of_as_a_coding_is() {
+    let scene = Scene::new("", |conn| {
+        conn.expect_request();
+        conn.send(format!(
+            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-29/40\r\nContent-Length: 30\r\n\r\n{SECRET}s3cre"
+        ));
+    });
+    let request = format!("GET /echo HTTP/1.1\r\nHost: {HOST}\r\nRange: bytes=0-29\r\n\r\n");
+    let response = scene.exchange(&request);
+    assert_eq!(response.text(), format!("{}s3cre", stars()));
+    let output = scene.run.stop();
+    output.assert_stderr(&[&format!("{HOST} answers with parts of files (206)"), "acme"]);
+}
+
+/// A scene in which the client has changed to a WebSocket and the origin goes on with this.
+fn websocket(
+    fields: &'static str,
+    script: impl Fn(&mut Conn) + Send + Sync + 'static,
+) -> (Scene, Channel) {
+    let scene = Scene::new("", move |conn| {
+        let request = conn.expect_request();
+        if !request.has("Upgrade") {
+            return conn.ok("ok");
+        }
+        conn.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{fields}\r\n"
+        ));
+        script(conn);
+    });
+    let mut client = scene.client();
+    client.send(format!(
+        "GET /ws HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    ));
+    assert_eq!(client.response("GET").status(), 101);
+    (scene, client)
+}
+
+#[test]
+fn a_pause_within_a_frame_of_a_websocket_lets_nothing_out() {
+    let (first, second) = SECRET.split_at(SECRET.len() - 1);
+    let (scene, mut client) = websocket("", move |conn| {
+        let length = u8::try_from(3 + SECRET.len()).expect("a short frame");
+        conn.send([&[0x01, length], b"hi\n".as_slice(), first.as_bytes()].concat());
+        assert_eq!(conn.channel.take(1), b"x");
+        // A control frame may stand between the frames of a message, and the message's text goes on behind it.
+        let rest = [second.as_bytes(), b"\x89\x01p\x80\x1a", first.as_bytes()].concat();
+        conn.send([&rest, second.as_bytes(), b"!"].concat());
+    });
+    assert_eq!(client.take(5), [b"\x01\x1c".as_slice(), b"hi\n"].concat());
+    // As long as other requests take.
+    for _ in 0..5 {
+        assert_eq!(scene.exchange(&get()).text(), "ok");
+    }
+    client.send("x");
+    client.end_sending();
+    let (rest, end) = client.rest();
+    assert_eq!(end, End::Clean);
+    let expected = [
+        stars().as_bytes(),
+        b"\x89\x01p\x80\x1a",
+        stars().as_bytes(),
+        b"!",
+    ]
+    .concat();
+    assert_eq!(
+        rest.escape_ascii().to_string(),
+        expected.escape_ascii().to_string()
+    );
+    scene.finish();
+}
+
+#[test]
+fn a_credential_in_two_frames_of_a_message_is_masked_and_the_frames_stay() {
+    let (first, second) = SECRET.split_at(9);
+    let (scene, mut client) = websocket("", move |conn| {
+        let frames = [
+            &[0x01, 9],
+            first.as_bytes(),
+            b"\x89\x02hi\x80\x10",
+            second.as_bytes(),
+        ];
+        conn.send(frames.concat());
+    });
+    client.end_sending();
+    let (rest, _) = client.rest();
+    let expected = b"\x01\x09*********\x89\x02hi\x80\x10****************";
+    assert_eq!(
+        rest.escape_ascii().to_string(),
+        expected.escape_ascii().to_string()
+    );
+    scene.finish();
+}
+
+#[test]
+fn a_websocket_that_is_compressed_all_the_same_is_told_of() {
+    let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    let (scene, mut client) = websocket(extension, |conn| {
+        conn.send(b"\xc1\x03abc");
+    });
+    client.end_sending();
+    assert_eq!(client.rest().0, b"\xc1\x03abc");
+    let output = scene.run.stop();
+    output.assert_stderr(&[
+        "answers in permessage-deflate although it was asked not to",
+        "acme",
+    ]);
+}
+
+#[test]
+fn text_that_a_model_writes_token_by_token_leaves_as_it_comes() {
+    // The origin goes on only when the client has everything, within one chunk or one frame: what is held there is held until more comes.
+    const TOKENS: [&str; 5] = ["Hello", ", world", "! How", " can I", " help you"];
+    let length: usize = TOKENS.iter().map(|token| token.len()).sum();
+    let stream = |conn: &mut Conn| {
+        for token in TOKENS {
+            conn.send(token);
+            conn.channel.take(1);
+        }
+    };
+    let receive = |client: &mut Channel| {
+        for token in TOKENS {
+            assert_eq!(String::from_utf8_lossy(&client.take(token.len())), token);
+            client.send("x");
+        }
+    };
+    let scene = Scene::new("", move |conn| {
+        conn.channel.request_head().expect("a head");
+        conn.send(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n"
+        ));
+        stream(conn);
+    });
+    let mut client = scene.client();
+    client.send(format!(
+        "POST / HTTP/1.0\r\nHost: {HOST}\r\nContent-Length: 5\r\n\r\n"
+    ));
+    client.until(b"\r\n\r\n").expect("a head");
+    receive(&mut client);
+    scene.run.stop();
+    let (scene, mut client) = websocket("", move |conn| {
+        conn.send([0x81, u8::try_from(length).expect("a short frame")]);
+        stream(conn);
+    });
+    client.take(2);
+    receive(&mut client);
+    scene.run.stop();
+}
+
+#[test]
+fn a_password_that_is_a_word_leaves_answers_as_they_are_and_what_was_sent_is_masked() {
+    let home = Home::new();
+    home.acme(r#""in": "basic""#);
+    let origin = Origin::start(|conn| {
+        let head = printed(conn);
+        conn.ok(&format!(
+            "{{\"password\": null, \"is_password\": 0}} {head}"
+        ));
+    });
+    let run = home
+        .run(&origin)
+        .env("ACME_API_KEY", "admin:password")
+        .start();
+    let response = run.proxy.exchange(HOST, &get());
+    let text = response.text();
+    assert!(
+        text.starts_with("{\"password\": null, \"is_password\": 0} "),
+        "{text}"
+    );
+    let sent = base64(b"admin:password");
+    assert!(!text.contains(&sent), "{text}");
+    assert!(
+        text.contains(&format!("Basic {}\r\n", "*".repeat(sent.len()))),
+        "{text}"
+    );
+    let output = run.stop();
+    output.assert_stderr(&[
+        "the credential of acme is made of ordinary words: it is not masked in answers that repeat it",
+    ]);
+}
+
+#[test]
+fn a_login_says_that_a_credential_is_too_common_to_be_masked() {
+    let home = Home::new();
+    home.acme("");
+    home.like_acme("beta", r#""in": "basic""#);
+    let words = "this credential is made of ordinary words: it is not masked";
+    for (provider, key, warning) in [
+        ("acme", "password", words),
+        ("beta", "admin:password", words),
+        (
+            "acme",
+            "a1b2c3",
+            "this credential is shorter than 8 bytes: it is not masked",
+        ),
+    ] {
+        let output = home.login(&[provider, "--force"], key).run();
+        output.assert_code(0);
+        output.assert_stderr(&[warning]);
+        let from = ["login", provider, "--force", "--from", "env:K"];
+        let output = home.authsome(from).env("K", key).run();
+        output.assert_code(0);
+        output.assert_stderr(&[warning]);
+    }
+    let output = home.login(&["acme", "--force"], SECRET).run();
+    assert!(!output.stderr().contains("masked"), "{output}");
+}
+
 #[test]
 fn a_short_credential_is_no_reason_to_change_what_comes_back() {
     let scene = Scene::new("", |conn| {
@@ -368,5 +668,41 @@ fn a_short_credential_is_no_reason_to_change_what_comes_back() {
         response.text().contains("Authorization: Bearer Bearer\r\n"),
         "{response}"
     );
-    run.stop();
+    let words = "the credential of acme is shorter than 8 bytes: it is not masked";
+    run.stop().assert_stderr(&[words]);
+}
+
+#[test]
+fn warnings_that_the_program_causes_by_names_of_its_choice_hide_no_others() {
+    let home = Home::new();
+    let both = r#""api_url": ["regex:^api[0-9]+[.]github[.]com$""#;
+    home.acme(&format!(r#"{both}, "{HOST}"]"#));
+    home.like_acme("beta", &format!("{both}]"));
+    let origin = Origin::start(|conn| {
+        let head = printed(conn);
+        conn.ok(&head);
+    });
+    let names: Vec<String> = (0..30)
+        .map(|number| format!("api{number}.github.com"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let run = home
+        .run(&origin)
+        .env("BETA_API_KEY", SECRET)
+        .args(origin.leads_here(&names, 443))
+        .start();
+    for name in &names {
+        let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n");
+        run.proxy.exchange(name, &request);
+    }
+    run.proxy.exchange(HOST, &get());
+    let output = run.stop();
+    assert_eq!(output.lines_with("is claimed by"), 20, "{output}");
+    assert_eq!(
+        output.lines_with("there are many more warnings"),
+        1,
+        "{output}"
+    );
+    let words = format!("{HOST} sent the credential of acme back; it was masked");
+    output.assert_stderr(&[&words]);
 }

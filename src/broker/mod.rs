@@ -219,6 +219,11 @@ impl Connection {
         self.identity
     }
 
+    /// Returns whether its credential was given for this run, and no login has looked at it.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self.supply, Supply::Given(_))
+    }
+
     /// How it is called in messages: the provider, and its own name unless that is `default`.
     pub(crate) fn label(&self) -> String {
         record::label(&self.provider.name, &self.name)

@@ -16,14 +16,16 @@ const WRITTEN_ANEW: [&[u8]; 4] = [
     b"connection",
 ];
 
-/// Fields that don't go with a credential. Two ask for answers that can't be searched for it: compressed WebSocket messages (RFC 7692)
-/// and other charsets. Two name another target to servers that route by them.
-const NOT_BESIDE: [&[u8]; 4] = [
-    b"sec-websocket-extensions",
+/// Fields that ask for answers that can't be searched for a credential: codings, other charsets, and compressed WebSocket messages
+/// (RFC 7692).
+const NOT_SEARCHABLE: [&[u8]; 3] = [
+    b"accept-encoding",
     b"accept-charset",
-    b"x-original-url",
-    b"x-rewrite-url",
+    b"sec-websocket-extensions",
 ];
+
+/// Fields that name another target to servers that route by them.
+const ROUTING: [&[u8]; 2] = [b"x-original-url", b"x-rewrite-url"];
 
 /// Fields that are never taken from a trailer section, besides the hop-by-hop ones: credentials, framing, routing (RFC 9110 section
 /// 6.5.1).
@@ -45,6 +47,8 @@ pub(super) enum Place<'a> {
     Head {
         /// The placeholder that must not leave, where the request met a route.
         placeholder: Option<&'a [u8]>,
+        /// Whether the answer is searched for a credential that was sent to the authority before.
+        is_searched: bool,
     },
     /// The head of a request with a credential.
     HeadWithCredential {
@@ -70,8 +74,12 @@ pub(super) fn goes_on(head: &Fields, name: &[u8], value: &[u8], place: Place<'_>
                 .any(|listed| is_same_field(name, listed))
     };
     match place {
-        Place::Head { placeholder } => {
+        Place::Head {
+            placeholder,
+            is_searched,
+        } => {
             !is_one_of(&WRITTEN_ANEW)
+                && !(is_searched && is_one_of(&NOT_SEARCHABLE))
                 && !is_hop_by_hop(head, name)
                 && !placeholder.is_some_and(|placeholder| contains(value, placeholder))
         }
@@ -81,7 +89,8 @@ pub(super) fn goes_on(head: &Fields, name: &[u8], value: &[u8], place: Place<'_>
             !is_one_of(&WRITTEN_ANEW)
                 && !is_like_hop_by_hop()
                 && !is_one_of(added)
-                && !is_one_of(&NOT_BESIDE)
+                && !is_one_of(&NOT_SEARCHABLE)
+                && !is_one_of(&ROUTING)
                 && !is_like_expect
                 && !contains(value, placeholder)
         }

@@ -245,6 +245,7 @@ impl Exchange<'_> {
                         outgoing: &outgoing,
                         found,
                         gets_credential,
+                        sent: self.shared.masking.at(&key.authority),
                         key,
                     },
                 )

@@ -3,6 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::inject;
+use crate::credential;
+use crate::credential::Common;
 use crate::credential::Credential;
 use crate::encoding;
 use crate::provider::Placement;
@@ -69,15 +71,30 @@ fn html(byte: u8, double: &'static str, single: &'static str) -> Option<&'static
 
 /// The forms of a credential that is sent like this.
 pub(super) fn of_credential(credential: &Credential, placement: &Placement) -> Vec<Bytes> {
-    let secret = credential.expose();
+    let (secret, pair) = parts(credential, placement);
     let mut forms = Vec::with_capacity(4);
     add(secret, &mut forms);
-    if let Placement::Basic(user) = placement
-        && let Some(pair) = inject::basic_pair(user, secret)
-    {
+    if let Some(pair) = pair {
         add_pair(&pair, &mut forms);
     }
     forms
+}
+
+/// Returns why a credential that is sent like this stays readable in answers, as a whole or by its password, if it does.
+pub(super) fn left_readable(credential: &Credential, placement: &Placement) -> Option<Common> {
+    let (secret, pair) = parts(credential, placement);
+    let of_pair = pair.and_then(|pair| credential::common(secret_of_pair(&pair)));
+    credential::common(secret).or(of_pair)
+}
+
+/// Returns a credential, and the user and the password of basic authentication where it is sent by that.
+fn parts<'a>(credential: &'a Credential, placement: &Placement) -> (&'a [u8], Option<Bytes>) {
+    let secret = credential.expose();
+    let pair = match placement {
+        Placement::Basic(user) => inject::basic_pair(user, secret),
+        Placement::Header { .. } | Placement::Query { .. } => None,
+    };
+    (secret, pair)
 }
 
 /// The forms of a field's value `Basic ...` (RFC 7617).
@@ -93,14 +110,24 @@ pub(super) fn of_basic(authorization: &[u8]) -> Vec<Bytes> {
 /// Adds those of a user and a password: as they are sent, as they are, and the password alone.
 fn add_pair(pair: &[u8], forms: &mut Vec<Bytes>) {
     add(&Zeroizing::new(encoding::base64(pair)), forms);
-    add(pair, forms);
-    let mut parts = pair.splitn(2, |byte| *byte == b':');
-    let (_, password) = (parts.next(), parts.next());
-    add(password.unwrap_or_default(), forms);
+    // Of a user alone, the colon behind it makes no other text.
+    add(pair.strip_suffix(b":").unwrap_or(pair), forms);
+    add(secret_of_pair(pair), forms);
 }
 
-/// Adds a secret and all ways of writing it.
+/// Returns the password, or the user where there is no password.
+fn secret_of_pair(pair: &[u8]) -> &[u8] {
+    let mut parts = pair.splitn(2, |byte| *byte == b':');
+    let user = parts.next().unwrap_or_default();
+    let password = parts.next().filter(|password| !password.is_empty());
+    password.unwrap_or(user)
+}
+
+/// Adds a secret and all ways of writing it, unless it is too common to be masked.
 fn add(secret: &[u8], forms: &mut Vec<Bytes>) {
+    if credential::common(secret).is_some() {
+        return;
+    }
     forms.push(Zeroizing::new(secret.to_vec()));
     if secret.iter().all(|byte| encoding::is_unreserved(*byte)) {
         return;

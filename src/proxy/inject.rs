@@ -96,24 +96,36 @@ impl Outgoing<'_> {
 
     /// The head without a credential.
     pub(crate) fn unarmed(&self, added: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
-        let place = Place::Head { placeholder: None };
+        let place = Place::Head {
+            placeholder: None,
+            is_searched: false,
+        };
         self.write(self.target.as_bytes(), place, added, out);
     }
 
-    /// The head of a request that keeps a credential of the child's own. The placeholder doesn't leave beside it.
-    pub(crate) fn left_alone(&self, provider: &Provider, out: &mut Vec<u8>) {
+    /// The head without a credential, for an authority that was sent one in this run: asks for an answer that can be looked through.
+    pub(crate) fn unarmed_searched(&self, out: &mut Vec<u8>) {
+        let place = Place::Head {
+            placeholder: None,
+            is_searched: true,
+        };
+        self.write(self.target.as_bytes(), place, &[IDENTITY], out);
+    }
+
+    /// The head of a request that keeps a credential of the child's own. The placeholder doesn't leave beside it. Where the answer is
+    /// searched for a credential that was sent earlier, one is asked for that can be looked through.
+    pub(crate) fn left_alone(&self, provider: &Provider, is_searched: bool, out: &mut Vec<u8>) {
         let placeholder = provider.placeholder.as_bytes();
         let protocols = self.protocols_without(placeholder);
         let kept = (PROTOCOLS.as_bytes(), protocols.as_slice());
-        let kept = if protocols.is_empty() {
-            None
-        } else {
-            Some(kept)
-        };
+        let mut added = Vec::with_capacity(2);
+        added.extend(Some(kept).filter(|_| !protocols.is_empty()));
+        added.extend(Some(IDENTITY).filter(|_| is_searched));
         let place = Place::Head {
             placeholder: Some(placeholder),
+            is_searched,
         };
-        self.write(self.target.as_bytes(), place, kept.as_slice(), out);
+        self.write(self.target.as_bytes(), place, &added, out);
     }
 
     /// The head with the credential of a match.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use super::frames::Frames;
 use super::mask::Masker;
 use crate::http1;
 use crate::http1::body::BodyReader;
@@ -19,12 +20,12 @@ const TURN: usize = 64 * 1024;
 /// trailers must fit.
 const PIECE: usize = 32 * 1024;
 
-/// How long the end of a piece is held between chunks, or in a body that ends with the connection: pieces of one answer follow each other
-/// within a round trip, and what a stream says before a pause mostly ends with a line end or a space.
+/// How long the end of a piece that could be the beginning of a credential is held between chunks, between the frames of a message, or in
+/// a body that ends with the connection: pieces of one answer follow each other within a round trip.
 const HOLD: Duration = Duration::from_millis(100);
 
-/// The same in a tunnel, whose messages end with anything.
-const HOLD_IN_TUNNEL: Duration = Duration::from_millis(5);
+/// The same behind a WebSocket message, which nothing may follow, and in bytes that are no frames.
+const HOLD_BEHIND_MESSAGE: Duration = Duration::from_millis(5);
 
 /// A trailer filter: whether a field of that name and value goes on.
 pub(crate) type TrailerFilter<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
@@ -37,8 +38,8 @@ pub(super) struct Lane<'a> {
     writer: BodyWriter,
     /// Takes out what must not arrive.
     pub(super) masker: Masker<'a>,
-    /// How long the end of a piece is held where it isn't known whether more comes.
-    hold: Duration,
+    /// Finds the text in what comes behind an upgrade.
+    frames: Option<Box<Frames>>,
     /// Bytes of content that have come in.
     pub(super) content: u64,
     /// Whether the end has been written.
@@ -55,7 +56,7 @@ impl<'a> Lane<'a> {
             reader,
             writer,
             masker: Masker::default(),
-            hold: HOLD,
+            frames: None,
             content: 0,
             finished,
         }
@@ -68,10 +69,22 @@ impl<'a> Lane<'a> {
 
     /// Bytes as they are, until the connection ends.
     pub(super) fn raw() -> Self {
+        Self::new(Framing::UntilClose, BodyWriter::Plain)
+    }
+
+    /// The frames of a WebSocket, until the connection ends.
+    pub(super) fn frames(masker: Masker<'a>) -> Self {
         Self {
-            hold: HOLD_IN_TUNNEL,
-            ..Self::new(Framing::UntilClose, BodyWriter::Plain)
+            frames: Some(Box::default()),
+            masker,
+            ..Self::raw()
         }
+    }
+
+    /// Returns whether something passed that was compressed, and could not be looked through.
+    pub(super) fn has_passed_compressed(&self) -> bool {
+        let frames = self.frames.as_deref();
+        frames.is_some_and(Frames::has_passed_compressed)
     }
 
     /// Moves what is there. Tells whether anything was.
@@ -94,9 +107,13 @@ impl<'a> Lane<'a> {
             let step = self.reader.step(input.get(..piece).unwrap_or(input))?;
             let used = step.used;
             self.content += step.content.len() as u64;
-            match (self.masker.pass(step.content), self.writer) {
-                ([[], content], BodyWriter::Plain) => to.send_or_keep(content),
-                (content, writer) => writer.write(&content, to.output()),
+            if let Some(frames) = &mut self.frames {
+                frames.pass(step.content, &mut self.masker, to.output());
+            } else {
+                match (self.masker.pass(step.content), self.writer) {
+                    ([[], content], BodyWriter::Plain) => to.send_or_keep(content),
+                    (content, writer) => writer.write(&content, to.output()),
+                }
             }
             from.consume(used);
             moved |= used > 0;
@@ -121,7 +138,7 @@ impl<'a> Lane<'a> {
             section => Fields::parse(section)?,
         };
         let out = to.output();
-        self.writer.write(&[self.masker.release()], out);
+        self.release(true, out);
         let end = out.len();
         self.writer.finish(&trailers, keep, out);
         self.masker.mask(out.get_mut(end..).unwrap_or_default());
@@ -129,12 +146,17 @@ impl<'a> Lane<'a> {
         Ok(true)
     }
 
-    /// Until when the end of a piece is held that may be all that comes for now. Within a length, or a chunk, more does.
+    /// Until when the end of a piece is held that may be all that comes for now. Within a length, a chunk or a frame, more does.
     pub(super) fn holds_until(&self) -> Option<Instant> {
-        let since = self.masker.holds_since();
-        since
-            .filter(|_| !self.reader.expects_more())
-            .map(|since| since + self.hold)
+        let since = self.masker.holds_since()?;
+        let hold = match &self.frames {
+            _ if self.reader.expects_more() => return None,
+            None => HOLD,
+            Some(frames) if frames.expects_more() => return None,
+            Some(frames) if frames.is_in_message() => HOLD,
+            Some(_) => HOLD_BEHIND_MESSAGE,
+        };
+        Some(since + hold)
     }
 
     /// Writes what was held for long enough, or behind which nothing comes. Tells whether anything was.
@@ -144,8 +166,17 @@ impl<'a> Lane<'a> {
             false => self.holds_until().is_some_and(|due| due <= Instant::now()),
         };
         if is_due {
-            self.writer.write(&[self.masker.release()], out);
+            self.release(has_ended, out);
         }
         is_due
+    }
+
+    /// Writes what is held.
+    fn release(&mut self, has_ended: bool, out: &mut Vec<u8>) {
+        match &mut self.frames {
+            Some(frames) if has_ended => frames.finish(&mut self.masker, out),
+            Some(frames) => frames.release(&mut self.masker, out),
+            None => self.writer.write(&[self.masker.release()], out),
+        }
     }
 }

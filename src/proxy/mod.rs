@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod demo;
 mod exchange;
 mod forms;
+mod frames;
 pub(crate) mod health;
 mod hops;
 mod inject;

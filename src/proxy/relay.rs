@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use super::lane::Lane;
 use super::lane::TrailerFilter;
-use super::mask::Forms;
 use super::mask::Masker;
+use super::mask::Sent;
 use super::service::Service;
 use crate::encoding;
 use crate::http1;
@@ -80,6 +80,8 @@ pub(crate) struct Outcome {
     pub(crate) was_masked: bool,
     /// The coding of a body that could not be looked through for it.
     pub(crate) coding: Option<String>,
+    /// Whether the answer was a part of a whole (RFC 9110 section 15.3.7): parts can cut a credential.
+    pub(crate) is_partial: bool,
     /// Bytes of content that went up.
     pub(crate) sent: u64,
     /// Bytes of content that came down.
@@ -105,8 +107,8 @@ pub(crate) struct Request<'a> {
     /// Whether an answer with status 401 is held back, and ends the exchange as [`Failure::Unauthorized`]: a further relay on the same
     /// connection passes it on.
     pub(crate) holds_unauthorized: bool,
-    /// The credential that was sent, to be masked in what comes back.
-    pub(crate) secret: Option<&'a Forms>,
+    /// The credentials that were sent to the same place, to be masked in what comes back.
+    pub(crate) secret: Option<&'a Sent>,
     /// What may stop meanwhile.
     pub(crate) service: Option<&'a Service>,
 }
@@ -190,12 +192,21 @@ impl<'a> Relay<'a> {
         self.is_tunnel = true;
         self.upstream.set_input_limit(None);
         self.up = Lane::raw();
-        self.down = Down::Body(Lane::raw().masked(self.masker()));
+        // What nobody looks through isn't read.
+        self.down = Down::Body(match self.request.secret {
+            Some(sent) => Lane::frames(sent.masker()),
+            None => Lane::raw(),
+        });
     }
 
-    /// What masks the credential in what comes back.
+    /// What masks credentials in what comes back.
     fn masker(&self) -> Masker<'a> {
-        self.request.secret.map(Forms::masker).unwrap_or_default()
+        self.request.secret.map(Sent::masker).unwrap_or_default()
+    }
+
+    /// Returns whether a credential could be in what comes back.
+    fn is_searched(&self) -> bool {
+        self.request.secret.is_some_and(|sent| !sent.is_empty())
     }
 
     /// Runs the exchange to its end.
@@ -214,6 +225,9 @@ impl<'a> Relay<'a> {
         if let Down::Body(lane) = &self.down {
             self.outcome.was_masked |= lane.masker.has_found();
             self.outcome.received = lane.content;
+            if self.outcome.coding.is_none() && lane.has_passed_compressed() {
+                self.outcome.coding = Some("permessage-deflate".to_owned());
+            }
         }
         self.outcome.sent = self.up.content;
         self.outcome.client_reusable &= clean;
@@ -391,8 +405,9 @@ impl<'a> Relay<'a> {
             && self.stands_at_beginning(&head);
         self.outcome.upstream_waits = keep_alive_timeout(&head.fields);
         let lane = Lane::new(framing, writer);
-        if self.request.secret.is_some() && !lane.finished {
+        if !lane.finished && self.is_searched() {
             self.outcome.coding = coding(&head);
+            self.outcome.is_partial = head.status == 206;
         }
         self.down = Down::Body(lane.masked(self.masker()));
         self.response = head.fields;

@@ -9,7 +9,7 @@ use super::beside;
 use super::beside::Place;
 use super::inject::Armed;
 use super::inject::Outgoing;
-use super::mask::Forms;
+use super::mask::Sent;
 use super::refusal::Refusal;
 use super::relay::Failure;
 use super::relay::Outcome;
@@ -65,6 +65,8 @@ pub(super) struct Sending<'a> {
     pub(super) gets_credential: bool,
     /// What its connection is kept under.
     pub(super) key: Key,
+    /// The credentials that its authority was sent in this run.
+    pub(super) sent: Arc<Sent>,
 }
 
 /// What sending a request has come to.
@@ -78,12 +80,7 @@ enum Relayed {
 }
 
 /// The credential that a request was sent with.
-struct Used {
-    /// The credential.
-    credential: Arc<Credential>,
-    /// What to look for in the answer.
-    forms: Arc<Forms>,
-}
+struct Used(Arc<Credential>);
 
 impl Relayed {
     /// What it means for the client.
@@ -127,17 +124,16 @@ impl Sender<'_> {
         // Nothing of the request's body must be gone.
         let can_renew = sending.outgoing.framing.is_empty() && self.has_tokens(sending);
         let first = self.once(client, sending, None, can_renew)?;
-        let Relayed::Refused(mut stream, used) = first else {
+        let Relayed::Refused(mut stream, Used(credential)) = first else {
             return first.conclude();
         };
-        match self.other_than(sending, &used.credential) {
+        match self.other_than(sending, &credential) {
             Some(other) => {
                 drop(stream);
                 self.once(client, sending, Some(&other), false)?.conclude()
             }
             None => {
-                let secret = Some(&*used.forms);
-                let (outcome, result) = self.relay(client, &mut stream, sending, (secret, false));
+                let (outcome, result) = self.relay(client, &mut stream, sending, false);
                 self.keep(*stream, &outcome, sending);
                 conclude(outcome, result)
             }
@@ -244,18 +240,22 @@ impl Sender<'_> {
             Some(found) if !sending.gets_credential => {
                 let provider = &self.state.broker.connection(found.connection()).provider;
                 let mut head = Vec::with_capacity(1024);
-                sending.outgoing.left_alone(provider, &mut head);
+                let is_searched = !sending.sent.is_empty();
+                sending
+                    .outgoing
+                    .left_alone(provider, is_searched, &mut head);
                 Ok((Prepared::Unarmed(head), None))
             }
             Some(found) => {
                 let (armed, credential) = self.arm(sending.outgoing, found, given)?;
-                let forms = self.shared.masking.of(&credential, found.placement());
-                let used = Used { credential, forms };
-                Ok((Prepared::Armed(armed), Some(used)))
+                Ok((Prepared::Armed(armed), Some(Used(credential))))
             }
             None => {
                 let mut head = Vec::with_capacity(1024);
-                sending.outgoing.unarmed(&[], &mut head);
+                match sending.sent.is_empty() {
+                    true => sending.outgoing.unarmed(&[], &mut head),
+                    false => sending.outgoing.unarmed_searched(&mut head),
+                }
                 Ok((Prepared::Unarmed(head), None))
             }
         }
@@ -305,6 +305,9 @@ impl Sender<'_> {
         (head, used): (Prepared, Option<Used>),
         (sending, holds_unauthorized): (&Sending<'_>, bool),
     ) -> Result<Relayed, Stop> {
+        if let Some(Used(credential)) = &used {
+            self.note_sent(credential, sending);
+        }
         match head {
             Prepared::Armed(armed) => armed
                 .send(&mut stream)
@@ -315,9 +318,7 @@ impl Sender<'_> {
         if self.traffic.get().is_reused && !stream.wire().is_idle() {
             return Ok(Relayed::Stale);
         }
-        let secret = used.as_ref().map(|used| &*used.forms);
-        let options = (secret, holds_unauthorized);
-        let (outcome, result) = self.relay(client, &mut stream, sending, options);
+        let (outcome, result) = self.relay(client, &mut stream, sending, holds_unauthorized);
         let Some(used) = used else {
             self.keep(stream, &outcome, sending);
             return Ok(Relayed::Ended(outcome, result));
@@ -329,7 +330,7 @@ impl Sender<'_> {
         if outcome.status == 401 && !sending.outgoing.framing.is_empty() && self.has_tokens(sending)
         {
             // The body is gone, and the answer is the client's: another token is for the next request.
-            let _ = self.other_than(sending, &used.credential);
+            let _ = self.other_than(sending, &used.0);
         }
         Ok(Relayed::Ended(outcome, result))
     }
@@ -340,7 +341,7 @@ impl Sender<'_> {
         client: &mut Wire,
         stream: &mut SecureStream,
         sending: &Sending<'_>,
-        (secret, holds_unauthorized): (Option<&Forms>, bool),
+        holds_unauthorized: bool,
     ) -> (Outcome, Result<(), Failure>) {
         let place = match sending.found {
             Some(_) => Place::TrailersWithCredential,
@@ -350,7 +351,7 @@ impl Sender<'_> {
             |name: &[u8], value: &[u8]| beside::goes_on(&self.head.fields, name, value, place);
         let request = Request {
             holds_unauthorized,
-            secret,
+            secret: Some(&sending.sent),
             ..self.request(sending.outgoing, &keep_trailer)
         };
         let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
@@ -359,10 +360,25 @@ impl Sender<'_> {
         (outcome, result)
     }
 
-    /// Tells the person what became of a credential in an answer.
-    fn tell(&self, outcome: &Outcome, sending: &Sending<'_>) {
+    /// Has all further answers of the authority searched for a credential, before that leaves. Warns where it can't be masked, unless
+    /// the login has said so.
+    fn note_sent(&self, credential: &Arc<Credential>, sending: &Sending<'_>) {
         let Some(found) = sending.found else { return };
-        let label = || self.state.broker.connection(found.connection()).label();
+        let connection = self.state.broker.connection(found.connection());
+        let readable = sending
+            .sent
+            .add(credential, found.placement(), || connection.label());
+        if let Some(why) = readable.filter(|_| connection.is_given()) {
+            self.shared.notices.warn(format!(
+                "the credential of {} is {why}: it is not masked in answers that repeat it",
+                connection.label()
+            ));
+        }
+    }
+
+    /// Tells the person what became of credentials in an answer.
+    fn tell(&self, outcome: &Outcome, sending: &Sending<'_>) {
+        let label = || sending.sent.labels();
         let host = &sending.key.authority.host;
         if outcome.was_masked {
             self.shared.notices.warn(format!(
@@ -373,6 +389,12 @@ impl Sender<'_> {
         if let Some(coding) = &outcome.coding {
             self.shared.notices.warn(format!(
                 "{host} answers in {coding} although it was asked not to: such answers are not looked through for the credential of {}",
+                label()
+            ));
+        }
+        if outcome.is_partial {
+            self.shared.notices.warn(format!(
+                "{host} answers with parts of files (206): the credential of {} is not found in one that cuts it in two",
                 label()
             ));
         }
@@ -424,9 +446,9 @@ impl Sender<'_> {
         };
         // A proxy's own pages quote what it was sent.
         let password = via.and_then(|via| via.authorization.as_ref());
-        let secret = password.map(|secret| self.shared.masking.of_basic(secret.expose()));
+        let secret = password.map(|secret| self.shared.masking.at_proxy(secret.expose()));
         let request = Request {
-            secret: secret.as_ref(),
+            secret: secret.as_deref(),
             ..self.request(outgoing, &keep_trailer)
         };
         let (outcome, result) = Relay::new(client, &mut wire, &request).run();

@@ -169,6 +169,15 @@ pub(super) fn all(folder: &str, side: Side) -> Vec<Case> {
     cases
 }
 
+/// A case in which this host gets a credential, and no connection to it is kept.
+pub(super) fn first(host: &str) -> Case {
+    let text = format!(
+        "name: first\nwhy: a credential\nto: {host}\nsend: {{get}}\norigin: {{got}}\nanswer: {{ok-close}}\nclient: {{ok}}\nthen: open\n"
+    );
+    let cases = read("first", &text, Side::Client).expect("a case");
+    cases.into_iter().next().expect("a case")
+}
+
 /// The keys of a case, each with its values.
 type Block = BTreeMap<String, Vec<String>>;
 
@@ -371,6 +380,8 @@ fn expand(text: &str, host: &str) -> Result<String, String> {
             ("credential", _) => out.push_str(SECRET),
             ("placeholder", _) => out.push_str(PLACEHOLDER),
             ("injected", _) => out.push_str(&injected(host)),
+            // What the proxy adds to a request without a credential, for a host that was sent one.
+            ("searched", _) => out.push_str("Accept-Encoding: identity\\r\\n"),
             ("chunks" | "last", _) => out.push_str(&format!("{{{name}}}")),
             ("get", _) => out.push_str(&format!("GET /v1 HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n")),
             ("got", _) => {

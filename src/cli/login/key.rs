@@ -15,6 +15,7 @@ use crate::credential::Credential;
 use crate::encoding;
 use crate::program::MAX_OUTPUT;
 use crate::provider::definition::Outside;
+use crate::proxy::mask;
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::source::Spec;
@@ -139,8 +140,22 @@ impl Login<'_> {
         provider.map(|_| ())
     }
 
+    /// Warns where the credential, or its password, is too common to be masked in answers.
+    fn warn_if_readable(&self, credential: &Credential) {
+        let rules = self.provider.rules.iter();
+        let mut placements = rules.map(|rule| &rule.placement);
+        let readable = placements.find_map(|placement| mask::left_readable(credential, placement));
+        let readable = readable.or_else(|| credential.common());
+        if let Some(why) = readable {
+            self.app.notices.warn(format!(
+                "this credential is {why}: it is not masked in answers that repeat it"
+            ));
+        }
+    }
+
     /// Checks that the credential looks like one of this provider's.
     fn check(&self, credential: &Credential) -> Result<(), Error> {
+        self.warn_if_readable(credential);
         match key_check::look(&self.app.registry, self.definition, credential) {
             Finding::Good => Ok(()),
             Finding::Doubtful(text) => {
