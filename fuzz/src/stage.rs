@@ -13,6 +13,7 @@ use std::sync::MutexGuard;
 use std::thread;
 use std::time::Duration;
 
+use authsome::fuzzing::proxied::Logins;
 use authsome::fuzzing::proxied::Origin;
 use authsome::fuzzing::proxied::Proxied;
 use rustls::ServerConfig;
@@ -110,6 +111,12 @@ impl Stage {
             clients: listen(),
             connections,
         }
+    }
+
+    /// Returns the logins that can be replaced meanwhile.
+    #[must_use]
+    pub fn logins(&self) -> Arc<Logins> {
+        self.proxied.logins()
     }
 
     /// Sends `bytes` on a connection of a client to this host, then `rest` once what has come back is enough, ends it, and gives what

@@ -1,8 +1,11 @@
 //! The door to the whole way of a request: a proxy whose clients and origins are the target's own. Everything between them is what
 //! people run: routes, the credential, verified TLS to the origin, kept connections.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::net::TcpStream;
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +14,21 @@ use rustls::ServerConfig;
 use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::broker::Connection;
+use crate::broker::Stored;
+use crate::broker::Surroundings;
+use crate::broker::grant::About;
+use crate::broker::grant::Grant;
+use crate::broker::record::DEFAULT;
+use crate::broker::record::Held;
+use crate::broker::record::Record;
+use crate::broker::store::Store;
 use crate::clock;
+use crate::environment::Environment;
+use crate::files::Home;
 use crate::notice::Notices;
 use crate::peer::Admission;
+use crate::provider::Name;
+use crate::provider::Provider;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::proxy::Listener;
@@ -23,6 +38,7 @@ use crate::proxy::client;
 use crate::proxy::mask;
 use crate::proxy::state::Current;
 use crate::proxy::state::State;
+use crate::secret::Secret;
 use crate::source::Source;
 use crate::sys::signal::Signals;
 use crate::tls;
@@ -37,6 +53,9 @@ use crate::upstream::pool::Pool;
 use crate::upstream::via::ProxySettings;
 use crate::url::Authority;
 use crate::url::Host;
+use crate::vault::KeyRing;
+use crate::vault::NoAnswer;
+use crate::vault::Vault;
 use crate::wire::Wire;
 
 /// How long roots last: longer than a target runs.
@@ -58,7 +77,34 @@ pub struct Origin<'a> {
 }
 
 /// A proxy.
-pub struct Proxied(Shared);
+pub struct Proxied {
+    /// What its connections share.
+    shared: Shared,
+    /// The stored logins.
+    logins: Arc<Logins>,
+}
+
+/// The logins that are in a vault: those to providers with OAuth. A person may log in anew while the proxy works.
+pub struct Logins {
+    /// The vault's records.
+    store: Arc<Store>,
+    /// The record of each login.
+    records: Vec<Record>,
+}
+
+impl Logins {
+    /// Logs in to a provider, with this token in the place of another.
+    ///
+    /// # Panics
+    /// When there is no such login, or nowhere to write.
+    pub fn replace(&self, provider: &str, token: &str) {
+        let mut records = self.records.iter();
+        let record = records.find(|record| record.provider.as_str() == provider);
+        let record = record.expect("a provider with OAuth").clone();
+        let stored = self.store.add(record, Some(&tokens(token)), true);
+        stored.expect("a place to write");
+    }
+}
 
 impl Proxied {
     /// A proxy between its clients and these origins, and the TLS that each of them is to speak.
@@ -75,7 +121,15 @@ impl Proxied {
             .map(|host| leaves.config(host).expect("a name for a certificate"));
         let configs = configs.collect();
 
-        let broker = Broker::new(origins.iter().map(connection).collect());
+        let mut logins = Logins {
+            store: Arc::new(Store::new(vault())),
+            records: Vec::new(),
+        };
+        let connections = origins
+            .iter()
+            .map(|origin| connection(origin, &mut logins))
+            .collect();
+        let broker = Broker::new(connections);
         let connect_to = origins.iter().zip(hosts.iter().cloned());
         let connect_to = connect_to.filter_map(|(origin, host)| {
             ConnectTo::new(Authority { host, port: 443 }, origin.address)
@@ -105,7 +159,14 @@ impl Proxied {
             capacity,
             service: None,
         };
-        (Self(shared), configs)
+        let logins = Arc::new(logins);
+        (Self { shared, logins }, configs)
+    }
+
+    /// Returns the stored logins.
+    #[must_use]
+    pub fn logins(&self) -> Arc<Logins> {
+        Arc::clone(&self.logins)
     }
 
     /// Serves a client's connection to its end, as if it had come out of the TLS of a CONNECT to this host.
@@ -115,8 +176,8 @@ impl Proxied {
             port: 443,
         };
         let client = Wire::plain(socket).expect("a TCP socket");
-        let pass = self.0.current.get().pass();
-        client::serve_intercepted(client, &authority, pass, &self.0);
+        let pass = self.shared.current.get().pass();
+        client::serve_intercepted(client, &authority, pass, &self.shared);
     }
 }
 
@@ -137,8 +198,8 @@ fn certificates(
     (leaves, vec![certificate])
 }
 
-/// A login to the origin's provider.
-fn connection(origin: &Origin<'_>) -> Connection {
+/// A login to the origin's provider: stored, where that has OAuth.
+fn connection(origin: &Origin<'_>, logins: &mut Logins) -> Connection {
     let outside = Outside {
         base_url: None,
         username: None,
@@ -146,9 +207,85 @@ fn connection(origin: &Origin<'_>) -> Connection {
     };
     let definition = Definition::parse("definition.json", origin.definition.as_bytes());
     let provider = definition.and_then(|definition| definition.provider(&outside));
+    let provider = provider.expect("a good definition");
+    if let Some(record) = record(&provider) {
+        let secret = tokens(origin.credential);
+        let record = logins.store.add(record, Some(&secret), true);
+        let record = record.expect("a place to write");
+        let surroundings = Surroundings {
+            variables: Environment::default(),
+            commands: Environment::default(),
+        };
+        let stored = Arc::new(Stored::new(&logins.store, &record, &surroundings));
+        logins.records.push(record);
+        return Connection::stored(provider, stored);
+    }
     let source = Source::held("the target", origin.credential.as_bytes());
-    Connection::given(
-        provider.expect("a good definition"),
-        source.expect("a good credential"),
-    )
+    Connection::given(provider, source.expect("a good credential"))
+}
+
+/// The record of a login by OAuth, where the provider has that.
+fn record(provider: &Provider) -> Option<Record> {
+    let oauth = provider.oauth.as_ref()?;
+    let about = About {
+        flow: oauth.flow,
+        expires_ms: None,
+        lifetime_ms: None,
+        scopes: Vec::new(),
+        is_refreshable: false,
+        needs_login: false,
+        token_url: oauth.endpoints.token.clone()?,
+        revocation_url: None,
+        resource: None,
+        client_id: "client".into(),
+        client_auth: oauth.client_auth,
+    };
+    Some(Record {
+        provider: provider.name.clone(),
+        connection: Name::parse(DEFAULT).expect("a good name"),
+        is_default: true,
+        held: Held::Oauth(Box::new(about)),
+        base_url: None,
+        username: None,
+        routes: None,
+        created: 0,
+        updated: 0,
+    })
+}
+
+/// An access token without a refresh token, as the vault has it.
+fn tokens(access: &str) -> Secret {
+    let grant = Grant {
+        access: Secret::new(access.as_bytes().to_vec()),
+        refresh: None,
+        client_secret: None,
+    };
+    grant.to_secret()
+}
+
+/// A vault of this process alone, in memory where the system has a place for that: each change of it is waited for.
+fn vault() -> Vault {
+    const NAME: &str = "authsome-fuzz.";
+
+    let memory = PathBuf::from("/dev/shm");
+    let folder = if memory.is_dir() {
+        memory
+    } else {
+        std::env::temp_dir()
+    };
+    // A fuzzer ends without cleaning up.
+    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(NAME));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let home = Home::at(folder.join(format!("{NAME}{}", std::process::id())));
+    home.create().expect("a folder");
+    let mut environment = Environment::default();
+    environment.set("AUTHSOME_MASTER_KEY", "0".repeat(64));
+    let ask = Box::new(|| Err(NoAnswer::Nobody("nobody is there to be asked".into())));
+    let keys = KeyRing::new(&environment, &home, ask);
+    Vault::new(home, keys, Arc::new(Notices::new(|_| {})))
 }

@@ -6,8 +6,11 @@
 //! the one that ends the connection; no credential is in them. A request of someone else that follows on the same connections to the
 //! origin gets its own answer.
 //!
-//! The first byte says which origin it is and how that answers; the rest is what the client sends. Nothing of the program's own reader
-//! of HTTP is used here.
+//! An origin that reads no content never gets another request behind some, and its answers to what stands in the content reach nobody. A
+//! request whose token was refused is sent once more with another, and is the same otherwise.
+//!
+//! The first byte says how the origin answers, the second which it is; the rest is what the client sends. Nothing of the program's own
+//! reader of HTTP is used here.
 #![no_main]
 
 mod origin;
@@ -26,10 +29,12 @@ use authsome_fuzz::message::Reading;
 use authsome_fuzz::stage::Stage;
 use libfuzzer_sys::fuzz_target;
 use origin::Arrived;
+use origin::DEAF;
 use origin::EARLY;
-use origin::IN_PART;
+use origin::LOGINS;
 use origin::ORIGINS;
-use origin::SECRET;
+use origin::QUERY;
+use origin::SECRETS;
 use origin::book;
 
 /// In these bits: how many quarters of its bytes the client holds back until it has the answers to the others.
@@ -42,11 +47,11 @@ const PROBE: &str = "/v1/probe";
 fn compare(sent: &Message, arrived: &Arrived, input: &[u8], host: &str) {
     let request = &arrived.request;
     assert_eq!(request.start[0], sent.start[0], "the method");
-    assert_eq!(
-        request.start[1],
-        target(&sent.start[0], &sent.start[1], host),
-        "the target"
-    );
+    let mut expected = target(&sent.start[0], &sent.start[1], host);
+    if host == ORIGINS[QUERY][0] {
+        expected = with_key(&expected);
+    }
+    assert_eq!(request.start[1], expected, "the target");
     assert_eq!(request.length, sent.length, "the length");
     let hosts: Vec<&[u8]> = sent.all("host").collect();
     let names_host = |value: &&[u8]| is_host(&String::from_utf8_lossy(value), host);
@@ -124,6 +129,43 @@ fn target(method: &[u8], sent: &[u8], host: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// A target with the credential as the last of its parameters, and the only one of its name.
+fn with_key(target: &[u8]) -> Vec<u8> {
+    let mut parts = target.splitn(2, |byte| *byte == b'?');
+    let path = parts.next().unwrap_or_default();
+    let pairs = parts.next().unwrap_or_default().split(|byte| *byte == b'&');
+    let mut out = [path, b"?"].concat();
+    for pair in pairs.filter(|pair| !pair.is_empty() && !is_key(pair)) {
+        out.extend_from_slice(pair);
+        out.push(b'&');
+    }
+    [&*out, b"key=", SECRETS[0].as_bytes()].concat()
+}
+
+/// Whether a parameter is called `key`, be it in escapes.
+fn is_key(pair: &[u8]) -> bool {
+    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+    let (mut plain, mut rest) = (Vec::new(), name);
+    while let [first, after @ ..] = rest {
+        let digits = after
+            .get(..2)
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = text.and_then(|text| u8::from_str_radix(text, 16).ok());
+        rest = match (first, escaped) {
+            (b'%', Some(byte)) => {
+                plain.push(byte);
+                &after[2..]
+            }
+            _ => {
+                plain.push(*first);
+                after
+            }
+        };
+    }
+    plain == b"key"
+}
+
 /// Whether the text names this host, with its port or without.
 fn is_host(text: &str, host: &str) -> bool {
     let name = text.strip_suffix(":443").unwrap_or(text);
@@ -157,6 +199,8 @@ fn read_answer(output: &[u8], method: &[u8], is_http10: bool, run: u64) -> (Mess
         }
     };
     response.used += at;
+    let is_hidden = response.all("x-hidden").next().is_some();
+    assert!(!is_hidden, "an answer to content");
     let own = response
         .all("proxy-status")
         .any(|value| value.starts_with(b"authsome; error="));
@@ -193,17 +237,16 @@ fn run(stage: &Stage, host: &str, manner: u8, input: &[u8]) -> (usize, bool) {
         book.run += 1;
         book.manner = manner;
         book.arrived.clear();
+        book.refused = None;
         book.run
     };
     let (first, rest) = input.split_at(input.len() - input.len() * usize::from(manner / HELD) / 4);
     let is_enough = |output: &[u8]| answers(output) >= due(first, manner);
     let came = stage.exchange(host, first, rest, is_enough);
     let output = came.output;
-    assert!(
-        !contains(&output, SECRET.as_bytes()),
-        "{}",
-        output.escape_ascii()
-    );
+    let mut secrets = SECRETS.iter();
+    let is_shown = secrets.any(|secret| contains(&output, secret.as_bytes()));
+    assert!(!is_shown, "{}", output.escape_ascii());
     let sent = message::requests(input);
     let book = book();
     let (mut at, mut index, mut answered) = (0, 0, 0);
@@ -236,7 +279,7 @@ fn run(stage: &Stage, host: &str, manner: u8, input: &[u8]) -> (usize, bool) {
                 compare(sent, &book.arrived[number], input, host);
             }
             Answer::Own => {
-                let known = [400, 403, 405, 414, 431, 501, 505];
+                let known = [400, 403, 405, 414, 417, 431, 501, 505];
                 assert!(
                     known.contains(&response.status()),
                     "{}",
@@ -272,15 +315,26 @@ fn run(stage: &Stage, host: &str, manner: u8, input: &[u8]) -> (usize, bool) {
 fuzz_target!(|data: &[u8]| {
     static STAGE: OnceLock<Stage> = OnceLock::new();
 
-    let Some((manner, input)) = data.split_first() else {
+    let [manner, place, input @ ..] = data else {
         return;
     };
-    if input.len() > 32 * 1024 || contains(input, SECRET.as_bytes()) {
+    let mut secrets = SECRETS.iter();
+    if input.len() > 32 * 1024 || secrets.any(|secret| contains(input, secret.as_bytes())) {
         return;
     }
-    let stage = STAGE.get_or_init(|| Stage::new(&ORIGINS, origin::serve));
-    let host = ORIGINS[usize::from(manner & IN_PART)][0];
-    if let (1.., true) = run(stage, host, *manner, input) {
+    let stage = STAGE.get_or_init(|| {
+        let stage = Stage::new(&ORIGINS, origin::serve);
+        LOGINS.get_or_init(|| stage.logins());
+        stage
+    });
+    let place = usize::from(*place) % ORIGINS.len();
+    let host = ORIGINS[place][0];
+    let manner = if place == DEAF {
+        manner | EARLY
+    } else {
+        *manner
+    };
+    if let (1.., true) = run(stage, host, manner, input) {
         let probe = format!("GET {PROBE} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         assert_eq!(
             run(stage, host, 0, probe.as_bytes()).0,

@@ -1,13 +1,17 @@
 //! The origins: they note what arrives, check each request by itself, and answer it.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::OnceLock;
 
+use authsome::fuzzing::proxied::Logins;
 use authsome_fuzz::contains;
 use authsome_fuzz::count;
 use authsome_fuzz::message;
 use authsome_fuzz::message::End;
 use authsome_fuzz::message::Field;
+use authsome_fuzz::message::Length;
 use authsome_fuzz::message::Manner;
 use authsome_fuzz::message::Message;
 use authsome_fuzz::message::Reading;
@@ -15,14 +19,25 @@ use authsome_fuzz::stage::About;
 use authsome_fuzz::stage::Next;
 use authsome_fuzz::stage::Peer;
 
-/// The credential. Inputs that have it already say nothing.
-pub(crate) const SECRET: &str = "sk-7Qm2xV9tKcR4w";
+/// The credential.
+const SECRET: &str = "sk-7Qm2xV9tKcR4w";
+
+/// The other token of the login that is replaced: each takes the place of the other.
+const OTHER: &str = "sk-Zb8nQ4yLwX1dU";
+
+/// User and credential in basic authentication.
+const PAIR: &str = "dG9rZW46c2stN1FtMnhWOXRLY1I0dw==";
+
+/// Everything that no client may see. Inputs that have one of these already say nothing.
+pub(crate) const SECRETS: [&str; 3] = [SECRET, OTHER, PAIR];
 
 /// What a child holds instead.
 const PLACEHOLDER: &[u8] = b"authsome-proxy-managed";
 
-/// An origin all of whose requests get the credential, and one where those below a path do, but for what its rules deny.
-pub(crate) const ORIGINS: [About; 2] = [
+/// An origin all of whose requests get the credential; one where those below a path do, but for what its rules deny; one that reads no
+/// content; two that take the credential in the query and by basic authentication; and one that may refuse a token, while the person logs
+/// in anew.
+pub(crate) const ORIGINS: [About; 6] = [
     [
         "whole.test",
         r#"{"name": "whole", "api_url": "whole.test"}"#,
@@ -34,10 +49,45 @@ pub(crate) const ORIGINS: [About; 2] = [
             {"methods": ["GET", "HEAD", "POST"], "action": "allow"}]}"#,
         SECRET,
     ],
+    [
+        "deaf.test",
+        r#"{"name": "deaf", "api_url": "deaf.test"}"#,
+        SECRET,
+    ],
+    [
+        "query.test",
+        r#"{"name": "query", "api_url": "query.test", "api_key": {"in": "query", "param": "key"}}"#,
+        SECRET,
+    ],
+    [
+        "basic.test",
+        r#"{"name": "basic", "api_url": "basic.test", "api_key": {"in": "basic", "username": "token"}}"#,
+        SECRET,
+    ],
+    [
+        RENEWED,
+        r#"{"name": "renewed", "auth_type": "oauth2", "flow": "pkce", "api_url": "renewed.test", "oauth": {"client_id": "client",
+            "authorization_url": "https://idp.test/authorize", "token_url": "https://idp.test/token"}}"#,
+        SECRET,
+    ],
 ];
 
-/// The bit of the first byte that chooses the second of them.
-pub(crate) const IN_PART: u8 = 1;
+/// The host of the last of them.
+const RENEWED: &str = "renewed.test";
+/// The place of the one with rules.
+const PART: usize = 1;
+/// The place of the one that reads no content: it answers when it has the head, and takes what comes behind it for requests.
+pub(crate) const DEAF: usize = 2;
+/// The place of the one with the credential in the query.
+pub(crate) const QUERY: usize = 3;
+/// The place of the one with basic authentication.
+const BASIC: usize = 4;
+
+/// The logins, once there is a stage.
+pub(crate) static LOGINS: OnceLock<Arc<Logins>> = OnceLock::new();
+
+/// The bit of the first byte that has an origin refuse a token.
+pub(crate) const REFUSES: u8 = 1;
 /// It answers when it has the head, before the content.
 pub(crate) const EARLY: u8 = 2;
 /// It changes to another protocol where it is asked to.
@@ -65,6 +115,20 @@ pub(crate) struct Book {
     pub(crate) manner: u8,
     /// What has arrived, in order.
     pub(crate) arrived: Vec<Arrived>,
+    /// A request that was refused, as far as it isn't the credential's: it comes once more.
+    pub(crate) refused: Option<Repeated>,
+    /// The token of the login that is replaced.
+    token: &'static str,
+}
+
+/// What of a request is the same when it is sent once more: method, target and version, and its fields.
+type Repeated = ([Vec<u8>; 3], Vec<Field>);
+
+/// What of it is.
+fn repeated(request: &Message) -> Repeated {
+    let mut fields = request.fields.clone();
+    fields.retain(|(name, _)| !name.eq_ignore_ascii_case(b"authorization"));
+    (request.start.clone(), fields)
 }
 
 /// The one book.
@@ -72,6 +136,8 @@ static BOOK: Mutex<Book> = Mutex::new(Book {
     run: 0,
     manner: 0,
     arrived: Vec::new(),
+    refused: None,
+    token: SECRET,
 });
 
 /// The book, for a moment.
@@ -123,6 +189,8 @@ struct Far {
     is_answered: bool,
     /// Whether its connection is of another protocol now.
     has_changed: bool,
+    /// Why no other request may come on the connection.
+    is_last: Option<&'static str>,
 }
 
 /// An origin.
@@ -133,6 +201,7 @@ pub(crate) fn serve(origin: usize) -> Box<dyn Peer> {
         place: None,
         is_answered: false,
         has_changed: false,
+        is_last: None,
     })
 }
 
@@ -144,18 +213,28 @@ impl Peer for Far {
                 Reading::Wrong(why) => panic!("{why}: {}", buffer.escape_ascii()),
                 Reading::Message(request) => request,
             };
+            assert_eq!(self.is_last, None, "{}", buffer.escape_ascii());
             let has_credential = check(&request, &buffer[..request.used], self.origin);
             let is_armed = *self.is_armed.get_or_insert(has_credential);
             assert_eq!(is_armed, has_credential, "a shared connection");
+            if self.place.is_none() && self.refuses(&request) {
+                answer.extend_from_slice(b"HTTP/1.1 401 \r\nContent-Length: 2\r\n\r\nno");
+                buffer.drain(..request.used);
+                continue;
+            }
             let place = self.place.get_or_insert_with(|| enter(&request));
             place.update(&request);
             let is_whole = request.end == End::Whole;
             if !self.is_answered && (is_whole || place.manner & EARLY != 0) {
                 self.is_answered = true;
-                answer.extend(self::answer(&request, place));
+                answer.extend(self::answer(&request, place, self.origin));
             }
             if !is_whole {
                 break;
+            }
+            self.is_last = why_last(&request, self.origin);
+            if self.origin == DEAF {
+                answer.extend(hidden_answers(&request.content));
             }
             buffer.drain(..request.used);
             if changes(&request, place.manner) {
@@ -185,9 +264,63 @@ impl Peer for Far {
     }
 }
 
+impl Far {
+    /// Whether the origin refuses the token of a request, the first of an input. It is sent once more then, unless it has content: so
+    /// the person has logged in anew meanwhile.
+    fn refuses(&self, request: &Message) -> bool {
+        let mut book = book();
+        let is_first = book.arrived.is_empty() && book.refused.is_none();
+        let is_empty = matches!(request.length, Length::None | Length::Bytes(0));
+        let refuses = ORIGINS[self.origin][0] == RENEWED && book.manner & REFUSES != 0;
+        if !(refuses && is_first && is_empty) {
+            return false;
+        }
+        book.refused = Some(repeated(request));
+        book.token = if book.token == SECRET { OTHER } else { SECRET };
+        let logins = LOGINS.get().expect("a stage");
+        logins.replace("renewed", book.token);
+        true
+    }
+}
+
+/// Whether a request has content, if only an end of it.
+fn has_content(request: &Message) -> bool {
+    !matches!(request.length, Length::None | Length::Bytes(0))
+}
+
+/// Whether servers read content with its method.
+fn is_usual(request: &Message) -> bool {
+    let methods: [&[u8]; 3] = [b"POST", b"PUT", b"PATCH"];
+    methods.contains(&&*request.start[0])
+}
+
+/// Why no other request may come behind this one, where that is so.
+fn why_last(request: &Message, origin: usize) -> Option<&'static str> {
+    match (has_content(request), is_usual(request)) {
+        (true, false) => Some("a request behind content that many servers don't read"),
+        (true, true) if origin == DEAF => Some("a request behind content that was not read"),
+        _ => None,
+    }
+}
+
+/// What an origin answers that takes content for requests.
+fn hidden_answers(content: &[u8]) -> Vec<u8> {
+    let (mut answers, mut at) = (Vec::new(), 0);
+    while let Reading::Message(hidden) = message::request(&content[at..], Manner::AsSent) {
+        at += hidden.used;
+        answers.extend_from_slice(b"HTTP/1.1 200 \r\nX-Hidden: 1\r\nContent-Length: 0\r\n\r\n");
+    }
+    answers
+}
+
 /// Takes a request into the book.
 fn enter(request: &Message) -> Place {
     let mut book = book();
+    if let Some(before) = book.refused.take() {
+        assert!(before == repeated(request), "another request than before");
+        // Once is enough.
+        book.manner &= !REFUSES;
+    }
     book.arrived.push(Arrived {
         request: request.clone(),
         behind: None,
@@ -205,7 +338,7 @@ fn changes(request: &Message, manner: u8) -> bool {
 }
 
 /// What the origin answers. Each answer says which request it is for, and has the credential in it if that was there.
-fn answer(request: &Message, place: &Place) -> Vec<u8> {
+fn answer(request: &Message, place: &Place, origin: usize) -> Vec<u8> {
     let number = format!("X-Number: {} {}\r\n", place.run, place.index);
     if changes(request, place.manner) {
         let change = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
@@ -223,30 +356,37 @@ fn answer(request: &Message, place: &Place) -> Vec<u8> {
         ""
     };
     // As the origin would have it, had it read the field.
-    let echoed = request.all("authorization").next().unwrap_or_default();
-    let echo = format!("X-Echo: {}\r\n", String::from_utf8_lossy(echoed));
-    let secret = if contains(echoed, SECRET.as_bytes()) {
-        SECRET
-    } else {
-        "sixteen letters!"
+    let echoed = match origin {
+        QUERY => &request.start[1],
+        _ => request.all("authorization").next().unwrap_or_default(),
     };
-    let (some, others) = secret.split_at(8);
+    let echo = format!("X-Echo: {}\r\n", String::from_utf8_lossy(echoed));
+    let mut secrets = SECRETS.iter();
+    let secret = secrets.find(|secret| contains(echoed, secret.as_bytes()));
+    let secret = secret.unwrap_or(&"sixteen letters!");
+    let (some, others) = secret.split_at(secret.len() / 2);
     let (length, content) = match has(CHUNKED) {
         true => (
             "Transfer-Encoding: chunked".into(),
-            format!("8\r\n{some}\r\n8\r\n{others}\r\n0\r\n\r\n"),
+            format!(
+                "{0:x}\r\n{some}\r\n{0:x}\r\n{others}\r\n0\r\n\r\n",
+                some.len()
+            ),
         ),
         false => (
             format!("Content-Length: {}", secret.len()),
-            secret.to_owned(),
+            (*secret).to_owned(),
         ),
     };
+    let is_unread = origin == DEAF && has_content(request) && is_usual(request);
+    let status = if is_unread { 404 } else { 200 };
     let content = if request.start[0] == b"HEAD" {
         ""
     } else {
         &content
     };
-    format!("{interim}HTTP/1.1 200 \r\n{number}{echo}{close}{length}\r\n\r\n{content}").into_bytes()
+    format!("{interim}HTTP/1.1 {status} \r\n{number}{echo}{close}{length}\r\n\r\n{content}")
+        .into_bytes()
 }
 
 /// Checks a request at an origin, by itself; tells whether it has the credential.
@@ -255,40 +395,42 @@ fn check(request: &Message, bytes: &[u8], origin: usize) -> bool {
     if let End::Wrong(why) = request.end {
         panic!("{why}: {}", shown());
     }
-    let fields: Vec<Field> = request.fields.iter().map(fold).collect();
-    let folded = |name: &str| -> Vec<&[u8]> {
-        let own = fields.iter().filter(|field| field.0 == name.as_bytes());
+    let named = |name: &str| -> Vec<&[u8]> {
+        let own = request.fields.iter();
+        let own = own.filter(|field| fold(&field.0) == fold(name.as_bytes()));
         own.map(|field| &*field.1).collect()
     };
     assert_eq!(
-        folded("host"),
+        named("host"),
         [ORIGINS[origin][0].as_bytes()],
         "{}",
         shown()
     );
-    let lengths = folded("content-length").len() + folded("transfer-encoding").len();
+    let lengths = named("content-length").len() + named("transfer-encoding").len();
     assert!(lengths < 2, "{}", shown());
-    let connection = [folded("connection"), folded("upgrade")].concat();
-    let is_upgrade = connection == [&b"Upgrade"[..], b"websocket"];
-    assert!(connection.is_empty() || is_upgrade, "{}", shown());
-
-    let own = format!("Bearer {SECRET}").into_bytes();
-    let has_credential = contains(bytes, SECRET.as_bytes());
+    let secret = match origin {
+        BASIC => PAIR.as_bytes(),
+        _ if contains(bytes, OTHER.as_bytes()) => OTHER.as_bytes(),
+        _ => SECRET.as_bytes(),
+    };
+    let has_credential = contains(bytes, secret);
+    let upgrade: Vec<&[u8]> = match has_credential {
+        true => named("upgrade"),
+        false => request.all("upgrade").collect(),
+    };
+    let connection = [named("connection"), upgrade].concat();
+    let expected: &[&[u8]] = match (has_content(request), is_usual(request)) {
+        (true, false) => &[b"close"],
+        _ if connection.is_empty() => &[],
+        _ => &[b"Upgrade", b"websocket"],
+    };
+    assert_eq!(connection, expected, "{}", shown());
+    let expectations: Vec<&[u8]> = request.all("expect").collect();
+    let is_known = |value: &&[u8]| value.eq_ignore_ascii_case(b"100-continue");
+    let is_known = expectations.len() < 2 && expectations.iter().all(is_known);
+    assert!(is_known, "{}", shown());
     if has_credential {
-        assert_eq!(folded("authorization"), [&*own], "{}", shown());
-        assert_eq!(count(bytes, SECRET.as_bytes()), 1, "{}", shown());
-        assert_eq!(folded("accept-encoding"), [b"identity"], "{}", shown());
-        let fields = request.fields.iter().chain(&request.trailers);
-        assert!(
-            !fields
-                .into_iter()
-                .any(|field| contains(&field.1, PLACEHOLDER)),
-            "{}",
-            shown()
-        );
-        let mut trailers = request.trailers.iter();
-        let own = b"authorization";
-        assert!(!trailers.any(|field| fold(field).0 == own), "{}", shown());
+        check_credential(request, bytes, (origin, secret), named);
     }
     let ours = [
         "host",
@@ -299,13 +441,13 @@ fn check(request: &Message, bytes: &[u8], origin: usize) -> bool {
     ];
     let is_ours = |field: &Field| {
         ours.iter()
-            .any(|name| field.0.eq_ignore_ascii_case(name.as_bytes()))
+            .any(|name| fold(&field.0) == fold(name.as_bytes()))
     };
     assert!(!request.trailers.iter().any(is_ours), "{}", shown());
     let path = plain_path(&request.start[1]);
     let is_in_part = path == b"/v1" || path.starts_with(b"/v1/");
-    assert_eq!(has_credential, origin == 0 || is_in_part, "{}", shown());
-    if has_credential && origin == 1 {
+    assert_eq!(has_credential, origin != PART || is_in_part, "{}", shown());
+    if has_credential && origin == PART {
         let methods: [&[u8]; 3] = [b"GET", b"HEAD", b"POST"];
         let is_allowed = methods.contains(&&*request.start[0]) && !path.starts_with(b"/v1/private");
         let overrides = [
@@ -313,19 +455,61 @@ fn check(request: &Message, bytes: &[u8], origin: usize) -> bool {
             "x-http-method",
             "x-method-override",
         ];
-        let overrides = overrides.iter().any(|name| !folded(name).is_empty());
-        assert!(is_allowed && !overrides, "{}", shown());
+        let overrides = overrides.iter().any(|name| !named(name).is_empty());
+        let is_hiding = has_content(request) && !is_usual(request);
+        assert!(is_allowed && !overrides && !is_hiding, "{}", shown());
     }
     has_credential
 }
 
-/// A field with its name as servers that fold case and underscores read it.
-fn fold((name, value): &Field) -> Field {
-    let mut name = name.to_ascii_lowercase();
-    for byte in name.iter_mut().filter(|byte| **byte == b'_') {
-        *byte = b'-';
+/// Checks what stands beside the credential in a request. `named` gives the values of the fields that some server takes for this name.
+fn check_credential<'a>(
+    request: &Message,
+    bytes: &[u8],
+    (origin, secret): (usize, &[u8]),
+    named: impl Fn(&str) -> Vec<&'a [u8]>,
+) {
+    let shown = || bytes.escape_ascii().to_string();
+    let all: usize = SECRETS
+        .iter()
+        .map(|secret| count(bytes, secret.as_bytes()))
+        .sum();
+    assert_eq!(all, 1, "{}", shown());
+    match origin {
+        QUERY => assert!(contains(&request.start[1], secret), "{}", shown()),
+        BASIC => {
+            let own = [b"Basic ", secret].concat();
+            assert_eq!(named("authorization"), [&*own], "{}", shown());
+        }
+        _ => {
+            let own = [b"Bearer ", secret].concat();
+            assert_eq!(named("authorization"), [&*own], "{}", shown());
+        }
     }
-    (name, value.clone())
+    assert_eq!(named("accept-encoding"), [b"identity"], "{}", shown());
+    for name in [
+        "te",
+        "trailer",
+        "keep-alive",
+        "proxy-authorization",
+        "x-original-url",
+    ] {
+        assert!(named(name).is_empty(), "{name}: {}", shown());
+    }
+    assert!(named("expect").len() < 2, "{}", shown());
+    let mut fields = request.fields.iter();
+    let has_placeholder = fields.any(|field| contains(&field.1, PLACEHOLDER));
+    assert!(
+        !has_placeholder && request.trailers.is_empty(),
+        "{}",
+        shown()
+    );
+}
+
+/// A field's name as the most lenient of servers reads it: its letters and digits, in one case.
+fn fold(name: &[u8]) -> Vec<u8> {
+    let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    letters.map(u8::to_ascii_lowercase).collect()
 }
 
 /// A target's path as most servers read it: escapes decoded, dot segments resolved.
