@@ -451,6 +451,7 @@ fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, St
         Failure::Upgrade => Refusal::Upgrade.into(),
         Failure::Timeout => Refusal::ResponseTimeout.into(),
         Failure::Unauthorized => Refusal::Internal("an answer was held back").into(),
+        Failure::ServerName(_) => Refusal::Internal("a request was checked as a tunnel").into(),
     })
 }
 
