@@ -2,6 +2,9 @@
 //! and once more where that is safe.
 
 use std::cell::Cell;
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use super::Shared;
@@ -153,7 +156,7 @@ impl Sender<'_> {
     fn other_than(&self, sending: &Sending<'_>, used: &Credential) -> Option<Arc<Credential>> {
         let found = sending.found?;
         let connection = self.state.broker.connection(found.connection());
-        match connection.other_than(used, &self.means()) {
+        match connection.other_than(used, self.place(sending), &self.means()) {
             Ok(other) => other,
             Err(error) => {
                 let label = connection.label();
@@ -163,6 +166,30 @@ impl Sender<'_> {
                 None
             }
         }
+    }
+
+    /// Notes that the origin took a token, where it did.
+    fn note_success(&self, sending: &Sending<'_>, outcome: &Outcome) {
+        let is_taken = (200..500).contains(&outcome.status) && outcome.status != 401;
+        if is_taken
+            && self.has_tokens(sending)
+            && let Some(found) = sending.found
+        {
+            let connection = self.state.broker.connection(found.connection());
+            connection.note_success(self.place(sending));
+        }
+    }
+
+    /// Returns a hash of what the request asks for.
+    fn place(&self, sending: &Sending<'_>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let what = (
+            &self.head.method,
+            &sending.key.authority,
+            sending.outgoing.target,
+        );
+        what.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Sends the request: on an idle connection if there is one, and once more on a new one if that was dead. Nothing is asked of the
@@ -306,6 +333,7 @@ impl Sender<'_> {
             return Ok(Relayed::Refused(Box::new(stream), used));
         }
         self.keep(stream, &outcome, sending);
+        self.note_success(sending, &outcome);
         if outcome.status == 401 && !sending.outgoing.framing.is_empty() && self.has_tokens(sending)
         {
             // The body is gone, and the answer is the client's: another token is for the next request.
