@@ -19,6 +19,7 @@ use super::record::Held;
 use super::record::Record;
 use super::under_way::UnderWay;
 use crate::files::Stamp;
+use crate::files::lock::Lock;
 use crate::provider::Name;
 use crate::secret::Secret;
 use crate::vault;
@@ -263,6 +264,22 @@ impl Store {
         self.vault
             .home()
             .refresh_lock(&format!("{provider}.{connection}"))
+    }
+
+    /// Waits until nobody refreshes the tokens of these connections, and keeps all from it until the locks are dropped. A lock that can't
+    /// be had is done without: a home that can't be written to has none, and a server that never answers must not keep tokens here.
+    pub(crate) fn without_refreshes<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Vec<Lock> {
+        let with_tokens = |record: &&Record| matches!(record.held, Held::Oauth(_));
+        let records = records.into_iter().filter(with_tokens);
+        records
+            .filter_map(|record| {
+                let path = self.refresh_lock(&record.provider, &record.connection);
+                Lock::acquire(&path).ok()
+            })
+            .collect()
     }
 
     /// What is there now.
