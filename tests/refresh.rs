@@ -22,6 +22,7 @@ use crate::support::Home;
 use crate::support::NOBODY;
 use crate::support::Output;
 use crate::support::Running;
+use crate::support::SECRET;
 use crate::support::contains;
 use crate::support::idp;
 use crate::support::idp::Fault;
@@ -29,6 +30,8 @@ use crate::support::idp::Idp;
 use crate::support::is_root;
 use crate::support::may_take;
 use crate::support::origin::HOST;
+use crate::support::origin::Origin;
+use crate::support::origin::always_ok;
 use crate::support::raised;
 use crate::support::signal;
 use crate::support::wait_until;
@@ -256,32 +259,35 @@ fn a_token_that_is_over_without_another_needs_a_login() {
     assert_eq!(idp.seen("/token").len(), 1);
 }
 
+/// Sets the mode of a home.
+fn set_mode(home: &Home, mode: u32) {
+    fs::set_permissions(home.own(""), Permissions::from_mode(mode)).expect("its mode");
+}
+
+/// A run in a home that it can't write to.
+fn run_that_cannot_write(idp: &Idp, home: &Home) -> Running {
+    let binary = home.copy_of(BINARY, "authsome");
+    let ca = home.file("ca.pem", &idp.origin.ca_pem);
+    let leads_here = idp.origin.leads_here(&[HOST, idp::IDP], 443);
+    let mut cmd = Cmd::new(home, &binary)
+        .args(["run", "--upstream-ca", &ca])
+        .args(leads_here);
+    // Root can write everywhere.
+    if is_root() {
+        home.give(NOBODY);
+        cmd = cmd.user(NOBODY);
+    }
+    set_mode(home, 0o500);
+    cmd.start()
+}
+
 #[test]
 fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
     let idp = Idp::start();
     let home = logged_in(&idp, 4);
     idp.change(|manner| manner.expires_in = json!(4));
     let first = idp.newest("refresh");
-    let binary = home.copy_of(BINARY, "authsome");
-    let ca = home.file("ca.pem", &idp.origin.ca_pem);
-    let user = is_root().then_some(NOBODY);
-    if let Some(user) = user {
-        home.give(user);
-    }
-    let set_mode = |mode| {
-        let mode = Permissions::from_mode(mode);
-        fs::set_permissions(home.own(""), mode).unwrap();
-    };
-    set_mode(0o500);
-    let leads_here = idp.origin.leads_here(&[HOST, idp::IDP], 443);
-    let cmd = Cmd::new(&home, &binary)
-        .args(["run", "--upstream-ca", &ca])
-        .args(leads_here);
-    let run = match user {
-        Some(user) => cmd.user(user),
-        None => cmd,
-    }
-    .start();
+    let run = run_that_cannot_write(&idp, &home);
     // The second and the third time the tokens in memory count, not those in the vault.
     for round in 1..=3 {
         idp.wait_for_end_of_tokens();
@@ -292,19 +298,43 @@ fn tokens_that_can_not_be_stored_are_used_as_long_as_the_run_lives() {
     }
     assert_eq!(idp.refreshes()[0], first);
     // Where the vault can be written again, the next ones are stored.
-    set_mode(0o700);
+    set_mode(&home, 0o700);
     idp.change(|manner| manner.expires_in = json!(3600));
     idp.wait_for_end_of_tokens();
     assert_eq!(ask(&run).text(), "ok");
     let output = end(&idp, run);
     let warnings = output.lines_with("the new tokens of acme can't be stored: ");
     assert_eq!(warnings, 1, "{output}");
-    if user.is_some() {
+    if is_root() {
         home.give(0);
     }
     assert_eq!(refresh_token(&home, &idp), idp.newest("refresh"));
     assert_eq!(credential(&idp, &home), idp.newest("access"));
     assert_eq!(idp.refreshes().len(), 4);
+}
+
+#[test]
+fn tokens_that_could_not_be_stored_are_stored_as_soon_as_they_can_be() {
+    let idp = Idp::start();
+    let home = logged_in_once(&idp);
+    let run = run_that_cannot_write(&idp, &home);
+    assert_eq!(ask(&run).text(), "ok");
+    assert_eq!(idp.refreshes().len(), 1);
+    set_mode(&home, 0o700);
+    let vault = home.vault();
+    wait_until("they are stored", || {
+        assert_eq!(ask(&run).text(), "ok");
+        home.vault() != vault
+    });
+    let output = end(&idp, run);
+    let warnings = output.lines_with("the new tokens of acme can't be stored: ");
+    assert_eq!(warnings, 1, "{output}");
+    if is_root() {
+        home.give(0);
+    }
+    assert_eq!(refresh_token(&home, &idp), idp.newest("refresh"));
+    assert_eq!(credential(&idp, &home), idp.newest("access"));
+    assert_eq!(idp.refreshes().len(), 1);
 }
 
 // When the API takes a token no more.
@@ -471,6 +501,34 @@ fn a_token_is_replaced_before_it_ends() {
             .all(|seen| seen.authorization.is_some())
     );
     end(&idp, run);
+}
+
+#[test]
+fn a_connection_that_carried_a_credential_carries_no_other() {
+    let home = Home::connected("");
+    let origin = Origin::start(always_ok);
+    let run = home.authsome(["run"]).args(origin.args()).start();
+    for _ in 0..2 {
+        assert_eq!(ask(&run).text(), "ok");
+    }
+    let login = home.login(&["acme", "--force"], "another-account-0123456789");
+    login.run().assert_code(0);
+    for _ in 0..2 {
+        assert_eq!(ask(&run).text(), "ok");
+    }
+    run.stop();
+    let arrived = origin.finish();
+    let sent: Vec<&str> = arrived
+        .requests
+        .iter()
+        .map(|sent| sent.one("Authorization"))
+        .collect();
+    let (first, second) = (
+        format!("Bearer {SECRET}"),
+        "Bearer another-account-0123456789",
+    );
+    assert_eq!(sent, [&first, &first, second, second]);
+    assert_eq!(arrived.accepted, 2);
 }
 
 #[test]

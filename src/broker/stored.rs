@@ -48,6 +48,9 @@ const REST: Duration = Duration::from_secs(30);
 /// How long a server's failure is the answer for those that need a new token: a crowd that waited for it doesn't ask again one by one.
 const SHARED_FAILURE: Duration = Duration::from_secs(2);
 
+/// How long tokens that can't be stored are kept in memory alone before the vault is tried again.
+const STORE_REST: Duration = Duration::from_secs(1);
+
 /// A record at work.
 pub(crate) struct Stored {
     /// Where it is.
@@ -73,6 +76,8 @@ pub(crate) struct Stored {
 struct Refreshes {
     /// When one last failed, and what of it the next that ask are told.
     failure: Option<(Instant, String)>,
+    /// When new tokens were last to be stored that could not be.
+    stored: Option<Instant>,
 }
 
 /// Why another access token is wanted.
@@ -138,7 +143,7 @@ impl Stored {
         let opened = self.opened()?;
         match &*opened.material {
             Material::Source(source) => source.current().map_err(Error::Source),
-            Material::Tokens(tokens) => match tokens.about.standing(now()) {
+            Material::Tokens(tokens) => match self.standing(&opened, tokens) {
                 Standing::Good => Ok(Arc::clone(&tokens.access)),
                 Standing::Ending => Ok(self.replaced_if_possible(tokens, means)),
                 Standing::Over => self.replaced(tokens, means),
@@ -182,6 +187,32 @@ impl Stored {
     /// Notes that the origin took the access token, for what this is a hash of.
     pub(super) fn note_success(&self, place: u64) {
         locked(&self.pace).note_success(place);
+    }
+
+    /// How the access token stands. Tokens that could not be stored are given to the vault once more first.
+    fn standing(&self, opened: &Opened, tokens: &Tokens) -> Standing {
+        if opened.instead_of.is_some() {
+            self.store_again(opened, tokens);
+        }
+        tokens.about.standing(now())
+    }
+
+    /// Stores tokens that could not be stored when they came. That they still can't is no news.
+    fn store_again(&self, opened: &Opened, tokens: &Tokens) {
+        // Whoever refreshes them stores others.
+        let Ok(mut refreshes) = self.refreshing.try_lock() else {
+            return;
+        };
+        let is_recent = |when: Instant| when.elapsed() < STORE_REST;
+        if refreshes.stored.is_some_and(is_recent) {
+            return;
+        }
+        refreshes.stored = Some(Instant::now());
+        let in_vault = opened.in_vault(tokens);
+        let new = (&tokens.about, &tokens.grant);
+        let now = record::seconds(clock::now());
+        // The vault is another then, and is read anew.
+        let _ = self.store.set_grant(&opened.record, in_vault, new, now);
     }
 
     /// The record as the vault has it now.

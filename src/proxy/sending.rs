@@ -205,7 +205,7 @@ impl Sender<'_> {
         let mut prepared = self.prepare(sending, given)?;
         let can_repeat = outgoing.framing.is_empty() && is_idempotent(&self.head.method);
         let pooled = match outgoing.upgrade {
-            None => self.shared.pool.take(&sending.key, can_repeat),
+            None => self.idle(sending, prepared.1.as_ref(), can_repeat),
             Some(_) => None,
         };
         if let Some(stream) = pooled {
@@ -225,6 +225,23 @@ impl Sender<'_> {
             .secure(authority)
             .map_err(Refusal::Upstream)?;
         self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))
+    }
+
+    /// Returns an idle connection for the request. One that carried another credential is closed: its server may take whoever uses it for
+    /// whom that credential was.
+    fn idle(
+        &self,
+        sending: &Sending<'_>,
+        used: Option<&Used>,
+        can_repeat: bool,
+    ) -> Option<SecureStream> {
+        let mark = used.map(|used| used.credential.mark());
+        loop {
+            let stream = self.shared.pool.take(&sending.key, can_repeat)?;
+            if stream.mark() == mark {
+                return Some(stream);
+            }
+        }
     }
 
     /// Notes which connection the request goes on.
@@ -316,6 +333,9 @@ impl Sender<'_> {
         (head, used): (Prepared, Option<Used>),
         (sending, holds_unauthorized): (&Sending<'_>, bool),
     ) -> Result<Relayed, Stop> {
+        if let Some(used) = &used {
+            stream.set_mark(used.credential.mark());
+        }
         match head {
             Prepared::Armed(armed) => armed
                 .send(&mut stream)
