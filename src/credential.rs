@@ -1,6 +1,9 @@
 //! A credential: bytes that are good in a field's value, and secret.
 
 use std::fmt;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::sync::OnceLock;
 
 use crate::secret::Secret;
 
@@ -17,7 +20,12 @@ const LONGEST_WORD: usize = 16;
 const LONGEST_NAME: usize = 24;
 
 /// An API key or an access token.
-pub(crate) struct Credential(Secret);
+pub(crate) struct Credential {
+    /// Its bytes.
+    secret: Secret,
+    /// A hash of them.
+    mark: u64,
+}
 
 /// Why a text is not searched for in answers: they have it of their own, and masking it would damage them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +122,10 @@ impl Credential {
         if bytes.iter().any(u8::is_ascii_control) || edges.contains(&Some(&b' ')) {
             return Err(Invalid::Bytes);
         }
-        Ok(Self(secret))
+        Ok(Self {
+            mark: mark(bytes),
+            secret,
+        })
     }
 
     /// Takes a secret that was read from somewhere.
@@ -127,12 +138,12 @@ impl Credential {
 
     /// The bytes once more, as a secret of any kind.
     pub(crate) fn to_secret(&self) -> Secret {
-        self.0.copy()
+        self.secret.copy()
     }
 
     /// Whether this is the same as a stored secret.
     pub(crate) fn same_as(&self, secret: &Secret) -> bool {
-        self.0.same_as(secret)
+        self.secret.same_as(secret)
     }
 
     /// Returns why it is too common to be masked in answers, if it is.
@@ -142,8 +153,21 @@ impl Credential {
 
     /// The bytes. Whoever calls this answers for where they go.
     pub(crate) fn expose(&self) -> &[u8] {
-        self.0.expose()
+        self.secret.expose()
     }
+
+    /// Returns a number that equal credentials have in common, and others don't. It means nothing outside of this process.
+    pub(crate) fn mark(&self) -> u64 {
+        self.mark
+    }
+}
+
+/// A hash under a key that is made anew in each process.
+fn mark(bytes: &[u8]) -> u64 {
+    /// The key.
+    static KEY: OnceLock<RandomState> = OnceLock::new();
+
+    KEY.get_or_init(RandomState::new).hash_one(bytes)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::provider::host_rule::HostRule;
 use crate::secret::Secret;
+use crate::tls::hello::NameCheck;
 use crate::upstream::fetch::Answer;
 use crate::url;
 use crate::vault::Contents;
@@ -50,6 +51,24 @@ pub fn scan_head(
         }
     }
     Ok(None)
+}
+
+/// What the check of server names makes of a client's bytes that arrive up to each of `cuts` and then whole, where `good.test` alone may
+/// be asked for: how many may go on, and whether it is over.
+///
+/// # Errors
+/// Why it refuses them.
+pub fn check_names(input: &[u8], cuts: &[usize]) -> Result<(u64, bool), String> {
+    let accepts = |host: &url::Host| host.as_str() == "good.test";
+    let mut check = NameCheck::new(&accepts);
+    let mut start = 0;
+    for end in cuts.iter().chain([&input.len()]) {
+        let piece = input.get(start..*end).unwrap_or_default();
+        start = start.max(*end);
+        check.see(piece).map_err(|refused| format!("{refused:?}"))?;
+        assert!(check.cleared() <= check.seen() && check.seen() == start as u64);
+    }
+    Ok((check.cleared(), check.is_over()))
 }
 
 /// A head in its parts.

@@ -26,7 +26,7 @@
 //! ```text
 //! proxy::mod ── accept ──▶ client.rs ── Access: whose connection? its password? ── CONNECT host:port
 //!                             ├─ Egress::admit says no ─▶ 403
-//!                             ├─ no route can match ─▶ tunnel: bytes both ways, unread
+//!                             ├─ no route can match ─▶ tunnel: bytes both ways; where egress is restricted, the server name of TLS is read
 //!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop:
 //! exchange.rs   Framing::of_request ─▶ Destination::of ─▶ Router::decide
 //! sending.rs    ─▶ Connection::current ─▶ Outgoing::arm ─▶ Pool::take or Dialer::secure ─▶ Armed::send ─▶ Relay::run ─▶ Pool::put

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::chown;
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 use ring::aead;
@@ -656,8 +657,8 @@ fn a_home_that_can_only_be_read_is_good_enough_for_a_run() {
     run.assert_code(0).assert_quiet();
     show.assert_code(0)
         .assert_stderr(&["authsome: warning", PEM]);
-    // Its commands need the file.
-    trust.assert_code(1).assert_stderr(&[PEM]);
+    // Its commands need no file.
+    trust.assert_code(0).assert_quiet();
 }
 
 #[test]
@@ -676,11 +677,68 @@ fn one_that_ends_soon_is_told_of_in_a_run_and_by_doctor() {
     run.assert_code(0).assert_quiet();
 }
 
+/// The commands that have the CA trusted in this system's way.
+fn commands(home: &Home, system: &str) -> Vec<String> {
+    let told = said(home, &["trust", system]);
+    serde_json::from_value(told["commands"].clone()).expect("texts")
+}
+
+#[test]
+fn the_commands_take_the_certificate_that_was_printed_whatever_becomes_of_its_file() {
+    let home = with_ca(&["--host", HOST]);
+    let pem = fs::read_to_string(home.own(PEM)).unwrap();
+    let folders = [
+        ("debian", "/usr/local/share/ca-certificates/"),
+        ("fedora", "/etc/pki/ca-trust/source/anchors/"),
+        ("alpine", "/usr/local/share/ca-certificates/"),
+        ("arch", "/etc/ca-certificates/trust-source/anchors/"),
+        ("macos", "/etc/ssl/"),
+    ];
+    let all: Vec<(&str, Vec<String>)> = SYSTEMS
+        .iter()
+        .map(|system| (*system, commands(&home, system)))
+        .collect();
+    let foreign = Origin::start(always_ok).ca_pem;
+    fs::write(home.own(PEM), &foreign).unwrap();
+    for (system, commands) in all {
+        // None of them reads what the person's own programs can change.
+        let text = commands.join("\n");
+        let place = home.path("").display().to_string();
+        assert!(!text.contains(&place), "{text}");
+        let Some((_, folder)) = folders.iter().find(|(name, _)| *name == system) else {
+            continue;
+        };
+        let target = home.path(system);
+        fs::create_dir(&target).unwrap();
+        let command = commands[0]
+            .replace(folder, &format!("{}/", target.display()))
+            .replace("sudo ", "");
+        for shell in ["sh", "bash", "zsh", "fish"] {
+            let strict = format!("umask 077\n{command}");
+            let is_there = Command::new(shell).args(["-c", ":"]).output();
+            if shell != "sh" && is_there.is_err() {
+                continue;
+            }
+            let output = Cmd::new(&home, shell).args(["-c", &strict]).run();
+            output.assert_code(0).assert_quiet();
+            let mut files = fs::read_dir(&target).unwrap().flatten();
+            let file = files.next().expect("a file").path();
+            assert_eq!(
+                fs::read_to_string(&file).unwrap(),
+                pem,
+                "{shell}: {command}"
+            );
+            let mode = fs::metadata(&file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o644, "{shell}: {command}");
+            fs::remove_file(&file).unwrap();
+        }
+    }
+}
+
 #[test]
 fn instructions_for_each_system_say_which_certificate_and_how_to_end_it() {
     let home = with_ca(&["--host", HOST]);
     let view = said(&home, &["show"]);
-    let file = view["file"].as_str().unwrap();
     let hex = view["fingerprint"]
         .as_str()
         .unwrap()
@@ -691,7 +749,7 @@ fn instructions_for_each_system_say_which_certificate_and_how_to_end_it() {
         let trust = ca(&home, &["trust", system]).run();
         trust.assert_code(0).assert_quiet();
         let text = trust.stdout();
-        for words in [file, HOST, "impersonate", &format!("ca untrust {system}")] {
+        for words in [HOST, "impersonate", &format!("ca untrust {system}")] {
             assert!(text.contains(words), "{words}: {text}");
         }
         let told = said(&home, &["untrust", system]);

@@ -1,7 +1,13 @@
 //! Where the program of a run may go: hosts by name, addresses whatever name leads there, and what a provider's rules let it do with the
 //! credential.
 
+use std::fs;
 use std::process::Command;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 
 use serde_json::Value;
 use serde_json::json;
@@ -12,13 +18,18 @@ use crate::support::Home;
 use crate::support::Running;
 use crate::support::SECRET;
 use crate::support::Scene;
+use crate::support::client;
+use crate::support::client::tls_over;
 use crate::support::idp;
 use crate::support::idp::Idp;
 use crate::support::is_root;
 use crate::support::origin::Arrived;
+use crate::support::origin::Conn;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
+use crate::support::wire::Channel;
+use crate::support::wire::End;
 use crate::support::wire::Message;
 
 /// A request that says nothing.
@@ -628,6 +639,199 @@ fn an_authorization_server_at_a_metadata_address_is_not_asked() {
     output
         .assert_code(1)
         .assert_stderr(&["169.254.169.254 is a link-local address"]);
+}
+
+// The server name of TLS in a tunnel.
+
+/// Options each of which restricts where the program may go, and leaves `other.test`.
+const RESTRICTING: [&str; 4] = [
+    "--allow=other.test",
+    "--deny=third.test",
+    "--deny=192.0.2.0/24",
+    "--deny-private",
+];
+
+/// TLS that trusts nobody, for what is only to be begun.
+fn trusting_nobody() -> Arc<ClientConfig> {
+    client::trusting(b"")
+}
+
+/// The ClientHello of a client that wants this server.
+fn client_hello(name: &str, config: Arc<ClientConfig>) -> Vec<u8> {
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    let mut tls = ClientConnection::new(config, name).expect("a client");
+    let mut hello = Vec::new();
+    tls.write_tls(&mut hello).expect("a hello");
+    hello
+}
+
+/// The same in a record for each byte.
+fn in_small_records(hello: &[u8]) -> Vec<u8> {
+    let (_, message) = hello.split_at(5);
+    let record = |byte: &u8| [22, 3, 1, 0, 1, *byte];
+    message.iter().flat_map(record).collect()
+}
+
+/// A run with these options behind which every host leads to an origin in the clear.
+fn run_towards(origin: &Origin, options: &[&str]) -> (Home, Running) {
+    let home = Home::new();
+    home.acme("");
+    let leads = format!("--connect-to=::127.0.0.1:{}", origin.port);
+    let cmd = home.authsome(["run", "--verbose", &leads]).args(options);
+    let run = cmd.start();
+    (home, run)
+}
+
+/// Greets the client, then takes everything up to its end.
+fn greet(conn: &mut Conn) {
+    if conn.channel.try_send("hello\n") {
+        conn.channel.rest();
+    }
+}
+
+/// Sends to a tunnel and ends; how that ended for the client, which must have heard nothing but the greeting.
+fn send_and_end(mut tunnel: Channel, bytes: &[u8]) -> End {
+    assert_eq!(tunnel.take(6), b"hello\n");
+    if tunnel.try_send(bytes) {
+        tunnel.end_sending();
+    }
+    let (rest, end) = tunnel.rest();
+    assert_eq!(rest, b"");
+    end
+}
+
+#[test]
+fn a_tunnel_leads_to_no_other_site_by_its_server_name() {
+    let evil = client_hello("evil.test", trusting_nobody());
+    let alert_first = [&[21, 3, 1, 0, 2, 1, 0][..], &evil].concat();
+    let (front, _) = evil.split_at(evil.len() - 1);
+    let hellos = [
+        (evil.clone(), "the client asked for evil.test by TLS"),
+        (
+            in_small_records(&evil),
+            "the client asked for evil.test by TLS",
+        ),
+        (alert_first, "doesn't begin with a ClientHello"),
+        (front.to_vec(), "doesn't begin with a ClientHello"),
+    ];
+    for option in RESTRICTING {
+        let origin = Origin::plain(greet);
+        let (home, run) = run_towards(&origin, &[option]);
+        for (hello, words) in &hellos {
+            let tunnel = run.proxy.tunnel("other.test:443");
+            let end = send_and_end(tunnel, hello);
+            assert_eq!(end, End::Reset, "{option}: {words}");
+            run.program.wait_for_stderr(words);
+        }
+        let output = run.stop();
+        output.assert_stderr(&["other.test", "must be the host of the CONNECT"]);
+        origin.finish().assert_nothing();
+        let log = fs::read_to_string(home.own("audit.log")).expect("a log");
+        let refused = log.lines().map(|line| -> Value {
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))
+        });
+        let refused: Vec<Value> = refused
+            .filter(|event| event["event"] == "refused")
+            .collect();
+        assert_eq!(refused.len(), hellos.len(), "{log}");
+        for event in refused {
+            assert_eq!(event["host"], "other.test", "{event}");
+            assert_eq!(event["method"], "CONNECT", "{event}");
+        }
+    }
+}
+
+#[test]
+fn a_second_hello_asks_for_no_other_site_either() {
+    let change = [20, 3, 3, 0, 1, 1];
+    let good = client_hello("other.test", trusting_nobody());
+    let evil = client_hello("evil.test", trusting_nobody());
+    let origin = Origin::plain(greet);
+    let (_home, run) = run_towards(&origin, &["--allow=other.test"]);
+    let bytes = [&good[..], &change, &evil].concat();
+    let end = send_and_end(run.proxy.tunnel("other.test:443"), &bytes);
+    assert_eq!(end, End::Reset);
+    run.stop();
+    origin.finish().assert_without("evil.test");
+}
+
+#[test]
+fn tls_with_the_right_name_or_none_passes_unchanged() {
+    let mut nameless = (*trusting_nobody()).clone();
+    nameless.enable_sni = false;
+    let hello = client_hello("other.test", trusting_nobody());
+    let nameless = client_hello("evil.test", Arc::new(nameless));
+    for option in RESTRICTING {
+        let origin = Origin::plain(greet);
+        let (_home, run) = run_towards(&origin, &[option]);
+        let all = [hello.clone(), in_small_records(&hello), nameless.clone()];
+        for bytes in &all {
+            // However the CONNECT spells it.
+            let end = send_and_end(run.proxy.tunnel("OTHER.test.:443"), bytes);
+            assert_eq!(end, End::Clean, "{option}");
+        }
+        run.stop();
+        assert!(origin.finish().bytes == all.concat(), "{option}");
+        // And with somebody who answers.
+        let origin = Origin::start(always_ok);
+        let (_home, run) = run_towards(&origin, &[option]);
+        let trusting = client::trusting(origin.ca_pem.as_bytes());
+        let tunnel = run.proxy.tunnel("other.test:443");
+        let mut client = tls_over(tunnel, "other.test", trusting).expect("TLS");
+        client.send(get("other.test", "/"));
+        assert_eq!(client.response("GET").text(), "ok");
+        drop(client);
+        run.stop();
+        origin.finish();
+    }
+}
+
+#[test]
+fn what_is_no_tls_passes_and_so_does_any_name_where_nothing_is_restricted() {
+    let evil = client_hello("evil.test", trusting_nobody());
+    let old = b"\x80\x2e\x01\x03\x01".to_vec();
+    for (options, bytes) in [
+        (&["--allow=other.test"][..], b"SSH-2.0-x\r\n".to_vec()),
+        (&["--allow=other.test"], b"EHLO x\r\n".to_vec()),
+        (&["--allow=other.test"], old),
+        (&[], evil),
+    ] {
+        let origin = Origin::plain(greet);
+        let (_home, run) = run_towards(&origin, options);
+        let end = send_and_end(run.proxy.tunnel("other.test:443"), &bytes);
+        assert_eq!(end, End::Clean);
+        run.stop();
+        assert_eq!(origin.finish().bytes, bytes);
+    }
+}
+
+#[test]
+fn behind_an_address_a_name_may_be_meant_that_the_program_could_ask_for() {
+    for (options, name, end) in [
+        (&["--allow=192.0.2.1"][..], "other.test", End::Reset),
+        (
+            &["--allow=192.0.2.1", "--allow=other.test"],
+            "other.test",
+            End::Clean,
+        ),
+        (
+            &["--allow=192.0.2.1", "--allow=*:80"],
+            "other.test",
+            End::Reset,
+        ),
+        (&["--deny=third.test"], "third.test", End::Reset),
+        (&["--deny=third.test"], "other.test", End::Clean),
+        (&["--deny-private"], "other.test", End::Clean),
+    ] {
+        let origin = Origin::plain(greet);
+        let (_home, run) = run_towards(&origin, options);
+        let hello = client_hello(name, trusting_nobody());
+        let ended = send_and_end(run.proxy.tunnel("192.0.2.1:443"), &hello);
+        assert_eq!(ended, end, "{options:?} {name}");
+        run.stop();
+        let arrived = origin.finish().bytes;
+        assert_eq!(arrived.is_empty(), end == End::Reset, "{options:?} {name}");
+    }
 }
 
 // What a provider's rules say.

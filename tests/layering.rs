@@ -185,7 +185,7 @@ const LAID_OPEN: [(&str, usize, &str); 20] = [
         3,
         "the master key's text, and its passphrase",
     ),
-    ("broker/store.rs", 3, "into the vault"),
+    ("broker/store.rs", 4, "into the vault"),
     ("broker/client.rs", 2, "the form in the vault"),
     ("broker/grant.rs", 2, "the form in the vault"),
     ("oauth/client.rs", 2, "into requests for tokens"),

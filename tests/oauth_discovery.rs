@@ -407,3 +407,53 @@ fn what_the_server_gives_instead_of_a_client_s_token_counts_from_then_on() {
     assert_eq!(asked.as_deref(), Some("Bearer another-token-0123"));
     assert_eq!(idp.seen("/register").len(), 1);
 }
+
+#[test]
+fn an_older_connection_of_a_client_gets_its_new_secret_too() {
+    let idp = serving([(SERVER, document())]);
+    idp.change(|manner| {
+        manner.registers_secret = true;
+        manner.expires_in = json!(1);
+    });
+    let home = home(&json!({"issuer": ISSUER}));
+    let login = idp.login(&home, &[]);
+    let port = login.port;
+    login.complete(&idp).assert_code(0);
+    idp.change(|manner| {
+        let secret = Some("another-secret-0123".to_owned());
+        manner.clients.insert("client-1".into(), secret);
+        manner.expires_in = json!(3600);
+    });
+    let renewed = json!({"client_id": "client-1", "client_secret": "another-secret-0123"});
+    idp.once(
+        "/register/client-1",
+        idp::Fault::json(200, &renewed.to_string()),
+    );
+    let login = idp.login_at(&home, &["--connection", "work"], port);
+    login.complete(&idp).assert_code(0);
+    idp.wait_for_end_of_tokens();
+    let words = ["get", "acme", "--connection", "default", "--show-secret"];
+    let output = idp.authsome(&home, &words).run();
+    output.assert_code(0);
+    assert!(output.stdout().contains(&idp.newest("access")), "{output}");
+    let sent = idp.last("/token");
+    assert_eq!(sent.field("grant_type"), "refresh_token");
+    assert_eq!(sent.field("client_secret"), "another-secret-0123");
+}
+
+#[test]
+fn what_the_resource_names_in_a_challenge_needs_no_quotes() {
+    let named = json!({"resource": "https://api.acme.test", "authorization_servers": [ISSUER]});
+    for parameters in [
+        "resource_metadata=https://api.acme.test/elsewhere",
+        "resource_metadata=https://api.acme.test/elsewhere, scope=\"x\"",
+        "scope=x,Resource_Metadata=\"https://api.acme.test/elsewhere\",error=\"y\"",
+    ] {
+        let place = "api.acme.test/elsewhere";
+        let idp = serving([(place, named.clone()), (SERVER, document())]);
+        let field = format!("WWW-Authenticate: Bearer {parameters}");
+        idp.always("/", idp::Fault::Answer(401, field.leak(), "no".into()));
+        idp.log_in(&home(&json!({})), &[]);
+        assert_eq!(idp.seen("/elsewhere").len(), 1, "{parameters}");
+    }
+}

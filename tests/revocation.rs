@@ -1,15 +1,21 @@
 //! Logging out of what was logged in to by OAuth: the service takes the tokens back (RFC 7009), and whatever it says, they are gone here.
 
+use std::fs;
+
 use serde_json::Value;
 use serde_json::json;
 
 use crate::json::LetGo;
+use crate::support::Background;
 use crate::support::Home;
+use crate::support::Running;
 use crate::support::idp;
 use crate::support::idp::Fault;
 use crate::support::idp::Idp;
+use crate::support::is_root;
 use crate::support::origin::HOST;
 use crate::support::wait_until;
+use crate::support::wire::Channel;
 
 /// A definition's way to take tokens back.
 const REVOCATION: &str = "https://idp.test/revoke";
@@ -179,21 +185,88 @@ fn a_token_of_one_s_own_is_not_sent_anywhere_to_be_taken_back() {
     assert_nothing_left(&home);
 }
 
+/// A home whose token is over, a run there, and a client of it whose request waits for new tokens: these are on their way, and nobody but
+/// the server knows of them.
+fn amid_a_refresh(idp: &Idp) -> (Home, Running, Channel) {
+    idp.change(|manner| manner.expires_in = json!(1));
+    let home = logged_in(idp, Some(REVOCATION));
+    idp.change(|manner| manner.expires_in = json!(3600));
+    idp.wait_for_end_of_tokens();
+    let run = idp.run(&home).start();
+    let mut client = run.proxy.tls(HOST);
+    let old = idp.newest("refresh");
+    idp.hold_answers();
+    client.send(format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+    wait_until("there are new tokens", || idp.newest("refresh") != old);
+    (home, run, client)
+}
+
+/// Waits until a program has the lock of the refresh open, as it has while it waits for it. Only root sees that.
+pub(crate) fn wait_for_its_turn(home: &Home, program: &Background) {
+    if !is_root() {
+        return;
+    }
+    let lock = home.own("refresh.acme.default.lock");
+    wait_until("it waits for the refresh", || {
+        let open = fs::read_dir(format!("/proc/{}/fd", program.pid));
+        let mut open = open.into_iter().flatten().flatten();
+        open.any(|entry| fs::read_link(entry.path()).is_ok_and(|path| path == lock))
+    });
+}
+
+#[test]
+fn a_logout_waits_for_new_tokens_and_has_these_taken_back() {
+    let idp = Idp::start();
+    for words in [
+        &["logout", "acme"][..],
+        &["logout", "acme", "--all"],
+        &["revoke", "acme"],
+    ] {
+        let (home, run, mut client) = amid_a_refresh(&idp);
+        let before = taken_back(&idp).len();
+        let logout = idp.authsome(&home, words).background();
+        wait_for_its_turn(&home, &logout);
+        assert_eq!(taken_back(&idp).len(), before);
+        idp.release();
+        logout.end().assert_code(0);
+        // It has the new token, unless it comes too late for that.
+        let status = client.response("GET").status();
+        assert!([200, 401, 502].contains(&status), "{status}");
+        let expected = [("refresh_token", "refresh"), ("access_token", "access")];
+        let expected = expected.map(|(hint, kind)| (hint.to_owned(), idp.newest(kind)));
+        assert_eq!(taken_back(&idp).split_off(before), expected, "{words:?}");
+        idp.assert_discreet(&run.stop());
+        assert_nothing_left(&home);
+    }
+}
+
+#[test]
+fn a_login_in_the_place_of_another_waits_for_its_new_tokens() {
+    let idp = Idp::start();
+    let (home, run, mut client) = amid_a_refresh(&idp);
+    let file = home.file("token", "a-token-of-my-own-0123");
+    let words = ["login", "acme", "--force", "--from"];
+    let login = home.authsome(words).arg(format!("file:{file}"));
+    let login = login.background();
+    wait_for_its_turn(&home, &login);
+    idp.release();
+    login.end().assert_code(0);
+    assert_eq!(client.response("GET").status(), 200);
+    drop(client);
+    idp.assert_discreet(&run.stop());
+    let words = ["get", "acme", "--field", "credential", "--show-secret"];
+    let output = home.authsome(words).run();
+    assert_eq!(output.stdout(), "a-token-of-my-own-0123\n");
+}
+
 #[test]
 fn tokens_that_come_after_the_logout_are_taken_back_too() {
     let idp = Idp::start();
     for command in ["logout", "revoke"] {
-        idp.change(|manner| manner.expires_in = json!(1));
-        let home = logged_in(&idp, Some(REVOCATION));
-        idp.change(|manner| manner.expires_in = json!(3600));
-        idp.wait_for_end_of_tokens();
-        let run = idp.run(&home).start();
-        let mut client = run.proxy.tls(HOST);
-        let (old, before) = (idp.newest("refresh"), taken_back(&idp).len());
-        idp.hold_answers();
-        client.send(format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
-        // The new tokens are on their way, and nobody else can know of them.
-        wait_until("there are new tokens", || idp.newest("refresh") != old);
+        let (home, run, mut client) = amid_a_refresh(&idp);
+        let before = taken_back(&idp).len();
+        // Without it nobody waits for anybody.
+        fs::remove_file(home.own("refresh.acme.default.lock")).expect("a lock");
         idp.authsome(&home, &[command, "acme"]).run().assert_code(0);
         idp.release();
         client

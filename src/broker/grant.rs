@@ -76,6 +76,11 @@ struct Sealed<'a> {
 impl Grant {
     /// The secrets as one.
     pub(crate) fn to_secret(&self) -> Secret {
+        self.to_secret_with(self.client_secret.as_ref())
+    }
+
+    /// The same with this secret of the client.
+    pub(super) fn to_secret_with(&self, client_secret: Option<&Secret>) -> Secret {
         /// A secret's text. What a server or a person gave as text is text.
         fn text(secret: &Secret) -> Cow<'_, str> {
             String::from_utf8_lossy(secret.expose())
@@ -84,7 +89,7 @@ impl Grant {
         let sealed = Sealed {
             access_token: text(&self.access),
             refresh_token: self.refresh.as_ref().map(text),
-            client_secret: self.client_secret.as_ref().map(text),
+            client_secret: client_secret.map(text),
         };
         let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
         serde_json::to_writer(&mut *bytes, &sealed).expect("texts are always JSON");

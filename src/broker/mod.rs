@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod grant;
+mod pace;
 pub(crate) mod record;
 pub(crate) mod store;
 mod stored;
@@ -240,18 +241,27 @@ impl Connection {
         }
     }
 
-    /// Another credential than this one, which the origin has refused; `None` where there can be none.
+    /// Another credential than this one, which the origin has refused; `None` where there can be none. `place` is a hash of what the
+    /// request asked for.
     ///
     /// # Errors
     /// Why there is none now.
     pub(crate) fn other_than(
         &self,
         refused: &Credential,
+        place: u64,
         means: &Means<'_>,
     ) -> Result<Option<Arc<Credential>>, Error> {
         match &self.supply {
             Supply::Given(_) => Ok(None),
-            Supply::Stored(stored) => stored.other_than(refused, means),
+            Supply::Stored(stored) => stored.other_than(refused, place, means),
+        }
+    }
+
+    /// Notes that the origin took the credential, for what this is a hash of.
+    pub(crate) fn note_success(&self, place: u64) {
+        if let Supply::Stored(stored) = &self.supply {
+            stored.note_success(place);
         }
     }
 }

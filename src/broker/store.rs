@@ -19,6 +19,7 @@ use super::record::Held;
 use super::record::Record;
 use super::under_way::UnderWay;
 use crate::files::Stamp;
+use crate::files::lock::Lock;
 use crate::provider::Name;
 use crate::secret::Secret;
 use crate::vault;
@@ -265,6 +266,22 @@ impl Store {
             .refresh_lock(&format!("{provider}.{connection}"))
     }
 
+    /// Waits until nobody refreshes the tokens of these connections, and keeps all from it until the locks are dropped. A lock that can't
+    /// be had is done without: a home that can't be written to has none, and a server that never answers must not keep tokens here.
+    pub(crate) fn without_refreshes<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Vec<Lock> {
+        let with_tokens = |record: &&Record| matches!(record.held, Held::Oauth(_));
+        let records = records.into_iter().filter(with_tokens);
+        records
+            .filter_map(|record| {
+                let path = self.refresh_lock(&record.provider, &record.connection);
+                Lock::acquire(&path).ok()
+            })
+            .collect()
+    }
+
     /// What is there now.
     ///
     /// # Errors
@@ -391,18 +408,18 @@ impl Store {
             let mut found = find(&all, &record.provider, Some(&record.connection))?;
             let secret = contents.secret(&found.key())?;
             let current = secret.as_ref().and_then(Grant::of_secret);
-            if !current.is_some_and(|current| current.access.same_as(old)) {
-                return Err(Error::Changed);
-            }
+            let current = current.filter(|current| current.access.same_as(old));
+            let current = current.ok_or(Error::Changed)?;
             found.held = Held::Oauth(Box::new(about.clone()));
             found.updated = now;
-            let secret = grant.to_secret();
+            // A new secret of the client, which came meanwhile, stays.
+            let secret = grant.to_secret_with(current.client_secret.as_ref());
             contents.put(&found.key(), found.to_json(), Some(secret.expose()))?;
             Ok(found)
         })
     }
 
-    /// Keeps a client for a provider's installation.
+    /// Keeps a client for a provider's installation. Where its secret is a new one, the connections that it has get that too.
     ///
     /// # Errors
     /// When the vault can't be changed.
@@ -410,6 +427,25 @@ impl Store {
         self.vault.update(|contents| {
             let secret = client.to_secret();
             contents.put(&which.key(), client.to_json(), Some(secret.expose()))?;
+            for record in others_of(contents, which.provider) {
+                let Held::Oauth(about) = &record.held else {
+                    continue;
+                };
+                let secret = contents.secret(&record.key())?;
+                let grant = secret.as_ref().and_then(Grant::of_secret);
+                // One that was made for another client, or for another server, is none of it.
+                let is_its = about.client_id == client.client.id
+                    && about.token_url.authority.to_string() == client.token_host;
+                if let (true, Some(grant), Some(new)) = (is_its, grant, &client.client.secret)
+                    && !grant
+                        .client_secret
+                        .as_ref()
+                        .is_some_and(|old| old.same_as(new))
+                {
+                    let secret = grant.to_secret_with(Some(new));
+                    contents.put(&record.key(), record.to_json(), Some(secret.expose()))?;
+                }
+            }
             Ok(())
         })
     }

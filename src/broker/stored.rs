@@ -21,6 +21,7 @@ use super::grant::About;
 use super::grant::Grant;
 use super::grant::Standing;
 use super::open;
+use super::pace::Pace;
 use super::record;
 use super::record::Held;
 use super::record::Record;
@@ -44,11 +45,11 @@ use crate::url::Scheme;
 /// How long a server that failed is left alone while the old token is still good.
 const REST: Duration = Duration::from_secs(30);
 
-/// How long an origin that refuses tokens has none replaced again.
-const FORCED_REST: Duration = Duration::from_secs(10);
-
 /// How long a server's failure is the answer for those that need a new token: a crowd that waited for it doesn't ask again one by one.
 const SHARED_FAILURE: Duration = Duration::from_secs(2);
+
+/// How long tokens that can't be stored are kept in memory alone before the vault is tried again.
+const STORE_REST: Duration = Duration::from_secs(1);
 
 /// A record at work.
 pub(crate) struct Stored {
@@ -66,6 +67,8 @@ pub(crate) struct Stored {
     last: Mutex<Option<Opened>>,
     /// Held while tokens are refreshed.
     refreshing: Mutex<Refreshes>,
+    /// How often tokens are replaced because an origin refuses them.
+    pace: Mutex<Pace>,
 }
 
 /// What there is to know of earlier refreshes.
@@ -73,8 +76,8 @@ pub(crate) struct Stored {
 struct Refreshes {
     /// When one last failed, and what of it the next that ask are told.
     failure: Option<(Instant, String)>,
-    /// When there was last one because an origin had refused a token that seemed good.
-    forced: Option<Instant>,
+    /// When new tokens were last to be stored that could not be.
+    stored: Option<Instant>,
 }
 
 /// Why another access token is wanted.
@@ -119,6 +122,7 @@ impl Stored {
             surroundings: surroundings.clone(),
             last: Mutex::default(),
             refreshing: Mutex::default(),
+            pace: Mutex::default(),
         }
     }
 
@@ -139,7 +143,7 @@ impl Stored {
         let opened = self.opened()?;
         match &*opened.material {
             Material::Source(source) => source.current().map_err(Error::Source),
-            Material::Tokens(tokens) => match tokens.about.standing(now()) {
+            Material::Tokens(tokens) => match self.standing(&opened, tokens) {
                 Standing::Good => Ok(Arc::clone(&tokens.access)),
                 Standing::Ending => Ok(self.replaced_if_possible(tokens, means)),
                 Standing::Over => self.replaced(tokens, means),
@@ -147,10 +151,12 @@ impl Stored {
         }
     }
 
-    /// Another access token than the one that the origin has refused; `None` where there can be none.
+    /// Another access token than the one that the origin has refused; `None` where there can be none. `place` is a hash of what the
+    /// request asked for.
     pub(super) fn other_than(
         &self,
         refused: &Credential,
+        place: u64,
         means: &Means<'_>,
     ) -> Result<Option<Arc<Credential>>, Error> {
         let opened = self.opened()?;
@@ -168,17 +174,45 @@ impl Stored {
         if let Some(access) = self.found_meanwhile(tokens)? {
             return Ok(Some(access));
         }
-        // Some origins refuse every token, for want of a scope.
-        let is_recent = |when: Instant| when.elapsed() < FORCED_REST;
-        if refreshes.forced.is_some_and(is_recent) {
+        if !locked(&self.pace).take_turn(Instant::now(), place) {
             return Ok(None);
         }
-        refreshes.forced = Some(Instant::now());
         let is_good =
             tokens.about.expires_ms.is_some() && tokens.about.standing(now()) != Standing::Over;
         let need = if is_good { Need::Refused } else { Need::Over };
         self.replaced_under_lock(tokens, &mut refreshes, means, need)
             .map(Some)
+    }
+
+    /// Notes that the origin took the access token, for what this is a hash of.
+    pub(super) fn note_success(&self, place: u64) {
+        locked(&self.pace).note_success(place);
+    }
+
+    /// How the access token stands. Tokens that could not be stored are given to the vault once more first.
+    fn standing(&self, opened: &Opened, tokens: &Tokens) -> Standing {
+        if opened.instead_of.is_some() {
+            self.store_again(opened, tokens);
+        }
+        tokens.about.standing(now())
+    }
+
+    /// Stores tokens that could not be stored when they came. That they still can't is no news.
+    fn store_again(&self, opened: &Opened, tokens: &Tokens) {
+        // Whoever refreshes them stores others.
+        let Ok(mut refreshes) = self.refreshing.try_lock() else {
+            return;
+        };
+        let is_recent = |when: Instant| when.elapsed() < STORE_REST;
+        if refreshes.stored.is_some_and(is_recent) {
+            return;
+        }
+        refreshes.stored = Some(Instant::now());
+        let in_vault = opened.in_vault(tokens);
+        let new = (&tokens.about, &tokens.grant);
+        let now = record::seconds(clock::now());
+        // The vault is another then, and is read anew.
+        let _ = self.store.set_grant(&opened.record, in_vault, new, now);
     }
 
     /// The record as the vault has it now.

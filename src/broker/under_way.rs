@@ -33,6 +33,14 @@ impl UnderWay {
         drop(self.ended.wait_timeout_while(count, limit, is_some));
     }
 
+    /// Calls the function unless there is one. None begins meanwhile.
+    pub(crate) fn unless_any(&self, call: impl FnOnce()) {
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        if *count == 0 {
+            call();
+        }
+    }
+
     /// Changes the count, and tells.
     fn change(&self, change: impl FnOnce(&mut usize)) {
         change(&mut self.count.lock().unwrap_or_else(PoisonError::into_inner));

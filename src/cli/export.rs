@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::app::App;
 use super::error::Error;
 use super::error::FAILED;
+use super::interrupt;
 use super::origins;
 use super::origins::OriginArgs;
 use super::output;
@@ -110,7 +111,7 @@ fn export(parsed: &Parsed) -> Result<u8, Error> {
         let values = match exporter.values(record) {
             Ok(values) => values,
             // One that was asked for by name is the whole point; of all, the others are still wanted.
-            Err(error) if words.is_empty() => {
+            Err(error) if words.is_empty() && interrupt::check().is_ok() => {
                 let hint = error.hint.map(|hint| format!(" ({hint})"));
                 app.notices.warn(format!(
                     "{} is left out: {}{}",

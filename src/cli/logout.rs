@@ -104,11 +104,16 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
     let app = App::open(parsed.verbosity)?;
     let provider = taken::provider(&app, words.first().copied().unwrap_or_default())?;
     let (removed, heir) = if parsed.has("all") {
-        (app.store.remove_all(&provider).map_err(Error::from)?, None)
+        (remove_all(&app, &provider)?, None)
     } else {
+        let snapshot = app.store.snapshot().map_err(Error::from)?;
+        let record = snapshot
+            .find(&provider, connection.as_ref())
+            .map_err(Error::from)?;
+        let _locks = app.store.without_refreshes([&record]);
         let (removed, heir) = app
             .store
-            .remove(&provider, connection.as_ref())
+            .remove(&provider, Some(&record.connection))
             .map_err(Error::from)?;
         (vec![removed], heir)
     };
@@ -139,7 +144,7 @@ fn revoke(parsed: &Parsed) -> Result<u8, Error> {
     let origins = OriginArgs::read(parsed)?;
     let app = App::open(parsed.verbosity)?;
     let provider = taken::provider(&app, words.first().copied().unwrap_or_default())?;
-    let removed = app.store.remove_all(&provider).map_err(Error::from)?;
+    let removed = remove_all(&app, &provider)?;
     removed
         .iter()
         .for_each(|removed| app.tell(Kind::Revoke, &removed.record));
@@ -170,6 +175,14 @@ fn revoke(parsed: &Parsed) -> Result<u8, Error> {
         );
     }
     Ok(0)
+}
+
+/// Removes all connections of a provider. New tokens that are on their way are waited for, so that these are the ones that are taken
+/// back.
+fn remove_all(app: &App, provider: &Name) -> Result<Vec<Removed>, Error> {
+    let snapshot = app.store.snapshot().map_err(Error::from)?;
+    let _locks = app.store.without_refreshes(&snapshot.of_provider(provider));
+    app.store.remove_all(provider).map_err(Error::from)
 }
 
 /// Has the service take back the tokens of connections that were removed. They are gone from here whatever it says.

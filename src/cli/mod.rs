@@ -18,6 +18,7 @@ mod get;
 mod help;
 mod import;
 mod inspect;
+mod interrupt;
 mod key_check;
 mod list;
 mod login;

@@ -4,6 +4,7 @@ use super::app::App;
 use super::error::Error;
 use super::error::FAILED;
 use super::error::LOGIN_NEEDED;
+use super::interrupt;
 use super::origins::OriginArgs;
 use super::programs;
 use super::syntax::Parsed;
@@ -69,7 +70,10 @@ pub(super) fn credential(
                 notices: &app.notices,
                 audit: &app.audit,
             };
-            Stored::new(&app.store, record, &surroundings).current(&means)
+            interrupt::defer(app);
+            let current = Stored::new(&app.store, record, &surroundings).current(&means);
+            interrupt::check()?;
+            current
         }
         Err(error) => Err(error),
     };

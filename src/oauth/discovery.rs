@@ -92,8 +92,14 @@ fn challenged(dialer: &Dialer, resource: &Url) -> Option<String> {
         .ok()
         .filter(|answer| answer.status == 401)?;
     let marked = |challenge: &String| {
-        let (_, rest) = challenge.split_once("resource_metadata=\"")?;
-        let (url, _) = rest.split_once('"')?;
+        let name = "resource_metadata=";
+        let at = challenge.to_ascii_lowercase().find(name)?;
+        let value = challenge.get(at + name.len()..)?;
+        // The RFC has it in quotes; not all servers do (RFC 9110 section 11.2 would have them for a URL).
+        let url = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?.0,
+            None => value.split([',', ' ', '\t']).next()?,
+        };
         Some(url.to_owned())
     };
     let found = answer.challenges.iter().find_map(marked)?;

@@ -18,6 +18,7 @@ use super::health;
 use super::places::Admission;
 use super::places::Place;
 use super::refusal::Refusal;
+use super::relay::Failure;
 use super::sending::keeps_alive;
 use super::service::Service;
 use super::state::Pass;
@@ -33,7 +34,10 @@ use crate::http1::head::MAX_REQUEST_HEAD;
 use crate::http1::head::RequestHead;
 use crate::notice::Step;
 use crate::sys::socket;
+use crate::tls::hello;
+use crate::tls::hello::NameCheck;
 use crate::url::Authority;
+use crate::url::Host;
 use crate::url::Scheme;
 use crate::wire;
 use crate::wire::Wire;
@@ -485,10 +489,44 @@ fn pass(mut client: Wire, authority: &Authority, shared: &Shared) {
             .record(About::connect(authority).event(Kind::Passed));
     }
     client.output().extend_from_slice(ESTABLISHED);
-    if !exchange::tunnel(&mut client, &mut upstream, shared) {
+    let egress = shared.dialer.egress();
+    // Behind an address any name may be meant that the program could ask for; a name is itself.
+    let accepts = |name: &Host| {
+        let host = &authority.host;
+        let named = Authority {
+            host: name.clone(),
+            port: authority.port,
+        };
+        name == host || host.ip().is_some() && egress.admit(&named, false).is_ok()
+    };
+    let names = egress.is_restricted().then(|| NameCheck::new(&accepts));
+    if let Err(failure) = exchange::tunnel(&mut client, &mut upstream, names, shared) {
+        if let Failure::ServerName(refused) = failure {
+            log_server_name(&refused, authority, shared);
+        }
         client.abort();
         upstream.abort();
     }
+}
+
+/// Logs that a tunnel was ended for the server that its client asked for.
+fn log_server_name(refused: &hello::Refused, authority: &Authority, shared: &Shared) {
+    let why = match refused {
+        hello::Refused::Name(name) => format!(
+            "the client asked for {name} by TLS, in a tunnel to {}",
+            authority.host
+        ),
+        hello::Refused::Unreadable => {
+            "the client's TLS doesn't begin with a ClientHello that can be read".to_owned()
+        }
+    };
+    shared.audit.record(Event {
+        error: Some(event::error(why)),
+        hint: Some(
+            "while egress is restricted, the server name of TLS must be the host of the CONNECT",
+        ),
+        ..About::connect(authority).event(Kind::Refused)
+    });
 }
 
 /// The answer to a CONNECT that has succeeded; it has neither length nor coding (RFC 9110 section 9.3.6).

@@ -10,6 +10,7 @@ use super::beside;
 use super::hops;
 use super::inject::Outgoing;
 use super::refusal::Refusal;
+use super::relay::Failure;
 use super::relay::Outcome;
 use super::relay::Relay;
 use super::relay::Request;
@@ -36,6 +37,7 @@ use crate::http1::head::Fields;
 use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
 use crate::notice::Step;
+use crate::tls::hello::NameCheck;
 use crate::upstream;
 use crate::upstream::pool::Key;
 use crate::url;
@@ -362,8 +364,16 @@ impl Exchange<'_> {
     }
 }
 
-/// Relays a blind tunnel to its end; tells whether both sides have ended in order.
-pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) -> bool {
+/// Relays a blind tunnel to its end, which asks for no other servers by TLS than the check accepts.
+///
+/// # Errors
+/// Why it ended before both sides had ended in order.
+pub(crate) fn tunnel(
+    client: &mut Wire,
+    upstream: &mut Wire,
+    names: Option<NameCheck<'_>>,
+    shared: &Shared,
+) -> Result<(), Failure> {
     let request = Request {
         method: "CONNECT",
         framing: Framing::None,
@@ -377,10 +387,9 @@ pub(crate) fn tunnel(client: &mut Wire, upstream: &mut Wire, shared: &Shared) ->
         service: shared.service.as_ref(),
     };
     Relay::new(client, upstream, &request)
-        .into_tunnel()
+        .into_tunnel(names)
         .run()
         .1
-        .is_ok()
 }
 
 /// Opens a blind tunnel for a client to an authority that no route claims.

@@ -25,6 +25,8 @@ use crate::http1::head::Fields;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::MAX_RESPONSE_HEAD;
 use crate::http1::head::ResponseHead;
+use crate::tls::hello;
+use crate::tls::hello::NameCheck;
 use crate::wire;
 use crate::wire::Interest;
 use crate::wire::Wire;
@@ -61,6 +63,8 @@ pub(crate) enum Failure {
     Unauthorized,
     /// The proxy has stopped.
     Stopped,
+    /// The client of a tunnel asks by TLS for another server than the tunnel is for.
+    ServerName(hello::Refused),
 }
 
 /// What an exchange has come to.
@@ -139,6 +143,8 @@ pub(crate) struct Relay<'a> {
     is_early: bool,
     /// Whether bytes go both ways until both sides end.
     is_tunnel: bool,
+    /// Holds back what asks for another server than a tunnel is for.
+    names: Option<NameCheck<'a>>,
     /// Bytes of interim responses so far.
     interim: usize,
     /// When something last moved, by direction.
@@ -174,6 +180,7 @@ impl<'a> Relay<'a> {
             up_broken: false,
             is_early: false,
             is_tunnel: false,
+            names: None,
             interim: 0,
             response: Fields::default(),
             last_up: now,
@@ -181,9 +188,11 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Makes it a tunnel: bytes both ways from here on.
-    pub(crate) fn into_tunnel(mut self) -> Self {
+    /// Makes it a tunnel: bytes both ways from here on. With a check, TLS that doesn't pass it ends the tunnel before anything of that
+    /// reaches the origin.
+    pub(crate) fn into_tunnel(mut self, names: Option<NameCheck<'a>>) -> Self {
         self.become_tunnel();
+        self.names = names;
         self
     }
 
@@ -285,6 +294,9 @@ impl<'a> Relay<'a> {
         if self.up_broken {
             return Ok(false);
         }
+        if self.names.is_some() && !self.check_names()? {
+            return self.move_cleared();
+        }
         let moved = self
             .up
             .pump(self.client, self.upstream, self.request.keep_trailer)
@@ -296,6 +308,45 @@ impl<'a> Relay<'a> {
             self.last_up = Instant::now();
         }
         Ok(moved)
+    }
+
+    /// Shows what is new of a tunnel's client to the check of server names. Returns whether all of it may go on.
+    fn check_names(&mut self) -> Result<bool, Failure> {
+        let Some(names) = &mut self.names else {
+            return Ok(true);
+        };
+        let known = names.seen().saturating_sub(self.up.content);
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        let new = self.client.input().get(known..).unwrap_or_default();
+        names.see(new).map_err(Failure::ServerName)?;
+        let is_cleared = names.cleared() == names.seen();
+        if names.is_over() {
+            self.names = None;
+        }
+        Ok(is_cleared)
+    }
+
+    /// Moves what comes before a ClientHello that isn't whole. Returns whether anything moved.
+    fn move_cleared(&mut self) -> Result<bool, Failure> {
+        let cleared = self.names.as_ref().map_or(0, NameCheck::cleared);
+        let count = usize::try_from(cleared.saturating_sub(self.up.content)).unwrap_or(0);
+        if count > 0 {
+            if self.upstream.wants_flush() {
+                return Ok(false);
+            }
+            let input = self.client.input();
+            self.upstream
+                .send_or_keep(input.get(..count).unwrap_or_default());
+            self.client.consume(count);
+            self.up.content += count as u64;
+            self.last_up = Instant::now();
+            return Ok(true);
+        }
+        // The rest of it comes no more, or there is no room for it.
+        if self.client.end().is_some() || self.client.is_full() {
+            return Err(Failure::ServerName(hello::Refused::Unreadable));
+        }
+        Ok(false)
     }
 
     /// Moves the response.

@@ -2,6 +2,9 @@
 //! and once more where that is safe.
 
 use std::cell::Cell;
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use super::Shared;
@@ -153,7 +156,7 @@ impl Sender<'_> {
     fn other_than(&self, sending: &Sending<'_>, used: &Credential) -> Option<Arc<Credential>> {
         let found = sending.found?;
         let connection = self.state.broker.connection(found.connection());
-        match connection.other_than(used, &self.means()) {
+        match connection.other_than(used, self.place(sending), &self.means()) {
             Ok(other) => other,
             Err(error) => {
                 let label = connection.label();
@@ -163,6 +166,30 @@ impl Sender<'_> {
                 None
             }
         }
+    }
+
+    /// Notes that the origin took a token, where it did.
+    fn note_success(&self, sending: &Sending<'_>, outcome: &Outcome) {
+        let is_taken = (200..500).contains(&outcome.status) && outcome.status != 401;
+        if is_taken
+            && self.has_tokens(sending)
+            && let Some(found) = sending.found
+        {
+            let connection = self.state.broker.connection(found.connection());
+            connection.note_success(self.place(sending));
+        }
+    }
+
+    /// Returns a hash of what the request asks for.
+    fn place(&self, sending: &Sending<'_>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let what = (
+            &self.head.method,
+            &sending.key.authority,
+            sending.outgoing.target,
+        );
+        what.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Sends the request: on an idle connection if there is one, and once more on a new one if that turned out to be dead. Nothing is asked
@@ -177,11 +204,12 @@ impl Sender<'_> {
         let outgoing = sending.outgoing;
         let mut prepared = self.prepare(sending, given)?;
         let can_repeat = outgoing.framing.is_empty() && is_idempotent(&self.head.method);
-        let take = || match outgoing.upgrade {
-            None => self.shared.pool.take(&sending.key, can_repeat),
-            Some(_) => None,
-        };
-        while let Some(stream) = take() {
+        loop {
+            let pooled = match outgoing.upgrade {
+                None => self.idle(sending, prepared.1.as_ref(), can_repeat),
+                Some(_) => None,
+            };
+            let Some(stream) = pooled else { break };
             self.takes(true);
             let is_dead = match self.send_and_relay(
                 client,
@@ -210,6 +238,23 @@ impl Sender<'_> {
             .secure(authority, client.peer())
             .map_err(Refusal::Upstream)?;
         self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))
+    }
+
+    /// Returns an idle connection for the request. One that carried another credential is closed: its server may take whoever uses it for
+    /// whom that credential was.
+    fn idle(
+        &self,
+        sending: &Sending<'_>,
+        used: Option<&Used>,
+        can_repeat: bool,
+    ) -> Option<SecureStream> {
+        let mark = used.map(|Used(credential)| credential.mark());
+        loop {
+            let stream = self.shared.pool.take(&sending.key, can_repeat)?;
+            if stream.mark() == mark {
+                return Some(stream);
+            }
+        }
     }
 
     /// Notes which connection the request goes on.
@@ -306,6 +351,7 @@ impl Sender<'_> {
         (sending, holds_unauthorized): (&Sending<'_>, bool),
     ) -> Result<Relayed, Stop> {
         if let Some(Used(credential)) = &used {
+            stream.set_mark(credential.mark());
             self.note_sent(credential, sending);
         }
         match head {
@@ -327,6 +373,7 @@ impl Sender<'_> {
             return Ok(Relayed::Refused(Box::new(stream), used));
         }
         self.keep(stream, &outcome, sending);
+        self.note_success(sending, &outcome);
         if outcome.status == 401 && !sending.outgoing.framing.is_empty() && self.has_tokens(sending)
         {
             // The body is gone, and the answer is the client's: another token is for the next request.
@@ -495,6 +542,7 @@ fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, St
         Failure::Upgrade => Refusal::Upgrade.into(),
         Failure::Timeout => Refusal::ResponseTimeout.into(),
         Failure::Unauthorized => Refusal::Internal("an answer was held back").into(),
+        Failure::ServerName(_) => Refusal::Internal("a request was checked as a tunnel").into(),
     })
 }
 

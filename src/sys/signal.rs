@@ -94,6 +94,16 @@ impl Signals {
         Ok(())
     }
 
+    /// Gives the signals back to the system, and ends this process as this one of them does by default.
+    pub(crate) fn end_process(self, numbers: &[i32], number: i32) -> ! {
+        if self.release(numbers).is_ok() {
+            // SAFETY: raise takes a plain number. The thread that calls it gets the signal before it returns.
+            unsafe { libc::raise(number) };
+        }
+        // Process 1 has no default actions.
+        std::process::exit(128 + number)
+    }
+
     /// What to wait on for the next one.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()

@@ -1,6 +1,7 @@
 //! Certificates: the root of a run and its leaves, what the child trusts, and what origins are verified against.
 
 pub(crate) mod bundle;
+pub(crate) mod hello;
 pub(crate) mod leaf;
 pub(crate) mod pkcs12;
 pub(crate) mod root;

@@ -40,6 +40,8 @@ pub(crate) struct SecureStream {
     wire: Wire,
     /// What it was verified for: the host and port that the request is for.
     authority: Authority,
+    /// The mark of the credential that was sent on it, if one was.
+    mark: Option<u64>,
 }
 
 impl SecureStream {
@@ -51,6 +53,16 @@ impl SecureStream {
     /// What it was verified for.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// Returns the mark of the credential that was sent on it, if one was.
+    pub(crate) fn mark(&self) -> Option<u64> {
+        self.mark
+    }
+
+    /// Notes which credential is sent on it.
+    pub(crate) fn set_mark(&mut self, mark: u64) {
+        self.mark = Some(mark);
     }
 }
 
@@ -164,6 +176,7 @@ impl Dialer {
         Ok(SecureStream {
             wire,
             authority: authority.clone(),
+            mark: None,
         })
     }
 

@@ -114,13 +114,10 @@ impl Instructions {
 /// How it is trusted.
 fn of_trust(app: &App, system: &'static System) -> Result<Instructions, Error> {
     let certificate = super::current(app)?;
-    // The commands name the file.
-    public::publish(app)?;
-    let file = public::path(&app.home);
     let fingerprint = Fingerprint::of(&certificate.der);
     let shown = fingerprint.shown();
     let subject = Subject {
-        file: &file,
+        der: &certificate.der,
         fingerprint,
     };
     let hosts = match &certificate.scope {
@@ -163,14 +160,14 @@ fn of_untrust(app: &App, system: &'static System, is_old: bool) -> Result<Instru
     let subject = |old: &Old| Fingerprint::of(&old.der);
     let commands = certificates.iter().flat_map(|old| {
         system.untrust(&Subject {
-            file: &old.path,
+            der: &old.der,
             fingerprint: subject(old),
         })
     });
     let shown = certificates.iter().map(|old| subject(old).shown());
     let mut told = Instructions::new(system, shown.collect(), commands.collect());
     let last = Subject {
-        file: &last.path,
+        der: &last.der,
         fingerprint: subject(last),
     };
     told.notes = system.notes(&last);

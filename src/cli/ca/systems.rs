@@ -1,9 +1,13 @@
 //! How a certificate is trusted, and how that is ended: the commands for each system, to be read and run by a person.
+//!
+//! The certificate is in the command itself. A file could be another by the time that the command runs, perhaps as root: whatever runs as
+//! the person can change it.
 
 use std::path::Path;
 
 use super::super::export::shell_quoted;
 use super::Fingerprint;
+use crate::encoding;
 use crate::files;
 use crate::sys::process;
 
@@ -13,8 +17,8 @@ const MAX_OS_RELEASE: u64 = 64 * 1024;
 /// Where systems say which they are (os-release(5)).
 const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 
-/// A place that has trusted certificates of its own. In its commands `{file}` is the certificate's file, `{name}` what it is called
-/// there, `{sudo}` what makes one root, `{sha1}` and `{sha256}` its fingerprints.
+/// A place that has trusted certificates of its own. In its commands `{pem}` is the certificate as one word of a shell, `{base64}` the
+/// same without a shell, `{name}` what it is called there, `{sudo}` what makes one root, `{sha1}` and `{sha256}` its fingerprints.
 pub(super) struct System {
     /// How it is called on the command line.
     pub(super) name: &'static str,
@@ -36,7 +40,7 @@ pub(super) const SYSTEMS: [System; 9] = [
         name: "debian",
         title: "Debian, Ubuntu: what uses the system's certificates",
         trust: &[
-            "{sudo}install -m 644 {file} /usr/local/share/ca-certificates/{name}.crt",
+            "printf '%s\\n' {pem} | {sudo}sh -c 'umask 022 && cat >/usr/local/share/ca-certificates/{name}.crt'",
             "{sudo}update-ca-certificates",
         ],
         untrust: &[
@@ -55,7 +59,7 @@ pub(super) const SYSTEMS: [System; 9] = [
         name: "fedora",
         title: "Fedora, RHEL, CentOS: what uses the system's certificates",
         trust: &[
-            "{sudo}install -m 644 {file} /etc/pki/ca-trust/source/anchors/{name}.pem",
+            "printf '%s\\n' {pem} | {sudo}sh -c 'umask 022 && cat >/etc/pki/ca-trust/source/anchors/{name}.pem'",
             "{sudo}update-ca-trust",
         ],
         untrust: &[
@@ -69,7 +73,7 @@ pub(super) const SYSTEMS: [System; 9] = [
         name: "alpine",
         title: "Alpine: what uses the system's certificates",
         trust: &[
-            "{sudo}install -m 644 {file} /usr/local/share/ca-certificates/{name}.crt",
+            "printf '%s\\n' {pem} | {sudo}sh -c 'umask 022 && cat >/usr/local/share/ca-certificates/{name}.crt'",
             "{sudo}update-ca-certificates",
         ],
         untrust: &[
@@ -83,7 +87,7 @@ pub(super) const SYSTEMS: [System; 9] = [
         name: "arch",
         title: "Arch: what uses the system's certificates",
         trust: &[
-            "{sudo}install -m 644 {file} /etc/ca-certificates/trust-source/anchors/{name}.crt",
+            "printf '%s\\n' {pem} | {sudo}sh -c 'umask 022 && cat >/etc/ca-certificates/trust-source/anchors/{name}.crt'",
             "{sudo}update-ca-trust",
         ],
         untrust: &[
@@ -97,28 +101,36 @@ pub(super) const SYSTEMS: [System; 9] = [
         name: "macos",
         title: "macOS: what uses the keychain of this user",
         trust: &[
-            "security add-trusted-cert -r trustRoot -p ssl -k ~/Library/Keychains/login.keychain-db {file}",
+            "printf '%s\\n' {pem} | {sudo}sh -c 'umask 022 && cat >/etc/ssl/{name}.pem'",
+            "security add-trusted-cert -r trustRoot -p ssl -k ~/Library/Keychains/login.keychain-db /etc/ssl/{name}.pem",
+            "{sudo}rm -f /etc/ssl/{name}.pem",
         ],
         untrust: &[
             "security delete-certificate -t -Z {sha256} ~/Library/Keychains/login.keychain-db",
         ],
-        notes: &["macOS asks for the password of the keychain"],
+        notes: &[
+            "macOS asks for the password of the keychain",
+            "the tool reads a file only: this one is root's for as long as it is there, so that nothing else can change it",
+        ],
         ids: &[],
     },
     System {
         name: "windows",
         title: "Windows: what uses the certificates of this user",
-        trust: &["certutil -user -addstore Root {name}.crt"],
+        trust: &[
+            "$certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String('{base64}')); \
+             $store = [Security.Cryptography.X509Certificates.X509Store]::new('Root', 'CurrentUser'); \
+             $store.Open('ReadWrite'); $store.Add($certificate); $store.Close()",
+        ],
         untrust: &["certutil -user -delstore Root {sha1}"],
-        notes: &["to be run on Windows, where a copy of the certificate is as {name}.crt: {file}"],
+        notes: &["to be run in PowerShell; Windows shows the certificate's SHA-1 and asks: {sha1}"],
         ids: &[],
     },
     System {
         name: "firefox",
         title: "Firefox: all profiles of this user, on Linux and macOS",
-        trust: &[
-            "find ~ -path '*irefox*' -name cert9.db -execdir certutil -A -d sql:. -t C,, -n {name} -i {file} ';'",
-        ],
+        trust: &["find ~ -path '*irefox*' -name cert9.db -execdir \
+             sh -c 'printf \"%s\\n\" \"$0\" | certutil -A -d sql:. -t C,, -n {name}' {pem} ';'"],
         untrust: &[
             "find ~ -path '*irefox*' -name cert9.db -execdir certutil -D -d sql:. -n {name} ';'",
         ],
@@ -135,7 +147,7 @@ pub(super) const SYSTEMS: [System; 9] = [
         trust: &[
             "mkdir -p ~/.pki/nssdb",
             "test -e ~/.pki/nssdb/cert9.db || certutil -N -d \"sql:$HOME/.pki/nssdb\" --empty-password",
-            "certutil -A -d \"sql:$HOME/.pki/nssdb\" -t C,, -n {name} -i {file}",
+            "printf '%s\\n' {pem} | certutil -A -d \"sql:$HOME/.pki/nssdb\" -t C,, -n {name}",
         ],
         untrust: &["certutil -D -d \"sql:$HOME/.pki/nssdb\" -n {name}"],
         notes: &[
@@ -148,7 +160,7 @@ pub(super) const SYSTEMS: [System; 9] = [
         name: "java",
         title: "Java: the certificates of the Java whose keytool this is",
         trust: &[
-            "{sudo}keytool -importcert -noprompt -cacerts -storepass changeit -alias {name} -file {file}",
+            "printf '%s\\n' {pem} | {sudo}keytool -importcert -noprompt -cacerts -storepass changeit -alias {name}",
         ],
         untrust: &["{sudo}keytool -delete -cacerts -storepass changeit -alias {name}"],
         notes: &["the Java of Debian and Fedora uses the system's: debian, fedora"],
@@ -185,8 +197,8 @@ fn system_of(os_release: &str) -> Option<&'static System> {
 
 /// What is to be trusted or not.
 pub(super) struct Subject<'a> {
-    /// Its file.
-    pub(super) file: &'a Path,
+    /// The certificate.
+    pub(super) der: &'a [u8],
     /// Which certificate it is.
     pub(super) fingerprint: Fingerprint,
 }
@@ -195,12 +207,14 @@ impl Subject<'_> {
     /// The text with what this is in it.
     fn filled(&self, text: &str) -> String {
         let sudo = if process::user() == 0 { "" } else { "sudo " };
-        // The file comes last: its name may hold anything.
+        let pem = encoding::pem("CERTIFICATE", self.der);
+        let base64 = encoding::base64(self.der);
         text.replace("{sudo}", sudo)
             .replace("{name}", &self.name())
             .replace("{sha1}", &self.fingerprint.sha1)
             .replace("{sha256}", &self.fingerprint.sha256)
-            .replace("{file}", &word(&self.file.display().to_string()))
+            .replace("{pem}", &word(pem.trim_end()))
+            .replace("{base64}", &String::from_utf8_lossy(&base64))
     }
 
     /// What it is called where it is trusted: no two of ours are called the same.
@@ -229,12 +243,8 @@ impl System {
     }
 }
 
-/// A text as one word of a shell, without quotes where it needs none.
+/// A text as one word of a shell.
 fn word(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%".contains(&byte);
-    if text.bytes().all(is_plain) {
-        return text.to_owned();
-    }
     String::from_utf8_lossy(&shell_quoted(text.as_bytes())).into_owned()
 }
 
@@ -265,7 +275,7 @@ mod tests {
     #[test]
     fn every_command_says_which_certificate_it_is_about_and_no_hole_is_left() {
         let subject = Subject {
-            file: Path::new("/home/o'hara/{name}/ca.pem"),
+            der: b"certificate",
             fingerprint: Fingerprint::of(b"certificate"),
         };
         for system in &SYSTEMS {
@@ -276,12 +286,12 @@ mod tests {
                     &subject.name(),
                     &subject.fingerprint.sha1,
                     &subject.fingerprint.sha256,
-                    r"'/home/o'\''hara/{name}/ca.pem'",
                 ];
-                assert!(which.iter().any(|which| text.contains(*which)), "{text}");
-                let rest = text.replace(r"'/home/o'\''hara/{name}/ca.pem'", "");
-                assert!(!rest.contains(['{', '}']), "{text}");
+                let is_in = which.iter().any(|which| text.contains(*which));
+                assert!(is_in || system.name == "windows", "{text}");
+                assert!(!text.contains(['{', '}']), "{text}");
             }
+            assert!(trust.join("\n").contains("Y2VydGlmaWNhdGU="), "{trust:?}");
         }
     }
 }

@@ -275,7 +275,7 @@ const SECURITY: Topic = Topic {
         title: "",
         text: "The program never holds a credential: not in its environment, its arguments, a file, or an answer, where what an origin sends back of it is masked. A credential leaves only over verified TLS, to the host that it is for; there is no switch that turns verification off. A request that two servers could read in two ways is refused.
 
-A program that runs as you can read what you can read, the vault's key beside the vault too. Remedies: `run --user UID[:GID]` as root, a passphrase for the vault (`authsome vault rekey`), or credentials that are given to authsome alone (a container's secrets). What the program may do with a credential that it can't see is limited by the service, and by `rules` in the definition (`authsome help providers`); where it may go, by --allow, --deny, --only-matched and --deny-private. With --user and in `serve`, what listens on this machine is out of reach unless --allow-address names it.",
+A program that runs as you can read what you can read, the vault's key beside the vault too. Remedies: `run --user UID[:GID]` as root, a passphrase for the vault (`authsome vault rekey`), or credentials that are given to authsome alone (a container's secrets). What the program may do with a credential that it can't see is limited by the service, and by `rules` in the definition (`authsome help providers`); where it may go, by --allow, --deny, --only-matched and --deny-private. These options hold a tunnel to the host of its CONNECT by the server name of TLS; what is asked for within TLS, nobody outside can see. With --user and in `serve`, what listens on this machine is out of reach unless --allow-address names it.",
         rows: &[],
     }],
 };

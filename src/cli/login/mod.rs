@@ -417,6 +417,10 @@ impl<'a> Login<'a> {
             created: now,
             updated: now,
         };
+        // A refresh of the tokens that are replaced ends first, or begins afterwards with the new ones.
+        let snapshot = self.app.store.snapshot().map_err(Error::from)?;
+        let old = snapshot.find(&record.provider, Some(&record.connection));
+        let _locks = self.app.store.without_refreshes(&old.ok());
         let stored = self.app.store.add(record, secret, self.may_replace);
         let stored = stored.map_err(Error::from)?;
         self.app.tell(Kind::Login, &stored);
