@@ -3,6 +3,7 @@
 //! Whoever is on this machine can connect to it, and any website can have the browser do so. So on Linux other users are not heard at
 //! all, nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is
 //! accepted that another site's page sent (Origin, Sec-Fetch-Site), and what a page takes needs a path, or a state, that nobody can guess.
+//! Cookies tell browsers apart, and nothing more: a browser sends them to every port of 127.0.0.1, and takes them from every port.
 //! What stray connections do holds nobody up: each has a thread, a deadline and a limit.
 
 use std::io;
@@ -30,6 +31,7 @@ use crate::http1::head::HeadScanner;
 use crate::http1::head::RequestHead;
 use crate::peer::Peer;
 use crate::peer::Peers;
+use crate::secret::Secret;
 use crate::sys::poll;
 use crate::wire::Wire;
 
@@ -54,8 +56,15 @@ pub(crate) struct Request {
     pub(crate) is_post: bool,
     /// The path, without the query.
     pub(crate) path: String,
+    /// Whether the request names the listener by its address, as redirect URIs do, and not as `localhost`.
+    pub(crate) is_by_address: bool,
+    /// Whether a tab shows the answer: not a fetch ahead of time, not a part of another page. A client that says nothing counts as
+    /// a tab.
+    pub(crate) is_visit: bool,
     /// Names and values of the query or, behind a POST, of the form.
     fields: Vec<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+    /// Names and values of the cookies.
+    cookies: Vec<(Vec<u8>, Secret)>,
 }
 
 impl Request {
@@ -77,6 +86,16 @@ impl Request {
             .filter(|(known, _)| known == name.as_bytes());
         same.count() > 1
     }
+
+    /// Returns whether a cookie of this name has this value. Another one of the same name, which any port of 127.0.0.1 can set, changes
+    /// nothing.
+    pub(crate) fn has_cookie(&self, name: &str, value: &Secret) -> bool {
+        let mut same = self
+            .cookies
+            .iter()
+            .filter(|(known, _)| known == name.as_bytes());
+        same.any(|(_, found)| found.same_as(value))
+    }
 }
 
 /// An answer.
@@ -87,6 +106,10 @@ pub(crate) struct Reply {
     pub(crate) page: String,
     /// The digest of the one style sheet in it, as Content-Security-Policy names it.
     pub(crate) style: String,
+    /// The URL that the browser is sent to, if it is.
+    pub(crate) location: Option<String>,
+    /// The value of Set-Cookie.
+    pub(crate) cookie: Option<String>,
 }
 
 impl Reply {
@@ -96,6 +119,16 @@ impl Reply {
             status,
             page: format!("<!doctype html><title>{text}</title><p>{text}\n"),
             style: String::new(),
+            location: None,
+            cookie: None,
+        }
+    }
+
+    /// Returns a redirect to this URL.
+    pub(crate) fn redirect(url: String) -> Self {
+        Self {
+            location: Some(url),
+            ..Self::refusal(303, "Go on at the next page.")
         }
     }
 
@@ -103,10 +136,12 @@ impl Reply {
     fn write(&self, out: &mut Vec<u8>) {
         let reason = match self.status {
             200 => "OK",
+            303 => "See Other",
             403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
             409 => "Conflict",
+            410 => "Gone",
             422 => "Unprocessable Content",
             _ => "Bad Request",
         };
@@ -114,6 +149,15 @@ impl Reply {
             "" => "'none'".to_owned(),
             digest => format!("'{digest}'"),
         };
+        // Forms need `same-origin`: without a referrer their Origin would be null.
+        let referrer = match self.location {
+            Some(_) => "no-referrer",
+            None => "same-origin",
+        };
+        let more: String = [("Location", &self.location), ("Set-Cookie", &self.cookie)]
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}: {}\r\n", value.as_ref()?)))
+            .collect();
         let head = format!(
             "HTTP/1.1 {} {reason}\r\n\
              Content-Type: text/html; charset=utf-8\r\n\
@@ -122,11 +166,12 @@ impl Reply {
              Cache-Control: no-store\r\n\
              Content-Security-Policy: default-src 'none'; style-src {style}; img-src data:; form-action 'self'; \
              frame-ancestors 'none'; base-uri 'none'\r\n\
-             Referrer-Policy: same-origin\r\n\
+             Referrer-Policy: {referrer}\r\n\
              X-Content-Type-Options: nosniff\r\n\
              X-Frame-Options: DENY\r\n\
              Cross-Origin-Opener-Policy: same-origin\r\n\
-             Cross-Origin-Resource-Policy: same-origin\r\n\r\n",
+             Cross-Origin-Resource-Policy: same-origin\r\n\
+             {more}\r\n",
             self.status,
             self.page.len()
         );
@@ -376,7 +421,10 @@ fn receive(wire: &mut Wire, port: u16, deadline: Instant) -> io::Result<Result<R
     Ok(Ok(Request {
         is_post,
         path: path.to_owned(),
+        is_by_address: head.fields.all("host").eq([own_names(port)[0].as_bytes()]),
+        is_visit: is_visit(&head),
         fields,
+        cookies: cookies(&head),
     }))
 }
 
@@ -404,6 +452,38 @@ fn is_from_us(head: &RequestHead, port: u16) -> bool {
             .fields
             .all("sec-fetch-site")
             .all(|site| site == b"same-origin")
+}
+
+/// Returns whether a tab shows the answer. Browsers say so in Sec-Fetch-Dest and Sec-Fetch-Mode; what they fetch ahead of time has a
+/// field of its own.
+fn is_visit(head: &RequestHead) -> bool {
+    let is_ahead = |value: &[u8]| {
+        let value = value.to_ascii_lowercase();
+        let has = |word: &[u8]| value.windows(word.len()).any(|part| part == word);
+        has(b"prefetch") || has(b"prerender") || has(b"preview")
+    };
+    let mut purposes = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+        .into_iter()
+        .flat_map(|name| head.fields.all(name));
+    let says = |name, word: &[u8]| head.fields.all(name).all(|value| value == word);
+    !purposes.any(is_ahead)
+        && says("sec-fetch-dest", b"document")
+        && says("sec-fetch-mode", b"navigate")
+}
+
+/// Returns the names and values of a request's cookies (RFC 6265 section 5.4).
+fn cookies(head: &RequestHead) -> Vec<(Vec<u8>, Secret)> {
+    let pairs = head
+        .fields
+        .all("cookie")
+        .flat_map(|value| value.split(|byte| *byte == b';'));
+    pairs
+        .filter_map(|pair| {
+            let mut parts = pair.splitn(2, |byte| *byte == b'=');
+            let name = parts.next()?.trim_ascii().to_vec();
+            Some((name, Secret::new(parts.next()?.trim_ascii().to_vec())))
+        })
+        .collect()
 }
 
 /// Names and values of `application/x-www-form-urlencoded`.

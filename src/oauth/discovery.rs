@@ -5,6 +5,7 @@ use super::Error;
 use super::token::Fields;
 use crate::path::path_is_below;
 use crate::provider::oauth::Endpoints;
+use crate::provider::oauth::Flow;
 use crate::provider::oauth::Oauth;
 use crate::upstream::dial::Dialer;
 use crate::upstream::fetch::Call;
@@ -14,10 +15,12 @@ use crate::url::Scheme;
 use crate::url::Url;
 
 /// What was found of an authorization server.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Metadata {
     /// Who it is.
     pub(crate) issuer: String,
+    /// Its host: what it says counts for no other.
+    pub(crate) host: Authority,
     /// Its endpoints.
     pub(crate) endpoints: Endpoints,
     /// Whether it says who it is when it answers an authorization request (RFC 9207 section 3).
@@ -166,6 +169,7 @@ fn read(fields: &Fields, host: &Authority, issuer: &str) -> Result<Metadata, Err
     let says = fields.get("authorization_response_iss_parameter_supported");
     Ok(Metadata {
         issuer: said.to_owned(),
+        host: host.clone(),
         endpoints: Endpoints {
             authorization: url("authorization_endpoint")?,
             token: url("token_endpoint")?,
@@ -178,22 +182,70 @@ fn read(fields: &Fields, host: &Authority, issuer: &str) -> Result<Metadata, Err
     })
 }
 
-/// The definition's endpoints, and the server's where it says nothing.
-pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata) -> Oauth {
+/// Returns the definition with the server's endpoints where it names none. Metadata speaks for its issuer's host alone: an endpoint
+/// elsewhere that the flow needs is an error, any other is left out.
+///
+/// # Errors
+/// `Foreign` for such an endpoint; `Apart` when the person would agree at another host than the one that gets the code.
+pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata, flow: Flow) -> Result<Oauth, Error> {
     let mut merged = oauth.clone();
     let own = &mut merged.endpoints;
     let found = &metadata.endpoints;
-    for (own, found) in [
-        (&mut own.authorization, &found.authorization),
-        (&mut own.token, &found.token),
-        (&mut own.revocation, &found.revocation),
-        (&mut own.device, &found.device),
-        (&mut own.registration, &found.registration),
+    let is_device = flow == Flow::DeviceCode;
+    for (own, found, endpoint, is_needed) in [
+        (
+            &mut own.authorization,
+            &found.authorization,
+            "authorization endpoint",
+            !is_device,
+        ),
+        (&mut own.token, &found.token, "token endpoint", true),
+        (
+            &mut own.revocation,
+            &found.revocation,
+            "revocation endpoint",
+            false,
+        ),
+        (
+            &mut own.device,
+            &found.device,
+            "device authorization endpoint",
+            is_device,
+        ),
+        (
+            &mut own.registration,
+            &found.registration,
+            "registration endpoint",
+            flow == Flow::DcrPkce,
+        ),
     ] {
-        if own.is_none() {
-            own.clone_from(found);
+        match found {
+            Some(url) if own.is_none() && url.authority != metadata.host => {
+                if is_needed {
+                    return Err(Error::Foreign {
+                        issuer: metadata.host.clone(),
+                        endpoint,
+                        host: url.authority.clone(),
+                    });
+                }
+            }
+            found if own.is_none() => own.clone_from(found),
+            _ => {}
         }
     }
+    let (page, endpoint) = match is_device {
+        true => (&own.device, "device authorization endpoint"),
+        false => (&own.authorization, "authorization endpoint"),
+    };
+    if let (None, Some(page)) = (&oauth.endpoints.token, page)
+        && page.authority != metadata.host
+    {
+        return Err(Error::Apart {
+            issuer: metadata.host.clone(),
+            endpoint,
+            host: page.authority.clone(),
+        });
+    }
     merged.issuer = Some(metadata.issuer.clone());
-    merged
+    Ok(merged)
 }
