@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn a_client_is_for_the_hosts_that_it_was_kept_for() {
         let hosts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let (one, two): (Vec<String>, Vec<String>) = (hosts(&["a:443"]), hosts(&["a:443", "b:443"]));
+        let (one, two): (Vec<String>, Vec<String>) =
+            (hosts(&["a:443"]), hosts(&["a:443", "b:443"]));
         let stored = |fields: &Value, secret: Option<&str>| {
             let mut about = json!({"client_id": "id", "client_auth": "body"});
             for (name, value) in fields.as_object().unwrap() {

@@ -99,7 +99,10 @@ impl Attempt {
     /// Returns where the person agrees, and where the code goes.
     pub(crate) fn hosts(&self) -> (String, String) {
         let text = |host: &Authority| host.to_header(Scheme::Https);
-        (text(&self.authorization_host), text(&self.token_url.authority))
+        (
+            text(&self.authorization_host),
+            text(&self.token_url.authority),
+        )
     }
 
     /// Checks who has answered (RFC 9207 section 2.4).

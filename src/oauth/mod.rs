@@ -204,9 +204,8 @@ impl Error {
             Self::Again(_) => "try again in a moment",
             Self::Issuer => "log in again; if it stays so, someone is in between",
             Self::Foreign { .. } | Self::Apart { .. } => {
-                "if you know that both belong together, `authsome register` a definition that writes out \
-                 oauth.authorization_url, oauth.token_url and what else the login needs (oauth.device_authorization_url, \
-                 oauth.registration_endpoint)"
+                "if you know that both belong together, `authsome register` a definition of your own with \
+                 `oauth.authorization_url` and `oauth.token_url` written out"
             }
             Self::Missing(_) => "see `authsome inspect`, and the provider's documentation",
             Self::Randomness(_) => "see why the system has none",

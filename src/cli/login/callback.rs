@@ -248,7 +248,10 @@ impl Page {
         let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
         match target.take() {
             Some(url) => Reply {
-                cookie: self.cookie.as_ref().map(|cookie| cookie.to_field(&self.path)),
+                cookie: self
+                    .cookie
+                    .as_ref()
+                    .map(|cookie| cookie.to_field(&self.path)),
                 ..Reply::redirect(url)
             },
             None => frame::message(

@@ -178,10 +178,9 @@ impl Grantor<'_> {
         let told = |error| self.told(Trouble::Server(error));
         let metadata = discovery::find(&self.dialer, &self.oauth).map_err(told)?;
         let merged = discovery::merged(&self.oauth, &metadata, self.flow).map_err(told)?;
-        if let (None, Some(left_out)) = (
-            &merged.endpoints.revocation,
-            &metadata.endpoints.revocation,
-        ) {
+        if let (None, Some(left_out)) =
+            (&merged.endpoints.revocation, &metadata.endpoints.revocation)
+        {
             self.login.app.notices.warn(format!(
                 "{} names {} as its revocation endpoint, and speaks for its own host alone: logging out will not reach the service",
                 metadata.host.to_header(Scheme::Https),
