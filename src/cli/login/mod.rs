@@ -89,7 +89,7 @@ registered for it; api_key: a key or token that you have. P's definition says wh
                 valued("client-id", "ID", "the client that you have registered with P; asked for once otherwise, and kept"),
                 valued("client-secret-from", "SOURCE", "its secret: env:NAME, file:PATH or command:LINE"),
                 flag("new-client", "ask for, or register, a client even where one is kept"),
-                valued("callback-port", "PORT", "the port of 127.0.0.1 that the browser comes back to (7999)"),
+                valued("callback-port", "PORT", "the port of 127.0.0.1 that the browser starts at and comes back to (7999)"),
             ],
         },
         Group {
