@@ -112,23 +112,50 @@ fn a_definition_that_writes_endpoints_out_may_name_any_hosts() {
 }
 
 #[test]
-fn metadata_names_no_token_endpoint_for_a_page_that_the_definition_has_elsewhere() {
-    for (flow, page, words) in [
+fn metadata_completes_no_definition_of_another_host() {
+    let idp_test = |field: &str, path: &str| json!({field: format!("https://idp.test/{path}")});
+    for (flow, written, endpoint) in [
         (
             "pkce",
-            json!({"authorization_url": "https://idp.test/authorize"}),
-            "the token endpoint, and the definition has the authorization endpoint at idp.test",
+            idp_test("authorization_url", "authorize"),
+            "authorization endpoint",
+        ),
+        ("pkce", idp_test("token_url", "token"), "token endpoint"),
+        (
+            "device_code",
+            idp_test("device_authorization_url", "device"),
+            "device authorization endpoint",
         ),
         (
             "device_code",
-            json!({"device_authorization_url": "https://idp.test/device"}),
-            "the token endpoint, and the definition has the device authorization endpoint at idp.test",
+            idp_test("token_url", "token"),
+            "token endpoint",
         ),
     ] {
         let idp = evil(&json!({}));
-        assert_stopped(&idp, &home(flow, &page), &[words]);
+        let words =
+            format!("that the definition lacks, and the definition has the {endpoint} at idp.test");
+        assert_stopped(&idp, &home(flow, &written), &[&words]);
         assert!(idp.seen("/device").is_empty());
     }
+}
+
+#[test]
+fn metadata_that_registers_a_client_gets_nothing_of_a_token_endpoint_elsewhere() {
+    let idp = evil(&json!({"revocation_endpoint": "https://other.test/revoke"}));
+    idp.change(|manner| manner.registers_secret = true);
+    let endpoints = json!({
+        "authorization_url": "https://idp.test/authorize",
+        "token_url": "https://idp.test/token",
+    });
+    let home = home("dcr_pkce", &endpoints);
+    let output = idp.log_in(&home, &[]);
+    output.assert_stderr(&[
+        "other.test names a revocation endpoint at other.test, which is not used",
+    ]);
+    idp.authsome(&home, &["logout", "acme"]).run();
+    assert!(idp.seen("/revoke").is_empty());
+    assert!(idp.seen("/token").iter().all(|seen| seen.host == idp::IDP));
 }
 
 #[test]
@@ -171,7 +198,7 @@ fn an_endpoint_elsewhere_that_the_login_does_not_need_is_left_out() {
     }));
     let home = home("dcr_pkce", &json!({}));
     let output = idp.log_in(&home, &[]);
-    output.assert_stderr(&["other.test names idp.test as its revocation endpoint"]);
+    output.assert_stderr(&["other.test names a revocation endpoint at idp.test"]);
     idp.authsome(&home, &["logout", "acme"]).run();
     assert!(idp.seen("/revoke").is_empty());
     let output = idp

@@ -9,11 +9,13 @@ use serde_json::json;
 
 use crate::support::Cmd;
 use crate::support::Home;
+use crate::support::NOBODY;
 use crate::support::browser::free_port;
 use crate::support::browser::get;
 use crate::support::idp;
 use crate::support::idp::Idp;
 use crate::support::idp::PUBLIC;
+use crate::support::is_root;
 use crate::support::wait_until;
 
 /// The command with a browser's opener that writes its arguments to the file.
@@ -46,6 +48,30 @@ fn neither_the_opener_s_arguments_nor_what_is_printed_has_the_state() {
         .assert_without(&state)
         .assert_without(&challenge)
         .assert_without("idp.test/authorize");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn another_user_who_knows_the_link_and_the_answer_is_not_heard() {
+    if !is_root() {
+        return; // nobody else can be had
+    }
+    let idp = Idp::start();
+    let home = idp::home("pkce", &json!({}));
+    let mut login = idp.login_unopened(&home, &[]);
+    let ask = |url: &str| {
+        let cmd = Cmd::new(&home, "curl").args(["-sS", "-i", "--max-time", "30", url]);
+        let output = cmd.folder("/".into()).user(NOBODY).run();
+        assert!(!output.status.success(), "{output}");
+        assert!(output.stdout.is_empty(), "{output}");
+    };
+    ask(&login.start);
+    login.follow();
+    let target = login.agree(&idp);
+    ask(&format!("http://127.0.0.1:{}{target}", login.port));
+    assert!(idp.seen("/token").is_empty());
+    login.come_back(&target);
+    login.end(&idp).assert_code(0);
 }
 
 #[test]

@@ -186,7 +186,8 @@ fn read(fields: &Fields, host: &Authority, issuer: &str) -> Result<Metadata, Err
 /// elsewhere that the flow needs is an error, any other is left out.
 ///
 /// # Errors
-/// `Foreign` for such an endpoint; `Apart` when the person would agree at another host than the one that gets the code.
+/// `Foreign` for such an endpoint; `Apart` when metadata names the page where the person agrees, or the token endpoint, and the
+/// definition has the other one at another host.
 pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata, flow: Flow) -> Result<Oauth, Error> {
     let mut merged = oauth.clone();
     let own = &mut merged.endpoints;
@@ -233,18 +234,33 @@ pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata, flow: Flow) -> Result<O
             _ => {}
         }
     }
-    let (page, endpoint) = match is_device {
-        true => (&own.device, "device authorization endpoint"),
-        false => (&own.authorization, "authorization endpoint"),
+    let ((page, is_written), endpoint) = match is_device {
+        true => (
+            (&own.device, oauth.endpoints.device.is_some()),
+            "device authorization endpoint",
+        ),
+        false => (
+            (&own.authorization, oauth.endpoints.authorization.is_some()),
+            "authorization endpoint",
+        ),
     };
-    if let (None, Some(page)) = (&oauth.endpoints.token, page)
-        && page.authority != metadata.host
-    {
-        return Err(Error::Apart {
-            issuer: metadata.host.clone(),
-            endpoint,
-            host: page.authority.clone(),
-        });
+    let is_token_written = oauth.endpoints.token.is_some();
+    let is_elsewhere =
+        |url: &&Url| !(is_written && is_token_written) && url.authority != metadata.host;
+    for (url, endpoint) in [(page, endpoint), (&own.token, "token endpoint")] {
+        if let Some(url) = url.as_ref().filter(is_elsewhere) {
+            return Err(Error::Apart {
+                issuer: metadata.host.clone(),
+                endpoint,
+                host: url.authority.clone(),
+            });
+        }
+    }
+    // These get tokens, and the client's secret: not those of a token endpoint elsewhere.
+    let token = own.token.as_ref();
+    if token.is_none_or(|token| token.authority != metadata.host) {
+        own.revocation.clone_from(&oauth.endpoints.revocation);
+        own.device.clone_from(&oauth.endpoints.device);
     }
     merged.issuer = Some(metadata.issuer.clone());
     Ok(merged)

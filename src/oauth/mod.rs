@@ -60,7 +60,7 @@ pub(crate) enum Error {
         /// Where that is.
         host: Authority,
     },
-    /// The definition has the person agree at another host than the one whose metadata names the token endpoint.
+    /// Metadata names the page where the person agrees, or the token endpoint, and the definition has the other one at another host.
     Apart {
         /// The issuer's host.
         issuer: Authority,
@@ -117,7 +117,7 @@ impl fmt::Display for Error {
                 host,
             } => write!(
                 f,
-                "{} names the token endpoint, and the definition has the {endpoint} at {}",
+                "{} names endpoints that the definition lacks, and the definition has the {endpoint} at {}",
                 issuer.to_header(Scheme::Https),
                 host.to_header(Scheme::Https)
             ),

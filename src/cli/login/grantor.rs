@@ -182,7 +182,7 @@ impl Grantor<'_> {
             (&merged.endpoints.revocation, &metadata.endpoints.revocation)
         {
             self.login.app.notices.warn(format!(
-                "{} names {} as its revocation endpoint, and speaks for its own host alone: logging out will not reach the service",
+                "{} names a revocation endpoint at {}, which is not used: logging out will not reach the service",
                 metadata.host.to_header(Scheme::Https),
                 left_out.authority.to_header(Scheme::Https)
             ));
