@@ -68,6 +68,20 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Returns what a head and its body say to the listener at this port.
+    fn of(head: &RequestHead, is_post: bool, body: &[u8], port: u16) -> Self {
+        let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
+        let [address, _] = own_names(port);
+        Self {
+            is_post,
+            path: path.to_owned(),
+            is_by_address: head.fields.all("host").eq([address.as_bytes()]),
+            is_visit: is_visit(head),
+            fields: form_fields(if is_post { body } else { query.as_bytes() }),
+            cookies: cookies(head),
+        }
+    }
+
     /// A field of the form or the query; nothing where there is none, or more than one.
     pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
         let mut found = self
@@ -248,7 +262,7 @@ impl Listener {
 
     /// The URL of a path on it.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        url(self.port, path)
     }
 
     /// Serves until the handler ends it, or the deadline.
@@ -284,6 +298,11 @@ impl Listener {
             .take();
         Ok(answer.map_or(Outcome::TimedOut, Outcome::Answer))
     }
+}
+
+/// Returns the URL of a path on the listener at this port.
+pub(crate) fn url(port: u16, path: &str) -> String {
+    format!("http://127.0.0.1:{port}{path}")
 }
 
 /// Waits for a connection; false when there is an answer, or no time left.
@@ -412,20 +431,8 @@ fn receive(wire: &mut Wire, port: u16, deadline: Instant) -> io::Result<Result<R
         }
         wire.wait_for_input(deadline)?;
     }
-    let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
-    let fields = if is_post {
-        form_fields(wire.input().get(..length).unwrap_or_default())
-    } else {
-        form_fields(query.as_bytes())
-    };
-    Ok(Ok(Request {
-        is_post,
-        path: path.to_owned(),
-        is_by_address: head.fields.all("host").eq([own_names(port)[0].as_bytes()]),
-        is_visit: is_visit(&head),
-        fields,
-        cookies: cookies(&head),
-    }))
+    let body = wire.input().get(..length).unwrap_or_default();
+    Ok(Ok(Request::of(&head, is_post, body, port)))
 }
 
 /// The names that this listener goes by.

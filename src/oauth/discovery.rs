@@ -14,6 +14,15 @@ use crate::url::Authority;
 use crate::url::Scheme;
 use crate::url::Url;
 
+/// Name of the authorization endpoint in errors.
+const AUTHORIZATION: &str = "authorization endpoint";
+
+/// Name of the token endpoint in errors.
+const TOKEN: &str = "token endpoint";
+
+/// Name of the device authorization endpoint in errors.
+const DEVICE: &str = "device authorization endpoint";
+
 /// What was found of an authorization server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Metadata {
@@ -193,69 +202,41 @@ pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata, flow: Flow) -> Result<O
     let own = &mut merged.endpoints;
     let found = &metadata.endpoints;
     let is_device = flow == Flow::DeviceCode;
-    for (own, found, endpoint, is_needed) in [
-        (
-            &mut own.authorization,
-            &found.authorization,
-            "authorization endpoint",
-            !is_device,
-        ),
-        (&mut own.token, &found.token, "token endpoint", true),
-        (
-            &mut own.revocation,
-            &found.revocation,
-            "revocation endpoint",
-            false,
-        ),
-        (
-            &mut own.device,
-            &found.device,
-            "device authorization endpoint",
-            is_device,
-        ),
-        (
-            &mut own.registration,
-            &found.registration,
-            "registration endpoint",
-            flow == Flow::DcrPkce,
-        ),
-    ] {
-        match found {
-            Some(url) if own.is_none() && url.authority != metadata.host => {
-                if is_needed {
-                    return Err(Error::Foreign {
-                        issuer: metadata.host.clone(),
-                        endpoint,
-                        host: url.authority.clone(),
-                    });
-                }
-            }
-            found if own.is_none() => own.clone_from(found),
-            _ => {}
+    let fill = |own: &mut Option<Url>, found: &Option<Url>, endpoint, is_needed: bool| match found {
+        _ if own.is_some() => Ok(()),
+        Some(url) if url.authority == metadata.host => {
+            *own = Some(url.clone());
+            Ok(())
         }
-    }
-    let ((page, is_written), endpoint) = match is_device {
-        true => (
-            (&own.device, oauth.endpoints.device.is_some()),
-            "device authorization endpoint",
-        ),
-        false => (
-            (&own.authorization, oauth.endpoints.authorization.is_some()),
-            "authorization endpoint",
-        ),
+        Some(url) if is_needed => Err(Error::Foreign {
+            issuer: metadata.host.clone(),
+            endpoint,
+            host: url.authority.clone(),
+        }),
+        _ => Ok(()),
     };
-    let is_token_written = oauth.endpoints.token.is_some();
-    let is_elsewhere =
-        |url: &&Url| !(is_written && is_token_written) && url.authority != metadata.host;
-    for (url, endpoint) in [(page, endpoint), (&own.token, "token endpoint")] {
-        if let Some(url) = url.as_ref().filter(is_elsewhere) {
-            return Err(Error::Apart {
-                issuer: metadata.host.clone(),
-                endpoint,
-                host: url.authority.clone(),
-            });
-        }
-    }
+    fill(
+        &mut own.authorization,
+        &found.authorization,
+        AUTHORIZATION,
+        !is_device,
+    )?;
+    fill(&mut own.token, &found.token, TOKEN, true)?;
+    fill(&mut own.device, &found.device, DEVICE, is_device)?;
+    let is_registering = flow == Flow::DcrPkce;
+    fill(
+        &mut own.registration,
+        &found.registration,
+        "registration endpoint",
+        is_registering,
+    )?;
+    fill(
+        &mut own.revocation,
+        &found.revocation,
+        "revocation endpoint",
+        false,
+    )?;
+    check_pair(&oauth.endpoints, own, &metadata.host, is_device)?;
     // These get tokens, and the client's secret: not those of a token endpoint elsewhere.
     let token = own.token.as_ref();
     if token.is_none_or(|token| token.authority != metadata.host) {
@@ -264,4 +245,32 @@ pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata, flow: Flow) -> Result<O
     }
     merged.issuer = Some(metadata.issuer.clone());
     Ok(merged)
+}
+
+/// Checks that the page where the person agrees and the token endpoint are both at the issuer's host, unless the definition writes both
+/// out.
+fn check_pair(
+    written: &Endpoints,
+    merged: &Endpoints,
+    issuer: &Authority,
+    is_device: bool,
+) -> Result<(), Error> {
+    let page = |endpoints: &Endpoints| match is_device {
+        true => endpoints.device.clone(),
+        false => endpoints.authorization.clone(),
+    };
+    if page(written).is_some() && written.token.is_some() {
+        return Ok(());
+    }
+    let name = if is_device { DEVICE } else { AUTHORIZATION };
+    for (url, endpoint) in [(page(merged), name), (merged.token.clone(), TOKEN)] {
+        if let Some(url) = url.filter(|url| url.authority != *issuer) {
+            return Err(Error::Apart {
+                issuer: issuer.clone(),
+                endpoint,
+                host: url.authority,
+            });
+        }
+    }
+    Ok(())
 }

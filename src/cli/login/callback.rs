@@ -3,6 +3,7 @@
 //! The authorization URL has the state, so nobody but the browser gets it: the program that opens the browser, whose arguments every
 //! user of the machine can read, gets the start page's address, which leads on once.
 
+use std::io;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::grantor::Trouble;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
 use crate::encoding::html;
+use crate::loopback;
 use crate::loopback::Listener;
 use crate::loopback::Reply;
 use crate::loopback::Request;
@@ -64,27 +66,28 @@ enum Told {
 struct Cookie {
     /// Random, so that a page of another port, or of another login, doesn't replace the cookie.
     name: String,
+    /// What the browser must send back.
     value: Secret,
+    /// The value of Set-Cookie.
+    field: String,
 }
 
 impl Cookie {
-    /// Returns a new cookie.
+    /// Returns a new cookie for this path. `Lax`, since the browser comes back from another site; not `Secure`, since loopback is http.
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            name: format!("authsome-{}", random::token()?),
-            value: Secret::new(random::token()?.into_bytes()),
-        })
-    }
-
-    /// Returns the value of Set-Cookie. `Lax`, since the browser comes back from another site; not `Secure`, since loopback is http.
-    fn to_field(&self, path: &str) -> String {
-        let value = String::from_utf8_lossy(self.value.expose());
+    fn new(path: &str) -> io::Result<Self> {
+        let name = format!("authsome-{}", random::token()?);
+        let value = random::token()?;
         let seconds = TIME.as_secs();
-        let name = &self.name;
-        format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax")
+        Ok(Self {
+            field: format!(
+                "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax"
+            ),
+            value: Secret::new(value.into_bytes()),
+            name,
+        })
     }
 }
 
@@ -116,7 +119,7 @@ struct Page {
 /// Why there is no login.
 pub(super) fn log_in(grantor: &Grantor<'_>, client: &Client) -> Result<Record, Trouble> {
     let port = grantor.login.args.oauth.port;
-    let failed = |error: std::io::Error| {
+    let failed = |error: io::Error| {
         Error::new(&format!("cannot listen on port {port} for the browser to come back"), error)
             .hint("end what uses the port, or choose another with --callback-port: the service must know it")
     };
@@ -129,43 +132,12 @@ pub(super) fn log_in(grantor: &Grantor<'_>, client: &Client) -> Result<Record, T
     let attempt = Attempt::new(&grantor.oauth, client, wanted)?;
     let listener = Listener::bind(port).map_err(failed)?;
     let (window, desk) = desk::open();
-    let start = format!("/login/{}", random::token().map_err(failed)?);
-    let start_url = listener.url(&start);
-    let is_bare = client.secret.is_none() && !grantor.oauth.pkce;
-    let cookie = match is_bare {
-        true => Some(Cookie::new().map_err(failed)?),
-        false => None,
-    };
-    let page = Page {
-        start: Secret::new(start.into_bytes()),
-        start_url: start_url.clone(),
-        target: Mutex::new(Some(attempt.url.clone())),
-        path: grantor.redirect_path(),
-        state: Secret::new(attempt.state.clone().into_bytes()),
-        cookie,
-        provider: grantor.login.provider.display_name.clone(),
-        command: grantor.login.command(),
-        window,
-    };
+    let page = Page::new(grantor, client, &attempt, window).map_err(failed)?;
+    let start_url = page.start_url.clone();
     let deadline = Instant::now() + TIME;
     let pages = desk::serve(listener, deadline, move |request| page.answer(request));
     let pages = pages.map_err(failed)?;
-    let (agree_at, code_goes_to) = attempt.hosts();
-    let hosts = match agree_at == code_goes_to {
-        true => format!("Agree at {agree_at}"),
-        false => format!("Agree at {agree_at}; the code goes to {code_goes_to}"),
-    };
-    announce_login(
-        grantor.login.app,
-        &start_url,
-        TIME,
-        &format!(
-            "{hosts}. This page leads there once, in a browser on this machine:\n\n  {start_url}\n\n\
-             It comes back here within {} minutes, or not at all.",
-            TIME.as_secs() / 60
-        ),
-        [&agree_at, &code_goes_to],
-    );
+    say_where(grantor, &attempt, &start_url);
     let ended = desk.attend(deadline, pages, |brought| {
         let result = redeem(grantor, client, &attempt, brought);
         let told = match &result {
@@ -187,6 +159,26 @@ pub(super) fn log_in(grantor: &Grantor<'_>, client: &Client) -> Result<Record, T
                 .into(),
         })
     })
+}
+
+/// Says where the person agrees, and opens the page that leads there.
+fn say_where(grantor: &Grantor<'_>, attempt: &Attempt, start_url: &str) {
+    let (agree_at, code_goes_to) = attempt.hosts();
+    let hosts = match agree_at == code_goes_to {
+        true => format!("Agree at {agree_at}"),
+        false => format!("Agree at {agree_at}; the code goes to {code_goes_to}"),
+    };
+    announce_login(
+        grantor.login.app,
+        start_url,
+        TIME,
+        &format!(
+            "{hosts}. This page leads there once, in a browser on this machine:\n\n  {start_url}\n\n\
+             It comes back here within {} minutes, or not at all.",
+            TIME.as_secs() / 60
+        ),
+        [&agree_at, &code_goes_to],
+    );
 }
 
 /// Redeems what was brought, and stores it.
@@ -219,6 +211,36 @@ fn is_same(brought: &[u8], secret: &Secret) -> bool {
 }
 
 impl Page {
+    /// Returns the pages of an attempt.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    fn new(
+        grantor: &Grantor<'_>,
+        client: &Client,
+        attempt: &Attempt,
+        window: Window<Brought, Told>,
+    ) -> io::Result<Self> {
+        let start = format!("/login/{}", random::token()?);
+        let path = grantor.redirect_path();
+        let is_bare = client.secret.is_none() && !grantor.oauth.pkce;
+        let cookie = match is_bare {
+            true => Some(Cookie::new(&path)?),
+            false => None,
+        };
+        Ok(Self {
+            start_url: loopback::url(grantor.login.args.oauth.port, &start),
+            start: Secret::new(start.into_bytes()),
+            target: Mutex::new(Some(attempt.url.clone())),
+            path,
+            state: Secret::new(attempt.state.clone().into_bytes()),
+            cookie,
+            provider: grantor.login.provider.display_name.clone(),
+            command: grantor.login.command(),
+            window,
+        })
+    }
+
     /// Answers a request.
     fn answer(&self, request: &Request) -> Verdict<()> {
         if request.is_post {
@@ -248,10 +270,7 @@ impl Page {
         let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
         match target.take() {
             Some(url) => Reply {
-                cookie: self
-                    .cookie
-                    .as_ref()
-                    .map(|cookie| cookie.to_field(&self.path)),
+                cookie: self.cookie.as_ref().map(|cookie| cookie.field.clone()),
                 ..Reply::redirect(url)
             },
             None => frame::message(
@@ -266,32 +285,10 @@ impl Page {
         }
     }
 
-    /// Takes what the browser comes back with. Only an answer that brings the state back is heard: everything else leaves the login as
-    /// it is.
+    /// Takes what the browser comes back with.
     fn come_back(&self, request: &Request) -> Verdict<()> {
-        // RFC 6749 section 3.1: nothing comes twice.
-        let is_doubtful = ["code", "error", "iss"]
-            .iter()
-            .any(|name| request.is_repeated(name));
-        let state = request.field("state");
-        if is_doubtful || !state.is_some_and(|state| is_same(state, &self.state)) {
-            return Verdict::Go(frame::message(
-                400,
-                "This is not the answer that is waited for",
-                "It belongs to another login, or to none. Go back to the page that was opened last.",
-            ));
-        }
-        let is_of_another = |cookie: &Cookie| !request.has_cookie(&cookie.name, &cookie.value);
-        if self.cookie.as_ref().is_some_and(is_of_another) {
-            return Verdict::Go(frame::message(
-                403,
-                "This browser did not start the login",
-                &format!(
-                    "The answer must come in the browser, the profile and the window that opened the printed link, with cookies of \
-                     127.0.0.1 allowed. End the login with Ctrl-C and start <code>{}</code> again.",
-                    html(&self.command)
-                ),
-            ));
+        if let Some(refusal) = self.refusal(request) {
+            return Verdict::Go(refusal);
         }
         let text = |name: &str| {
             let value = request.field(name)?;
@@ -333,5 +330,34 @@ impl Page {
                 "Its answer has come already. You can close this page.",
             )),
         }
+    }
+
+    /// Returns why an answer isn't heard, if it isn't: only one that brings the state back is, and everything else leaves the login as
+    /// it is.
+    fn refusal(&self, request: &Request) -> Option<Reply> {
+        // RFC 6749 section 3.1: nothing comes twice.
+        let is_doubtful = ["code", "error", "iss"]
+            .iter()
+            .any(|name| request.is_repeated(name));
+        let state = request.field("state");
+        if is_doubtful || !state.is_some_and(|state| is_same(state, &self.state)) {
+            return Some(frame::message(
+                400,
+                "This is not the answer that is waited for",
+                "It belongs to another login, or to none. Go back to the page that was opened last.",
+            ));
+        }
+        let cookie = self.cookie.as_ref()?;
+        (!request.has_cookie(&cookie.name, &cookie.value)).then(|| {
+            frame::message(
+                403,
+                "This browser did not start the login",
+                &format!(
+                    "The answer must come in the browser, the profile and the window that opened the printed link, with cookies of \
+                     127.0.0.1 allowed. End the login with Ctrl-C and start <code>{}</code> again.",
+                    html(&self.command)
+                ),
+            )
+        })
     }
 }

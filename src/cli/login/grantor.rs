@@ -10,6 +10,7 @@ use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
 use crate::clock;
+use crate::loopback;
 use crate::oauth;
 use crate::oauth::client::Client;
 use crate::oauth::code;
@@ -159,8 +160,7 @@ impl Grantor<'_> {
 
     /// Returns the URI that browsers come back to.
     pub(super) fn redirect_uri(&self) -> String {
-        let port = self.login.args.oauth.port;
-        format!("http://127.0.0.1:{port}{}", self.redirect_path())
+        loopback::url(self.login.args.oauth.port, &self.redirect_path())
     }
 
     /// Asks the server, or the resource, for endpoints that the definition doesn't name.
