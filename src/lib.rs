@@ -38,6 +38,8 @@
 //! - A credential leaves by no other way than `proxy::inject::Armed::send`, which takes a connection that was verified for the
 //!   very authority that the route was met for.
 //! - A stored credential goes to no host that its login didn't name (`broker::record`), whatever becomes of the definition.
+//! - Metadata of an authorization server speaks for its issuer's host alone (`oauth::discovery`), and a client's secret goes to no host
+//!   that the client wasn't kept for (`broker::client`).
 //! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
 //! - No name leads to a link-local or metadata address: what is connected to is what was judged (`upstream::egress`).
 //! - Nobody is lent an identity: where authsome isn't who the client is (`--user`, `serve`), no request leads to this machine.

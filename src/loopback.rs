@@ -3,6 +3,7 @@
 //! Whoever is on this machine can connect to it, and any website can have the browser do so. So on Linux other users, root among them, are
 //! not heard at all, nothing is answered but to the right Host (a name that was made to lead here, DNS rebinding, is another), nothing is
 //! accepted that another site's page sent (Origin, Sec-Fetch-Site), and what a page takes needs a path, or a state, that nobody can guess.
+//! Cookies tell browsers apart, and nothing more: a browser sends them to every port of 127.0.0.1, and takes them from every port.
 //! What stray connections do holds nobody up: each has a thread, a deadline and a limit.
 
 use std::io;
@@ -31,6 +32,7 @@ use crate::http1::head::RequestHead;
 use crate::notice::Notices;
 use crate::peer::Admission;
 use crate::peer::Peers;
+use crate::secret::Secret;
 use crate::sys::poll;
 use crate::wire::Wire;
 
@@ -55,11 +57,32 @@ pub(crate) struct Request {
     pub(crate) is_post: bool,
     /// The path, without the query.
     pub(crate) path: String,
+    /// Whether the request names the listener by its address, as redirect URIs do, and not as `localhost`.
+    pub(crate) is_by_address: bool,
+    /// Whether a tab shows the answer: not a fetch ahead of time, not a part of another page. A client that says nothing counts as
+    /// a tab.
+    pub(crate) is_visit: bool,
     /// Names and values of the query or, behind a POST, of the form.
     fields: Vec<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+    /// Names and values of the cookies.
+    cookies: Vec<(Vec<u8>, Secret)>,
 }
 
 impl Request {
+    /// Returns what a head and its body say to the listener at this port.
+    fn of(head: &RequestHead, is_post: bool, body: &[u8], port: u16) -> Self {
+        let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
+        let [address, _] = own_names(port);
+        Self {
+            is_post,
+            path: path.to_owned(),
+            is_by_address: head.fields.all("host").eq([address.as_bytes()]),
+            is_visit: is_visit(head),
+            fields: form_fields(if is_post { body } else { query.as_bytes() }),
+            cookies: cookies(head),
+        }
+    }
+
     /// A field of the form or the query; nothing where there is none, or more than one.
     pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
         let mut found = self
@@ -78,6 +101,16 @@ impl Request {
             .filter(|(known, _)| known == name.as_bytes());
         same.count() > 1
     }
+
+    /// Returns whether a cookie of this name has this value. Another one of the same name, which any port of 127.0.0.1 can set, changes
+    /// nothing.
+    pub(crate) fn has_cookie(&self, name: &str, value: &Secret) -> bool {
+        let mut same = self
+            .cookies
+            .iter()
+            .filter(|(known, _)| known == name.as_bytes());
+        same.any(|(_, found)| found.same_as(value))
+    }
 }
 
 /// An answer.
@@ -88,6 +121,10 @@ pub(crate) struct Reply {
     pub(crate) page: String,
     /// The digest of the one style sheet in it, as Content-Security-Policy names it.
     pub(crate) style: String,
+    /// The URL that the browser is sent to, if it is.
+    pub(crate) location: Option<String>,
+    /// The value of Set-Cookie.
+    pub(crate) cookie: Option<String>,
 }
 
 impl Reply {
@@ -97,6 +134,16 @@ impl Reply {
             status,
             page: format!("<!doctype html><title>{text}</title><p>{text}\n"),
             style: String::new(),
+            location: None,
+            cookie: None,
+        }
+    }
+
+    /// Returns a redirect to this URL.
+    pub(crate) fn redirect(url: String) -> Self {
+        Self {
+            location: Some(url),
+            ..Self::refusal(303, "Go on at the next page.")
         }
     }
 
@@ -104,10 +151,12 @@ impl Reply {
     fn write(&self, out: &mut Vec<u8>) {
         let reason = match self.status {
             200 => "OK",
+            303 => "See Other",
             403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
             409 => "Conflict",
+            410 => "Gone",
             422 => "Unprocessable Content",
             _ => "Bad Request",
         };
@@ -115,6 +164,15 @@ impl Reply {
             "" => "'none'".to_owned(),
             digest => format!("'{digest}'"),
         };
+        // Forms need `same-origin`: without a referrer their Origin would be null.
+        let referrer = match self.location {
+            Some(_) => "no-referrer",
+            None => "same-origin",
+        };
+        let more: String = [("Location", &self.location), ("Set-Cookie", &self.cookie)]
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}: {}\r\n", value.as_ref()?)))
+            .collect();
         let head = format!(
             "HTTP/1.1 {} {reason}\r\n\
              Content-Type: text/html; charset=utf-8\r\n\
@@ -123,11 +181,12 @@ impl Reply {
              Cache-Control: no-store\r\n\
              Content-Security-Policy: default-src 'none'; style-src {style}; img-src data:; form-action 'self'; \
              frame-ancestors 'none'; base-uri 'none'\r\n\
-             Referrer-Policy: same-origin\r\n\
+             Referrer-Policy: {referrer}\r\n\
              X-Content-Type-Options: nosniff\r\n\
              X-Frame-Options: DENY\r\n\
              Cross-Origin-Opener-Policy: same-origin\r\n\
-             Cross-Origin-Resource-Policy: same-origin\r\n\r\n",
+             Cross-Origin-Resource-Policy: same-origin\r\n\
+             {more}\r\n",
             self.status,
             self.page.len()
         );
@@ -209,7 +268,7 @@ impl Listener {
 
     /// The URL of a path on it.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        url(self.port, path)
     }
 
     /// Serves until the handler ends it, or the deadline.
@@ -246,6 +305,11 @@ impl Listener {
             .take();
         Ok(answer.map_or(Outcome::TimedOut, Outcome::Answer))
     }
+}
+
+/// Returns the URL of a path on the listener at this port.
+pub(crate) fn url(port: u16, path: &str) -> String {
+    format!("http://127.0.0.1:{port}{path}")
 }
 
 /// Waits for a connection; false when there is an answer, or no time left.
@@ -377,17 +441,8 @@ fn receive(wire: &mut Wire, port: u16, deadline: Instant) -> io::Result<Result<R
         }
         wire.wait_for_input(deadline)?;
     }
-    let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
-    let fields = if is_post {
-        form_fields(wire.input().get(..length).unwrap_or_default())
-    } else {
-        form_fields(query.as_bytes())
-    };
-    Ok(Ok(Request {
-        is_post,
-        path: path.to_owned(),
-        fields,
-    }))
+    let body = wire.input().get(..length).unwrap_or_default();
+    Ok(Ok(Request::of(&head, is_post, body, port)))
 }
 
 /// The names that this listener goes by.
@@ -414,6 +469,38 @@ fn is_from_us(head: &RequestHead, port: u16) -> bool {
             .fields
             .all("sec-fetch-site")
             .all(|site| site == b"same-origin")
+}
+
+/// Returns whether a tab shows the answer. Browsers say so in Sec-Fetch-Dest and Sec-Fetch-Mode; what they fetch ahead of time has a
+/// field of its own.
+fn is_visit(head: &RequestHead) -> bool {
+    let is_ahead = |value: &[u8]| {
+        let value = value.to_ascii_lowercase();
+        let has = |word: &[u8]| value.windows(word.len()).any(|part| part == word);
+        has(b"prefetch") || has(b"prerender") || has(b"preview")
+    };
+    let mut purposes = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+        .into_iter()
+        .flat_map(|name| head.fields.all(name));
+    let says = |name, word: &[u8]| head.fields.all(name).all(|value| value == word);
+    !purposes.any(is_ahead)
+        && says("sec-fetch-dest", b"document")
+        && says("sec-fetch-mode", b"navigate")
+}
+
+/// Returns the names and values of a request's cookies (RFC 6265 section 5.4).
+fn cookies(head: &RequestHead) -> Vec<(Vec<u8>, Secret)> {
+    let pairs = head
+        .fields
+        .all("cookie")
+        .flat_map(|value| value.split(|byte| *byte == b';'));
+    pairs
+        .filter_map(|pair| {
+            let mut parts = pair.splitn(2, |byte| *byte == b'=');
+            let name = parts.next()?.trim_ascii().to_vec();
+            Some((name, Secret::new(parts.next()?.trim_ascii().to_vec())))
+        })
+        .collect()
 }
 
 /// Names and values of `application/x-www-form-urlencoded`.

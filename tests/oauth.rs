@@ -226,10 +226,17 @@ fn a_program_reads_the_page_in_json() {
     let idp = Idp::start();
     let home = idp::home("pkce", &json!({}));
     let login = idp.login(&home, &["--json"]);
-    let url = login.url.clone();
+    let start = login.start.clone();
     let output = login.complete(&idp);
     let said: Value = serde_json::from_str(&output.stderr()).unwrap();
-    assert_eq!(said, json!({"version": 1, "open": url, "seconds": 300}));
+    let expected = json!({
+        "version": 1,
+        "open": start,
+        "seconds": 300,
+        "agree_at": "idp.test",
+        "code_goes_to": "idp.test",
+    });
+    assert_eq!(said, expected);
     let answer: Value = output.json();
     assert_eq!(answer["provider"], "acme");
     assert_eq!(answer["routes"], json!([format!("https://{HOST}")]));

@@ -245,6 +245,8 @@ fn a_program_reads_the_code_in_json() {
         "verification_uri": "https://idp.test/activate",
         "user_code": "WDJB-MJHT",
         "seconds": 600,
+        "agree_at": "idp.test",
+        "code_goes_to": "idp.test",
     });
     assert_eq!(said, expected);
     assert_eq!(output.json::<Value>()["provider"], "acme");

@@ -22,6 +22,9 @@ const OPENID: &str = "idp.test/.well-known/openid-configuration";
 /// Where a resource's lies.
 const RESOURCE: &str = "api.acme.test/.well-known/oauth-protected-resource";
 
+/// The path that browsers come back to from a server that doesn't promise to name itself: 22 letters of its issuer's digest.
+const OWN_PATH: &str = "/callback/fByl70borBa95dEUvgOKNZ";
+
 /// A server's document.
 fn document() -> Value {
     json!({
@@ -249,7 +252,12 @@ fn a_resource_names_its_server_and_is_named_to_it() {
 
 #[test]
 fn a_resource_without_a_document_may_be_its_own_server() {
-    let own = with("issuer", json!("https://api.acme.test"));
+    let own = json!({
+        "issuer": "https://api.acme.test",
+        "authorization_endpoint": "https://api.acme.test/authorize",
+        "token_endpoint": "https://api.acme.test/token",
+        "registration_endpoint": "https://api.acme.test/register",
+    });
     let idp = serving([("api.acme.test/.well-known/oauth-authorization-server", own)]);
     let home = home(&json!({}));
     idp.log_in(&home, &[]);
@@ -297,7 +305,7 @@ fn a_client_is_registered_once_and_kept_sealed() {
         let request: Value = serde_json::from_str(&idp.last("/register").body).unwrap();
         let expected = json!({
             "client_name": "authsome",
-            "redirect_uris": [format!("http://127.0.0.1:{port}/callback")],
+            "redirect_uris": [format!("http://127.0.0.1:{port}{OWN_PATH}")],
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
             "application_type": "native",

@@ -76,6 +76,12 @@ mod oauth_device;
 // Servers that are found by asking, and clients that are registered there.
 mod oauth_discovery;
 
+// Authorization servers that stand in for one another.
+mod oauth_mixup;
+
+// The page that a login in the browser starts at.
+mod oauth_start;
+
 // Too much of everything: connections, slow peers, no descriptors, no threads.
 mod overload;
 

@@ -19,8 +19,9 @@ const PREFIX: &str = "client/";
 pub(crate) struct StoredClient {
     /// The client.
     pub(crate) client: Client,
-    /// The host of the token endpoint that it is for: its secret goes nowhere else.
-    pub(crate) token_host: String,
+    /// The hosts of the endpoints that it was entered or registered for (token, device, revocation), that of the token endpoint first:
+    /// its secret goes nowhere else.
+    pub(crate) hosts: Vec<String>,
     /// Of one that was registered: for which redirect URI.
     pub(crate) redirect_uri: Option<String>,
     /// Where the server can be asked whether it still knows it, and with what.
@@ -71,12 +72,24 @@ impl Which<'_> {
 }
 
 impl StoredClient {
+    /// Returns the first of these hosts, that of the token endpoint first, that the client isn't for. Without a secret only the token
+    /// endpoint's counts: an id alone is none.
+    pub(crate) fn first_stranger<'a>(&self, hosts: &'a [String]) -> Option<&'a String> {
+        let counting = match self.client.secret {
+            Some(_) => hosts.len(),
+            None => 1,
+        };
+        let mut counting = hosts.iter().take(counting);
+        counting.find(|host| !self.hosts.contains(host))
+    }
+
     /// What the vault is told of it.
     pub(super) fn to_json(&self) -> Value {
         json!({
             "client_id": self.client.id,
             "client_auth": self.client.auth.as_str(),
-            "token_host": self.token_host,
+            "token_host": self.hosts.first(),
+            "hosts": self.hosts,
             "redirect_uri": self.redirect_uri,
             "management_url": self.management.as_ref().map(|(url, _)| url.to_string()),
         })
@@ -102,6 +115,14 @@ impl StoredClient {
             None => Sealed::default(),
         };
         let taken = |text: Option<String>| text.map(|text| Secret::new(text.into_bytes()));
+        // An entry of an older version names the token endpoint's host alone.
+        let hosts: Vec<String> = match about.get("hosts").and_then(Value::as_array) {
+            Some(hosts) => {
+                let hosts = hosts.iter().map(|host| host.as_str().map(str::to_owned));
+                hosts.collect::<Option<_>>()?
+            }
+            None => vec![text("token_host")?.to_owned()],
+        };
         let place = text("management_url").and_then(|url| Url::parse(url.as_bytes()).ok());
         Some(Self {
             client: Client {
@@ -109,7 +130,7 @@ impl StoredClient {
                 secret: taken(sealed.client_secret.take()),
                 auth: ClientAuth::parse(text("client_auth")?)?,
             },
-            token_host: text("token_host")?.to_owned(),
+            hosts,
             redirect_uri: text("redirect_uri").map(str::to_owned),
             management: place.zip(taken(sealed.registration_token.take())),
         })
@@ -129,7 +150,7 @@ mod tests {
                 secret: Some(secret("s")),
                 auth: ClientAuth::Basic,
             },
-            token_host: "idp.test:443".into(),
+            hosts: vec!["idp.test:443".into(), "revoke.test:443".into()],
             redirect_uri: Some("http://127.0.0.1:7999/callback".into()),
             management: Some((Url::parse(b"https://idp.test/reg/id").unwrap(), secret("t"))),
         };
@@ -140,8 +161,40 @@ mod tests {
         );
         assert!(read.client.secret.unwrap().same_as(&secret("s")));
         assert_eq!(read.redirect_uri, client.redirect_uri);
+        assert_eq!(read.hosts, client.hosts);
         assert!(read.management.unwrap().1.same_as(&secret("t")));
         assert!(StoredClient::read(&json!({}), None).is_none());
+    }
+
+    #[test]
+    fn a_client_is_for_the_hosts_that_it_was_kept_for() {
+        let hosts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let (one, two): (Vec<String>, Vec<String>) =
+            (hosts(&["a:443"]), hosts(&["a:443", "b:443"]));
+        let stored = |fields: &Value, secret: Option<&str>| {
+            let mut about = json!({"client_id": "id", "client_auth": "body"});
+            for (name, value) in fields.as_object().unwrap() {
+                about[name] = value.clone();
+            }
+            let secret = secret.map(|text| Secret::new(text.as_bytes().to_vec()));
+            StoredClient::read(&about, secret.as_ref()).unwrap()
+        };
+        let sealed = Some(r#"{"client_secret": "s"}"#);
+        // An entry of an older version, and those of this one.
+        for (fields, secret, used_for, stranger) in [
+            (json!({"token_host": "a:443"}), sealed, &one, None),
+            (json!({"token_host": "a:443"}), sealed, &two, Some("b:443")),
+            (json!({"token_host": "a:443"}), None, &two, None),
+            (json!({"token_host": "c:443"}), None, &two, Some("a:443")),
+            (json!({"hosts": ["a:443", "b:443"]}), sealed, &two, None),
+            (json!({"hosts": ["a:443", "b:443"]}), sealed, &one, None),
+            (json!({"hosts": ["b:443"]}), sealed, &one, Some("a:443")),
+            (json!({"hosts": []}), sealed, &one, Some("a:443")),
+        ] {
+            let found = stored(&fields, secret);
+            let found = found.first_stranger(used_for);
+            assert_eq!(found.map(String::as_str), stranger, "{fields} {used_for:?}");
+        }
     }
 
     #[test]

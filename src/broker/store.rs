@@ -434,8 +434,14 @@ impl Store {
                 let secret = contents.secret(&record.key())?;
                 let grant = secret.as_ref().and_then(Grant::of_secret);
                 // One that was made for another client, or for another server, is none of it.
+                let endpoints = [Some(&about.token_url), about.revocation_url.as_ref()];
+                let hosts: Vec<String> = endpoints
+                    .into_iter()
+                    .flatten()
+                    .map(|endpoint| endpoint.authority.to_string())
+                    .collect();
                 let is_its = about.client_id == client.client.id
-                    && about.token_url.authority.to_string() == client.token_host;
+                    && hosts.iter().all(|host| client.hosts.contains(host));
                 if let (true, Some(grant), Some(new)) = (is_its, grant, &client.client.secret)
                     && !grant
                         .client_secret

@@ -21,12 +21,13 @@ pub(crate) struct Client {
 pub(crate) struct Form(Zeroizing<Vec<u8>>);
 
 impl Form {
-    /// Adds a field.
+    /// Adds a field. A definition may name it: what isn't a letter, a digit or one of `-._~` is escaped, in the name too.
     pub(crate) fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
         if !self.0.is_empty() {
             self.0.push(b'&');
         }
-        self.0.extend_from_slice(name.as_bytes());
+        self.0
+            .extend_from_slice(&encoding::percent_encode(name.as_bytes()));
         self.0.push(b'=');
         let value = Zeroizing::new(encoding::percent_encode(value.as_ref()));
         self.0.extend_from_slice(&value);

@@ -12,6 +12,8 @@ use crate::encoding;
 use crate::provider::oauth::Oauth;
 use crate::secret::Secret;
 use crate::upstream::dial::Dialer;
+use crate::url::Authority;
+use crate::url::Scheme;
 use crate::url::Url;
 
 /// One authorization request, and what its answer is held against.
@@ -28,6 +30,8 @@ pub(crate) struct Attempt {
     issuer: Option<String>,
     /// Whether an answer without an issuer is none.
     must_have_issuer: bool,
+    /// Where the person agrees.
+    authorization_host: Authority,
     /// Where the code is redeemed.
     token_url: Url,
     /// The resource that tokens are for (RFC 8707).
@@ -86,9 +90,19 @@ impl Attempt {
             verifier: verifier.map(|verifier| Secret::new(verifier.into_bytes())),
             issuer: oauth.issuer.clone(),
             must_have_issuer: wanted.must_have_issuer,
+            authorization_host: endpoint.authority.clone(),
             token_url,
             resource: wanted.resource.map(str::to_owned),
         })
+    }
+
+    /// Returns where the person agrees, and where the code goes.
+    pub(crate) fn hosts(&self) -> (String, String) {
+        let text = |host: &Authority| host.to_header(Scheme::Https);
+        (
+            text(&self.authorization_host),
+            text(&self.token_url.authority),
+        )
     }
 
     /// Checks who has answered (RFC 9207 section 2.4).
@@ -125,6 +139,14 @@ impl Attempt {
         }
         token::request(dialer, &self.token_url, client, form)
     }
+}
+
+/// Returns what tells an issuer's redirect path from those of others: 132 bits of its digest.
+pub(crate) fn mark_of_issuer(issuer: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, issuer.as_bytes());
+    let mut mark = encoding::base64url(digest.as_ref());
+    mark.truncate(22);
+    mark
 }
 
 /// The S256 challenge of a verifier (RFC 7636 section 4.2).

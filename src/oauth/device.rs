@@ -11,6 +11,7 @@ use super::token::Tokens;
 use crate::provider::oauth::Oauth;
 use crate::secret::Secret;
 use crate::upstream::dial::Dialer;
+use crate::url::Authority;
 use crate::url::Scheme;
 use crate::url::Url;
 
@@ -129,6 +130,35 @@ fn is_page(text: &&str) -> bool {
 }
 
 impl Pending {
+    /// Returns the host of the page where the person enters the code, if its address is a URL.
+    pub(crate) fn page_host(&self) -> Option<Authority> {
+        let url = Url::parse(self.verification_uri.as_bytes()).ok()?;
+        Some(url.authority)
+    }
+
+    /// Checks that the page is at the host of the issuer whose metadata was used: the code that a hostile server shows could be one of
+    /// an honest server's, whose tokens it would get.
+    ///
+    /// # Errors
+    /// `Foreign` for a page elsewhere.
+    pub(crate) fn check_page(&self, issuer: &Authority) -> Result<(), Error> {
+        for page in [Some(&self.verification_uri), self.complete_uri.as_ref()] {
+            let Some(page) = page else { continue };
+            let url = Url::parse(page.as_bytes()).map_err(|_| Error::Answer {
+                host: issuer.clone(),
+                why: "has a verification_uri that is no URL".into(),
+            })?;
+            if url.authority != *issuer {
+                return Err(Error::Foreign {
+                    issuer: issuer.clone(),
+                    endpoint: "page for codes",
+                    host: url.authority,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// How long to wait before the next question.
     pub(crate) fn interval(&self) -> Duration {
         Duration::from_secs(self.interval)

@@ -5,6 +5,7 @@ use super::Error;
 use super::token::Fields;
 use crate::path::path_is_below;
 use crate::provider::oauth::Endpoints;
+use crate::provider::oauth::Flow;
 use crate::provider::oauth::Oauth;
 use crate::upstream::dial::Dialer;
 use crate::upstream::fetch::Call;
@@ -13,11 +14,22 @@ use crate::url::Authority;
 use crate::url::Scheme;
 use crate::url::Url;
 
+/// Name of the authorization endpoint in errors.
+const AUTHORIZATION: &str = "authorization endpoint";
+
+/// Name of the token endpoint in errors.
+const TOKEN: &str = "token endpoint";
+
+/// Name of the device authorization endpoint in errors.
+const DEVICE: &str = "device authorization endpoint";
+
 /// What was found of an authorization server.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Metadata {
     /// Who it is.
     pub(crate) issuer: String,
+    /// Its host: what it says counts for no other.
+    pub(crate) host: Authority,
     /// Its endpoints.
     pub(crate) endpoints: Endpoints,
     /// Whether it says who it is when it answers an authorization request (RFC 9207 section 3).
@@ -172,6 +184,7 @@ fn read(fields: &Fields, host: &Authority, issuer: &str) -> Result<Metadata, Err
     let says = fields.get("authorization_response_iss_parameter_supported");
     Ok(Metadata {
         issuer: said.to_owned(),
+        host: host.clone(),
         endpoints: Endpoints {
             authorization: url("authorization_endpoint")?,
             token: url("token_endpoint")?,
@@ -184,22 +197,86 @@ fn read(fields: &Fields, host: &Authority, issuer: &str) -> Result<Metadata, Err
     })
 }
 
-/// The definition's endpoints, and the server's where it says nothing.
-pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata) -> Oauth {
+/// Returns the definition with the server's endpoints where it names none. Metadata speaks for its issuer's host alone: an endpoint
+/// elsewhere that the flow needs is an error, any other is left out.
+///
+/// # Errors
+/// `Foreign` for such an endpoint; `Apart` when metadata names the page where the person agrees, or the token endpoint, and the
+/// definition has the other one at another host.
+pub(crate) fn merged(oauth: &Oauth, metadata: &Metadata, flow: Flow) -> Result<Oauth, Error> {
     let mut merged = oauth.clone();
     let own = &mut merged.endpoints;
     let found = &metadata.endpoints;
-    for (own, found) in [
-        (&mut own.authorization, &found.authorization),
-        (&mut own.token, &found.token),
-        (&mut own.revocation, &found.revocation),
-        (&mut own.device, &found.device),
-        (&mut own.registration, &found.registration),
-    ] {
-        if own.is_none() {
-            own.clone_from(found);
+    let is_device = flow == Flow::DeviceCode;
+    let fill = |own: &mut Option<Url>, found: &Option<Url>, endpoint, is_needed: bool| match found {
+        _ if own.is_some() => Ok(()),
+        Some(url) if url.authority == metadata.host => {
+            *own = Some(url.clone());
+            Ok(())
         }
+        Some(url) if is_needed => Err(Error::Foreign {
+            issuer: metadata.host.clone(),
+            endpoint,
+            host: url.authority.clone(),
+        }),
+        _ => Ok(()),
+    };
+    fill(
+        &mut own.authorization,
+        &found.authorization,
+        AUTHORIZATION,
+        !is_device,
+    )?;
+    fill(&mut own.token, &found.token, TOKEN, true)?;
+    fill(&mut own.device, &found.device, DEVICE, is_device)?;
+    let is_registering = flow == Flow::DcrPkce;
+    fill(
+        &mut own.registration,
+        &found.registration,
+        "registration endpoint",
+        is_registering,
+    )?;
+    fill(
+        &mut own.revocation,
+        &found.revocation,
+        "revocation endpoint",
+        false,
+    )?;
+    check_pair(&oauth.endpoints, own, &metadata.host, is_device)?;
+    // These get tokens, and the client's secret: not those of a token endpoint elsewhere.
+    let token = own.token.as_ref();
+    if token.is_none_or(|token| token.authority != metadata.host) {
+        own.revocation.clone_from(&oauth.endpoints.revocation);
+        own.device.clone_from(&oauth.endpoints.device);
     }
     merged.issuer = Some(metadata.issuer.clone());
-    merged
+    Ok(merged)
+}
+
+/// Checks that the page where the person agrees and the token endpoint are both at the issuer's host, unless the definition writes both
+/// out.
+fn check_pair(
+    written: &Endpoints,
+    merged: &Endpoints,
+    issuer: &Authority,
+    is_device: bool,
+) -> Result<(), Error> {
+    let page = |endpoints: &Endpoints| match is_device {
+        true => endpoints.device.clone(),
+        false => endpoints.authorization.clone(),
+    };
+    if page(written).is_some() && written.token.is_some() {
+        return Ok(());
+    }
+    let name = if is_device { DEVICE } else { AUTHORIZATION };
+    for (url, endpoint) in [(page(merged), name), (merged.token.clone(), TOKEN)] {
+        if let Some(url) = url.filter(|url| url.authority != *issuer) {
+            return Err(Error::Apart {
+                issuer: issuer.clone(),
+                endpoint,
+                host: url.authority,
+            });
+        }
+    }
+    Ok(())
 }

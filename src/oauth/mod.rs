@@ -16,6 +16,7 @@ use std::fmt;
 use crate::encoding;
 use crate::upstream::fetch;
 use crate::url::Authority;
+use crate::url::Scheme;
 
 /// Why there is no token.
 #[derive(Debug)]
@@ -49,6 +50,25 @@ pub(crate) enum Error {
     Transport(fetch::Error),
     /// The answer to the authorization request comes from another server than it was sent to (RFC 9207).
     Issuer,
+    /// Metadata names an endpoint at another host than its issuer's: a hostile server would have a person agree at an honest one, and
+    /// get the code.
+    Foreign {
+        /// The issuer's host.
+        issuer: Authority,
+        /// What it names.
+        endpoint: &'static str,
+        /// Where that is.
+        host: Authority,
+    },
+    /// Metadata names the page where the person agrees, or the token endpoint, and the definition has the other one at another host.
+    Apart {
+        /// The issuer's host.
+        issuer: Authority,
+        /// What the definition names.
+        endpoint: &'static str,
+        /// Where that is.
+        host: Authority,
+    },
     /// The definition, or the server, lacks what is needed.
     Missing(&'static str),
     /// What kept another that asked a moment ago, or another program that is at it, from new tokens.
@@ -81,6 +101,26 @@ impl fmt::Display for Error {
             }
             Self::Transport(error) => error.fmt(f),
             Self::Issuer => f.write_str("the answer comes from another server than was asked"),
+            Self::Foreign {
+                issuer,
+                endpoint,
+                host,
+            } => write!(
+                f,
+                "{} names {} as its {endpoint}, and speaks for its own host alone",
+                issuer.to_header(Scheme::Https),
+                host.to_header(Scheme::Https)
+            ),
+            Self::Apart {
+                issuer,
+                endpoint,
+                host,
+            } => write!(
+                f,
+                "{} names endpoints that the definition lacks, and the definition has the {endpoint} at {}",
+                issuer.to_header(Scheme::Https),
+                host.to_header(Scheme::Https)
+            ),
             Self::Missing(what) => write!(f, "{what} is not known"),
             Self::Again(why) => f.write_str(why),
             Self::Randomness(why) => write!(f, "no randomness: {why}"),
@@ -163,6 +203,10 @@ impl Error {
             Self::Transport(_) => "check the network, and try again",
             Self::Again(_) => "try again in a moment",
             Self::Issuer => "log in again; if it stays so, someone is in between",
+            Self::Foreign { .. } | Self::Apart { .. } => {
+                "if you know that both belong together, `authsome register` a definition of your own with \
+                 `oauth.authorization_url` and `oauth.token_url` written out"
+            }
             Self::Missing(_) => "see `authsome inspect`, and the provider's documentation",
             Self::Randomness(_) => "see why the system has none",
         }

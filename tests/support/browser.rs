@@ -35,35 +35,74 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Login {
     /// The program.
     pub(crate) program: Background,
-    /// The page that it has sent the person to.
+    /// The address that it has said: of its own page, which leads to the service's.
+    pub(crate) start: String,
+    /// The service's page, where that led.
     pub(crate) url: String,
+    /// The cookie that came with it, as the browser sends it back.
+    pub(crate) cookie: Option<String>,
     /// The port that the browser comes back to.
     pub(crate) port: u16,
 }
 
 impl Login {
-    /// Waits until a program says which page it is; it says these words behind that.
+    /// Waits until a program says which page it is; it says these words behind that. The browser follows at once.
     fn of(program: Background, port: u16, words: &str) -> Self {
+        let mut login = Self::waiting(program, port, words);
+        login.follow();
+        login
+    }
+
+    /// The same before the browser has gone to the page.
+    fn waiting(program: Background, port: u16, words: &str) -> Self {
         let said = program.wait_for_stderr(words);
         Self {
             program,
-            url: page(&said),
+            start: start_page(&said, port),
+            url: String::new(),
+            cookie: None,
             port,
         }
     }
 
-    /// The login of a program that has said the page's URL among others.
+    /// The login of a program that has said the page's address among others.
     pub(crate) fn behind(program: Background, port: u16) -> Self {
         Self::of(program, port, said_behind(&[]))
     }
 
+    /// What the start page answers.
+    pub(crate) fn open(&self) -> Message {
+        self.send(&get(self.start_path()))
+    }
+
+    /// The path of the start page.
+    pub(crate) fn start_path(&self) -> &str {
+        let start = format!("http://127.0.0.1:{}", self.port);
+        self.start
+            .strip_prefix(&start)
+            .expect("the callback's port")
+    }
+
+    /// Goes to the start page, and where it leads.
+    pub(crate) fn follow(&mut self) {
+        let answer = self.open();
+        assert_eq!(answer.status(), 303, "{answer}");
+        self.url = answer.one("Location").to_owned();
+        self.cookie = match &*answer.all("Set-Cookie") {
+            [] => None,
+            [cookie] => cookie.split(';').next().map(str::to_owned),
+            _ => panic!("more than one cookie: {answer}"),
+        };
+    }
+
     /// The page that the person is sent to for another client than the first.
     pub(crate) fn again(&mut self, client: &str) {
-        let said = self
-            .program
-            .wait_for_stderr(&format!("client_id={client}&"));
-        let (_, rest) = said.rsplit_once("https://").expect("another URL");
-        self.url = page(&format!("https://{rest}"));
+        let words = said_behind(&[]);
+        let said = || self.program.stderr_so_far();
+        super::wait_until("another page", || said().matches(words).count() > 1);
+        self.start = start_page(&said(), self.port);
+        self.follow();
+        assert_eq!(self.fields()["client_id"], client);
     }
 
     /// What the page is told.
@@ -105,11 +144,16 @@ impl Login {
     /// The connection on which a request was sent there.
     pub(crate) fn channel(&self, request: &str) -> Channel {
         let mut channel = Channel::new(Box::new(client::connect(self.port)));
-        channel.send(
-            request
-                .replace("PORT", &self.port.to_string())
-                .replace("STATE", &self.state()),
-        );
+        let mut request = request.replace("PORT", &self.port.to_string());
+        if !self.url.is_empty() {
+            request = request.replace("STATE", &self.state());
+        }
+        if let Some(cookie) = &self.cookie
+            && !request.contains("Cookie:")
+        {
+            request = request.replacen("\r\n\r\n", &format!("\r\nCookie: {cookie}\r\n\r\n"), 1);
+        }
+        channel.send(request);
         channel
     }
 
@@ -138,11 +182,11 @@ pub(crate) fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n")
 }
 
-/// The URL of the service's page in what a program has said.
-fn page(said: &str) -> String {
-    let start = said.rfind("https://").expect("a URL");
+/// The address of the start page in what a program has said last.
+fn start_page(said: &str, port: u16) -> String {
+    let start = said.rfind(&format!("http://127.0.0.1:{port}/login/"));
     let end = |letter: char| letter.is_whitespace() || letter == '"';
-    let url = said.get(start..).unwrap_or_default();
+    let url = said.get(start.expect("a start page")..).unwrap_or_default();
     url.split(end).next().unwrap_or_default().to_owned()
 }
 
@@ -153,13 +197,24 @@ impl Idp {
         self.login_at(home, words, port)
     }
 
+    /// The same before the browser has gone to the page.
+    pub(crate) fn login_unopened(&self, home: &Home, words: &[&str]) -> Login {
+        let port = free_port();
+        let cmd = self.login_cmd(home, words, port);
+        Login::waiting(cmd.background(), port, said_behind(words))
+    }
+
     /// The same with a port of the test's choice.
     pub(crate) fn login_at(&self, home: &Home, words: &[&str], port: u16) -> Login {
-        let port_of_it = port.to_string();
-        let cmd = self
-            .authsome(home, &["login", "acme", "--callback-port", &port_of_it])
-            .args(words);
+        let cmd = self.login_cmd(home, words, port);
         Login::of(cmd.background(), port, said_behind(words))
+    }
+
+    /// `authsome login acme` that the browser comes back to at this port.
+    fn login_cmd(&self, home: &Home, words: &[&str], port: u16) -> super::Cmd {
+        let port = port.to_string();
+        self.authsome(home, &["login", "acme", "--callback-port", &port])
+            .args(words)
     }
 
     /// Starts it like this.

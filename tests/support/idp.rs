@@ -447,7 +447,7 @@ impl State {
             return Fault::json(200, &document.to_string());
         }
         match (&*seen.method, &*seen.host, &*seen.path) {
-            (_, HOST, path) if !path.starts_with("/.well-known/") => self.api(seen),
+            (_, HOST, path) if !is_server(path) => self.api(seen),
             ("GET", _, "/authorize") => self.authorize(seen),
             ("POST", _, "/token") => self.token(seen),
             ("POST", _, "/device") => self.device(seen),
@@ -459,6 +459,11 @@ impl State {
             _ => Fault::Answer(404, "Content-Type: text/html", "<p>not here".into()),
         }
     }
+}
+
+/// Whether a path is one of the authorization server's, under the API's host too.
+fn is_server(path: &str) -> bool {
+    path.starts_with("/.well-known/") || ["/authorize", "/token", "/register"].contains(&path)
 }
 
 /// The state, and news of it.

@@ -109,6 +109,8 @@ pub(super) fn page(status: u16, title: &str, content: &str) -> Reply {
         status,
         page,
         style: format!("sha256-{}", String::from_utf8_lossy(&digest)),
+        location: None,
+        cookie: None,
     }
 }
 

@@ -10,18 +10,22 @@ use crate::broker::record::Held;
 use crate::broker::record::Record;
 use crate::cli::error::Error;
 use crate::clock;
+use crate::loopback;
 use crate::oauth;
 use crate::oauth::client::Client;
+use crate::oauth::code;
 use crate::oauth::discovery;
 use crate::oauth::token::Tokens;
 use crate::provider::oauth::Flow;
 use crate::provider::oauth::Oauth;
 use crate::secret::Secret;
 use crate::upstream::dial::Dialer;
+use crate::url::Authority;
+use crate::url::Scheme;
 use crate::url::Url;
 
 /// The path that providers have been told.
-pub(super) const PATH: &str = "/callback";
+const PATH: &str = "/callback";
 
 /// A login by OAuth under way.
 pub(super) struct Grantor<'a> {
@@ -39,6 +43,8 @@ pub(super) struct Grantor<'a> {
     pub(super) resource: Option<String>,
     /// Whether the server promised to say who it is.
     pub(super) says_issuer: bool,
+    /// The host of the issuer whose metadata says where the person agrees or where tokens are given; `None` where the definition does.
+    pub(super) issuer_host: Option<Authority>,
 }
 
 /// Why an attempt failed.
@@ -83,13 +89,21 @@ impl Grantor<'_> {
         }
     }
 
-    /// Where clients show themselves.
-    fn token_host(&self) -> String {
-        let endpoint = self.oauth.endpoints.token.as_ref();
-        endpoint.map_or_else(String::new, |url| url.authority.to_string())
+    /// Returns the hosts where clients show themselves: that of the token endpoint first.
+    fn client_hosts(&self) -> Vec<String> {
+        let endpoints = &self.oauth.endpoints;
+        let all = [&endpoints.token, &endpoints.device, &endpoints.revocation];
+        let mut hosts: Vec<String> = Vec::new();
+        for url in all.into_iter().flatten() {
+            let host = url.authority.to_string();
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        hosts
     }
 
-    /// The client that is kept, if it is for the token endpoint that there is now.
+    /// Returns the client that is kept, if it may show itself at all endpoints that there are now.
     ///
     /// # Errors
     /// When the vault can't be opened.
@@ -98,16 +112,16 @@ impl Grantor<'_> {
         let kept = snapshot
             .client(self.which(registered))
             .map_err(Error::from)?;
-        let host = self.token_host();
+        let hosts = self.client_hosts();
         Ok(kept.filter(|kept| {
-            let is_its = kept.token_host == host;
-            if !is_its {
+            let stranger = kept.first_stranger(&hosts);
+            if let Some(host) = stranger {
                 self.login.app.notices.warn(format!(
                     "the client that is kept is for {}, and is not used for {host}",
-                    kept.token_host
+                    kept.hosts.join(" and ")
                 ));
             }
-            is_its
+            stranger.is_none()
         }))
     }
 
@@ -123,7 +137,7 @@ impl Grantor<'_> {
     ) -> Result<(), Error> {
         let kept = StoredClient {
             client: client.copy(),
-            token_host: self.token_host(),
+            hosts: self.client_hosts(),
             redirect_uri: redirect_uri.map(str::to_owned),
             management,
         };
@@ -132,9 +146,21 @@ impl Grantor<'_> {
         store.set_client(which, &kept).map_err(Error::from)
     }
 
-    /// Where browsers come back to.
+    /// Returns the path that browsers come back to. A server that doesn't promise to name itself there (RFC 9207) has a path of its own,
+    /// if its client is registered by us: an answer of another server comes to another path, or is not sent. Clients that people have
+    /// registered keep the path that they were told.
+    pub(super) fn redirect_path(&self) -> String {
+        match &self.oauth.issuer {
+            Some(issuer) if self.flow == Flow::DcrPkce && !self.says_issuer => {
+                format!("{PATH}/{}", code::mark_of_issuer(issuer))
+            }
+            _ => PATH.to_owned(),
+        }
+    }
+
+    /// Returns the URI that browsers come back to.
     pub(super) fn redirect_uri(&self) -> String {
-        format!("http://127.0.0.1:{}{PATH}", self.login.args.oauth.port)
+        loopback::url(self.login.args.oauth.port, &self.redirect_path())
     }
 
     /// Asks the server, or the resource, for endpoints that the definition doesn't name.
@@ -149,9 +175,25 @@ impl Grantor<'_> {
         if is_known {
             return Ok(());
         }
-        let found = discovery::find(&self.dialer, &self.oauth);
-        let metadata = found.map_err(|error| self.told(Trouble::Server(error)))?;
-        self.oauth = discovery::merged(&self.oauth, &metadata);
+        let told = |error| self.told(Trouble::Server(error));
+        let metadata = discovery::find(&self.dialer, &self.oauth).map_err(told)?;
+        let merged = discovery::merged(&self.oauth, &metadata, self.flow).map_err(told)?;
+        if let (None, Some(left_out)) =
+            (&merged.endpoints.revocation, &metadata.endpoints.revocation)
+        {
+            self.login.app.notices.warn(format!(
+                "{} names a revocation endpoint at {}, which is not used: logging out will not reach the service",
+                metadata.host.to_header(Scheme::Https),
+                left_out.authority.to_header(Scheme::Https)
+            ));
+        }
+        let is_discovered = known.token.is_none()
+            || match self.flow {
+                Flow::DeviceCode => known.device.is_none(),
+                Flow::Pkce | Flow::DcrPkce => known.authorization.is_none(),
+            };
+        self.issuer_host = is_discovered.then(|| metadata.host.clone());
+        self.oauth = merged;
         self.resource.clone_from(&metadata.resource);
         self.says_issuer = metadata.says_issuer;
         Ok(())

@@ -92,7 +92,7 @@ registered for it; api_key: a key or token that you have. P's definition says wh
                 valued("client-id", "ID", "the client that you have registered with P; asked for once otherwise, and kept"),
                 valued("client-secret-from", "SOURCE", "its secret: env:NAME, file:PATH or command:LINE"),
                 flag("new-client", "ask for, or register, a client even where one is kept"),
-                valued("callback-port", "PORT", "the port of 127.0.0.1 that the browser comes back to (7999)"),
+                valued("callback-port", "PORT", "the port of 127.0.0.1 that the browser starts at and comes back to (7999)"),
             ],
         },
         Group {
@@ -427,6 +427,15 @@ impl<'a> Login<'a> {
         Ok(stored)
     }
 
+    /// Returns the command that starts this login once more, without its options.
+    fn command(&self) -> String {
+        let name = &self.provider.name;
+        match self.args.connection.as_str() {
+            DEFAULT => format!("authsome login {name}"),
+            connection => format!("authsome login {name} --connection {connection}"),
+        }
+    }
+
     /// The provider has no URL.
     fn base_url_missing(&self) -> Error {
         let name = &self.provider.name;
@@ -478,8 +487,26 @@ impl<'a> Login<'a> {
 
 /// Says where a page is and what it is for, and opens it.
 fn announce(app: &App, url: &str, time: Duration, text: &str) {
+    let event = serde_json::json!({"version": 1, "open": url, "seconds": time.as_secs()});
+    say_and_open(app, url, &event, text);
+}
+
+/// Does the same for a login by OAuth; in JSON it always says where the person agrees, and where the code goes.
+fn announce_login(app: &App, url: &str, time: Duration, text: &str, hosts: [&str; 2]) {
+    let [agree_at, code_goes_to] = hosts;
+    let event = serde_json::json!({
+        "version": 1,
+        "open": url,
+        "seconds": time.as_secs(),
+        "agree_at": agree_at,
+        "code_goes_to": code_goes_to,
+    });
+    say_and_open(app, url, &event, text);
+}
+
+/// Says where a page is, in JSON or in words, and opens it.
+fn say_and_open(app: &App, url: &str, event: &serde_json::Value, text: &str) {
     if app.verbosity.json {
-        let event = serde_json::json!({"version": 1, "open": url, "seconds": time.as_secs()});
         output::always(&event.to_string());
     } else {
         output::always(text);

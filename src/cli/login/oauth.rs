@@ -25,6 +25,7 @@ use crate::oauth::registration::Standing;
 use crate::provider::oauth::Flow;
 use crate::provider::oauth::Oauth;
 use crate::source::Spec;
+use crate::url::Scheme;
 
 /// The port that browsers come back to: the one that providers have been told.
 const CALLBACK_PORT: u16 = 7999;
@@ -95,6 +96,7 @@ pub(super) fn login(login: &Login<'_>, oauth: &Oauth, flow: Flow) -> Result<Reco
             .unwrap_or_else(|| oauth.scopes.clone()),
         resource: None,
         says_issuer: false,
+        issuer_host: None,
     };
     grantor.discover()?;
     match grantor.attempt(login.args.oauth.new_client) {
@@ -174,6 +176,9 @@ impl Grantor<'_> {
     fn by_device(&self, client: &Client) -> Result<Record, Trouble> {
         let resource = self.resource.as_deref();
         let mut pending = device::start(&self.dialer, &self.oauth, client, &self.scopes, resource)?;
+        if let Some(issuer) = &self.issuer_host {
+            pending.check_page(issuer)?;
+        }
         self.show_code(&pending);
         let deadline = Instant::now() + pending.lifetime;
         loop {
@@ -189,33 +194,45 @@ impl Grantor<'_> {
         }
     }
 
-    /// Says which code, and where.
+    /// Says which code, where to enter it, and who gets the tokens.
     fn show_code(&self, pending: &device::Pending) {
         let app = self.login.app;
         let (uri, code) = (&pending.verification_uri, &pending.user_code);
-        let target = pending.complete_uri.as_ref().unwrap_or(uri);
+        let agree_at = pending.page_host();
+        let agree_at = agree_at.map(|host| host.to_header(Scheme::Https));
+        let token = self.oauth.endpoints.token.as_ref();
+        let code_goes_to = token.map(|url| url.authority.to_header(Scheme::Https));
         if app.verbosity.json {
             let event = serde_json::json!({
                 "version": 1,
-                "open": target,
+                "open": pending.complete_uri.as_ref().unwrap_or(uri),
                 "verification_uri": uri,
                 "user_code": code,
                 "seconds": pending.lifetime.as_secs(),
+                "agree_at": agree_at,
+                "code_goes_to": code_goes_to,
             });
             output::always(&event.to_string());
             return;
         }
         let paint = Paint::of_errors(&app.parent);
         let spaced: String = code.chars().flat_map(|letter| [letter, ' ']).collect();
+        let hosts = match (agree_at, code_goes_to) {
+            (Some(page), Some(token)) if page != token => {
+                format!(" Agree at {page}; the tokens come from {token}.")
+            }
+            _ => String::new(),
+        };
         output::always(&format!(
             "To connect {}, open this page on any device:\n\n    {uri}\n\nand enter the code\n\n    {}\n\nas {code}. \
-             It is good for {} minutes.",
+             It is good for {} minutes.{hosts}",
             self.login.provider.display_name,
             paint.paint(Colour::Bold, spaced.trim_end()),
             pending.lifetime.as_secs().div_ceil(60)
         ));
-        if target.starts_with("https://") {
-            open_page(app, target);
+        // Without the code: who knows it could agree in the user's place, and every user can read a program's arguments.
+        if uri.starts_with("https://") {
+            open_page(app, uri);
         }
     }
 }

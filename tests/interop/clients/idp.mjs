@@ -37,6 +37,7 @@ const code = { ...native, grant_types: ["authorization_code", "refresh_token"] }
 const configuration = {
   clients: [
     { client_id: "public", token_endpoint_auth_method: "none", ...code },
+    { client_id: "bare", token_endpoint_auth_method: "none", ...code },
     { client_id: "short", token_endpoint_auth_method: "none", ...code },
     { client_id: "basic", client_secret: oddSecret, token_endpoint_auth_method: "client_secret_basic", ...code },
     { client_id: "post", client_secret: oddSecret, token_endpoint_auth_method: "client_secret_post", ...code },
@@ -68,7 +69,7 @@ const configuration = {
   },
   // What may be asked for at all; "mcp:use" counts for `resource` only.
   scopes: ["openid", "offline_access", "mcp:use"],
-  pkce: { required: () => true },
+  pkce: { required: (_, client) => client.clientId !== "bare" },
   rotateRefreshToken: true,
   // As large services have it for programs: what the person was asked is what counts, not the kind of client.
   issueRefreshToken: (_, client, source) =>

@@ -9,6 +9,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { createRequire } from "node:module";
+import http from "node:http";
 import https from "node:https";
 import { join } from "node:path";
 
@@ -85,6 +86,7 @@ const providers = {
   "acme-basic": ["pkce", { ...endpoints, ...usual, client_auth: "basic" }],
   "acme-post": ["pkce", { ...endpoints, ...usual, client_auth: "body" }],
   "acme-other": ["pkce", { ...endpoints, ...usual, issuer: "https://other.test", client_id: "public" }],
+  "acme-bare": ["pkce", { ...endpoints, ...usual, pkce: false, client_id: "bare" }],
   "acme-plain": ["pkce", { ...endpoints, ...usual, pkce: false, client_id: "public" }],
   "acme-device": ["device_code", { ...endpoints, scopes: usual.scopes, client_id: "device" }],
   "acme-found": ["dcr_pkce", { ...usual, issuer: "https://idp.test" }],
@@ -224,11 +226,14 @@ const cancel = (page) => page.getByRole("link", { name: "Cancel" }).click();
 const sees = (page, heading) => page.getByRole("heading", { name: heading, exact: true }).waitFor();
 const screenshot = (page, name) => page.screenshot({ path: join(screenshots, `oauth-${name}.png`), fullPage: true });
 
-/** The address that a login says, in a tab. */
-async function opened(running) {
-  const [url] = await running.says(/https:\/\/idp\.test\/auth\S+/);
-  return tab(url);
+/** The address that a login says: its start page. */
+async function startPage(running) {
+  const [url] = await running.says(/http:\/\/127\.0\.0\.1:\d+\/login\/\w+/);
+  return url;
 }
+
+/** That page in a tab, which leads to the server. */
+const opened = async (running) => tab(await startPage(running));
 
 /** A whole login in the browser. */
 async function agreed(running, who) {
@@ -283,6 +288,68 @@ await check("pkce, a public client: the person agrees, and curl reaches the API 
   const about = await home.whoami();
   assert.deepEqual([about.active, about.sub, about.client_id], [true, "alice", "public"]);
   assert.deepEqual(about.scope.split(" ").sort(), ["offline_access", "openid"]);
+});
+
+await check("the start page: a fetch ahead of time and a frame leave it as it is, a second visit is told what to do", async () => {
+  const home = newHome();
+  const running = home.login("acme", ...back);
+  const url = await startPage(running);
+  const site = http.createServer((_, response) => response.setHeader("Content-Type", "text/html").end("<p>a website"));
+  await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
+  try {
+    const other = await tab(`http://127.0.0.1:${site.address().port}/`);
+    const seen = [];
+    other.on("response", (response) => response.url() === url && seen.push(response.status()));
+    await other.evaluate(async (url) => {
+      await fetch(url, { mode: "no-cors" }).catch(() => {});
+      for (const [name, field] of [["iframe", "src"], ["img", "src"]]) {
+        const part = document.createElement(name);
+        part[field] = url;
+        const over = new Promise((resolve) => (part.onload = part.onerror = resolve));
+        document.body.append(part);
+        await over;
+      }
+    }, url);
+    assert.ok(seen.length > 0 && seen.every((status) => status === 403), seen.join(" "));
+  } finally {
+    site.closeAllConnections();
+    await new Promise((resolve) => site.close(resolve));
+  }
+  const page = await tab(url);
+  assert.equal(new URL(page.url()).origin, "https://idp.test");
+  const again = await page.context().newPage();
+  await again.goto(url);
+  await sees(again, "This link has been used");
+  await screenshot(again, "used");
+  await signIn(page);
+  await press(page, "Continue");
+  await sees(page, "Acme is connected");
+  assert.equal(await running.ended, 0, running.said());
+  assert.equal(running.said().includes("state="), false);
+});
+
+await check("a client with neither PKCE nor a secret: another browser can't come back, that of the start page can", async () => {
+  const home = newHome();
+  const running = home.login("acme-bare", ...back);
+  const page = await opened(running);
+  const callback = `http://127.0.0.1:${port}/callback`;
+  const cookies = await page.context().cookies(callback);
+  assert.deepEqual(cookies.map(({ httpOnly, sameSite, path }) => [httpOnly, sameSite, path]), [[true, "Lax", "/callback"]]);
+  // Another browser is one without the cookie.
+  await page.context().clearCookies({ domain: "127.0.0.1" });
+  await signIn(page, "olga");
+  await press(page, "Continue");
+  await sees(page, "This browser did not start the login");
+  await screenshot(page, "other-browser");
+  assert.deepEqual(home.connections(), []);
+  const target = page.url();
+  await page.context().addCookies(cookies);
+  // Sent by a website, as the server would.
+  await page.goto("https://idp.test/");
+  await page.evaluate((url) => location.assign(url), target);
+  await sees(page, "Acme is connected");
+  assert.equal(await running.ended, 0, running.said());
+  assert.equal((await home.whoami()).sub, "olga");
 });
 
 for (const name of ["basic", "post"]) {
