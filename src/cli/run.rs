@@ -30,6 +30,7 @@ use super::syntax::valued;
 use super::telling;
 use super::telling::Telling;
 use crate::account::Account;
+use crate::files::trusted;
 use crate::sys::process;
 
 /// How long a run's root lasts.
@@ -191,6 +192,9 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         Begun::Worker { limits, .. } => limits,
         Begun::Done(code) => return Ok(code),
     };
+    if let Some(account) = &args.account {
+        trusted::keep_from(account.identity.user);
+    }
     let mut app = App::new(args.verbosity)?;
     app.audit = Arc::new(args.telling.audit(&app)?);
     let mut connected = connect::connect(&args.connections, &app)?;

@@ -55,6 +55,14 @@ impl Error {
         }
     }
 
+    /// The error as one of the operating system: its own, or one that says the same in words.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io { error, .. } => error,
+            other => io::Error::new(io::ErrorKind::PermissionDenied, other.to_string()),
+        }
+    }
+
     /// What a person can do about it.
     pub(crate) fn remedy(&self) -> String {
         match self {
