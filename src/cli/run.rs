@@ -32,6 +32,7 @@ use super::telling::Telling;
 use crate::account::Account;
 use crate::files::trusted;
 use crate::sys::process;
+use crate::tls::bundle;
 
 /// How long a run's root lasts.
 const CA_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -196,6 +197,9 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         trusted::keep_from(account.identity.user);
     }
     let mut app = App::new(args.verbosity)?;
+    for warning in bundle::refused(&app.parent) {
+        app.notices.warn(warning);
+    }
     app.audit = Arc::new(args.telling.audit(&app)?);
     let mut connected = connect::connect(&args.connections, &app)?;
     let demo = args

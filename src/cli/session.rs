@@ -63,7 +63,7 @@ pub(super) const LAST_REFRESH: Duration = Duration::from_secs(10);
 /// Connections at once, at the most, where nothing is said.
 pub(super) const MAX_CONNECTIONS: usize = 1024;
 
-/// Where a run's files are when there is no other place: every Linux has it, containers too, sticky.
+/// Where a run's files are when TMPDIR would let others exchange them: a Linux has this folder, sticky, and so have containers.
 const SHARED_MEMORY: &str = "/dev/shm";
 
 /// The option that says how long an origin may take; [`OriginArgs`] reads it.
@@ -162,9 +162,6 @@ impl Session {
         let state = State::new(connected.broker, door.password);
         let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);
-        for warning in bundle::refused(parent) {
-            app.notices.warn(warning);
-        }
         let files = Files::write(parent, home, &root, trusted.as_deref(), user.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
@@ -296,16 +293,20 @@ impl Files {
             };
             Self::write_in(directory?, parent, &root_pem, trusted)
         };
-        // A container may have no place for temporary files, a full one, or one that is open to all without being sticky. The home is
-        // second, but for another user, to whom it is closed. What is told is why the first would not do.
+        let at_home = || home.create().and_then(|()| write_in(home.path()));
+        let in_memory = || write_in(Path::new(SHARED_MEMORY));
+        // A container may have no place for temporary files, a full one, or one where everybody can exchange what is there. What is told
+        // is why the first would not do.
         write_in(&temporary).or_else(|error| {
-            let at_home = match is_shared {
-                true => Err(io::ErrorKind::PermissionDenied.into()),
-                false => home.create().and_then(|()| write_in(home.path())),
+            let instead = match (RunDirectory::is_refused_in(&temporary), is_shared) {
+                (false, _) => at_home(),
+                (true, false) => at_home().or_else(|_| in_memory()),
+                // The home is most likely closed to the program's user.
+                (true, true) => in_memory().or_else(|_| at_home()),
             };
-            at_home.or_else(|_| write_in(Path::new(SHARED_MEMORY))).map_err(|_| {
+            instead.map_err(|_| {
                 Error::new("cannot write the certificate files", error)
-                    .hint("set TMPDIR to a folder that can be written to, and where others can exchange nothing (chmod +t)")
+                    .hint("set TMPDIR or AUTHSOME_HOME to a folder that can be written to; one that others can write to must be sticky (chmod +t)")
             })
         })
     }

@@ -90,9 +90,14 @@ impl RunDirectory {
         Self::with_mode(parent, SHARED)
     }
 
+    /// Whether this folder is none for such a directory, since others could exchange it there.
+    pub(crate) fn is_refused_in(parent: &Path) -> bool {
+        matches!(open_place(parent), Err(Error::NotPrivate { .. }))
+    }
+
     /// Makes the directory with this mode.
     fn with_mode(parent: &Path, mode: u32) -> io::Result<Self> {
-        let place = open_place(parent)?;
+        let place = open_place(parent).map_err(Error::into_io)?;
         sweep(&place);
         let token = random::token()?;
         let new = CString::new(format!("{NEW_PREFIX}{token}"))?;
@@ -164,30 +169,41 @@ impl Drop for RunDirectory {
 const NEW_FILE: libc::c_int = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
 
 /// Opens the folder for a directory, if it is one where nobody else can put another in its place.
-fn open_place(path: &Path) -> io::Result<File> {
+fn open_place(path: &Path) -> Result<File, Error> {
+    let failed = Error::io("write to", path);
     let place = match trusted::kept_from() {
-        Some(other) => trusted::folder(path, Purpose::Read(other)).map_err(Error::into_io)?,
+        Some(other) => trusted::folder(path, Purpose::Read(other))?,
         None => OpenOptions::new()
             .read(true)
             .custom_flags(directory::PLACE)
-            .open(path)?,
+            .open(path)
+            .map_err(&failed)?,
     };
-    let found = place.metadata()?;
+    let found = place.metadata().map_err(&failed)?;
     let (owner, mode) = (found.uid(), found.mode());
     let is_sticky = mode & STICKY != 0;
-    let refused = |why| {
-        let text = format!("{} {why}", path.display());
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+    let refused = |why, remedy| {
+        Err(Error::NotPrivate {
+            path: path.to_owned(),
+            why,
+            remedy,
+        })
     };
     if mode & WRITABLE != 0 && !is_sticky {
         let mode = mode & 0o7777;
-        return refused(format!(
-            "is a folder in which others can exchange files: it is not sticky (mode {mode:04o})"
-        ));
+        return refused(
+            format!(
+                "is a folder in which others can exchange files, since it is not sticky (mode {mode:04o})"
+            ),
+            format!("chmod +t {}", path.display()),
+        );
     }
     let is_known = owner == 0 || owner == process::user() || owner == NO_NUMBER && is_sticky;
     if !is_known {
-        return refused(format!("belongs to user {owner}"));
+        return refused(
+            format!("is a folder that belongs to user {owner}"),
+            "use another folder".into(),
+        );
     }
     Ok(place)
 }

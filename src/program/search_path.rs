@@ -28,7 +28,9 @@ pub(crate) struct SearchPath {
 impl SearchPath {
     /// The PATH of an environment. Folders that aren't there are dropped without a word.
     pub(crate) fn of(environment: &Environment) -> Self {
-        let path = environment.get("PATH").unwrap_or(OsStr::new(DEFAULT));
+        let path = environment
+            .get("PATH")
+            .unwrap_or_else(|| OsStr::new(DEFAULT));
         let (mut kept, mut left_out) = (Vec::new(), Vec::new());
         for folder in std::env::split_paths(path) {
             if folder.is_relative() {

@@ -166,8 +166,10 @@ pub(crate) fn names(folder: &File) -> io::Result<Vec<CString>> {
         if entry.is_null() {
             break;
         }
-        // SAFETY: the entry is good until the next call, and its name ends with a zero.
-        let name = unsafe { CStr::from_ptr((*entry).d_name.as_ptr()) };
+        // SAFETY: the entry is good until the next call.
+        let name = unsafe { &raw const (*entry).d_name };
+        // SAFETY: the same, and its name ends with a zero.
+        let name = unsafe { CStr::from_ptr(name.cast()) };
         if name != c"." && name != c".." {
             names.push(name.to_owned());
         }
