@@ -127,6 +127,9 @@ class Container:
         for name in ("proc", "dev", "etc"):
             (root / name).mkdir(exist_ok=True)
         mount("-t", "proc", "proc", root / "proc")
+        # Engines give each container one.
+        (root / "dev" / "shm").mkdir(exist_ok=True)
+        mount("-t", "tmpfs", "-o", "mode=1777", "shm", root / "dev" / "shm")
         for name in ("null", "zero", "urandom"):
             self.bind(pathlib.Path("/dev", name), root / "dev" / name, False)
         for name in ("hosts", "ssl/certs/ca-certificates.crt"):
