@@ -452,14 +452,22 @@ fn a_home_definitions_and_a_log_in_the_user_s_folders_are_refused() {
             &["the home can't be used", "belongs to user 65534"],
         );
     }
-    // Somebody else could make it in the meantime.
+    // Where somebody else could make it in the meantime, it is made at the start.
     fs::create_dir(home.path("sticky")).expect("a folder");
     set_mode(home.path("sticky"), 0o1777);
-    let cmd = run(&home, &origin).env("AUTHSOME_HOME", home.path("sticky/new"));
+    let own = home.path("sticky/own/home");
+    let cmd = run(&home, &origin).env("AUTHSOME_HOME", &own);
+    cmd.args(["--no-audit", "--", "true"]).run().assert_code(0);
+    for folder in [own.clone(), home.path("sticky/own")] {
+        let mode = fs::metadata(folder).expect("it").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
+    }
+    give(home.path("sticky/own"));
+    let cmd = run(&home, &origin).env("AUTHSOME_HOME", &own);
     assert_refused(
         &home,
         cmd,
-        &["the home can't be used", "others could make it"],
+        &["the home can't be used", "belongs to user 65534"],
     );
     let log = run(&home, &origin)
         .arg("--audit-file")

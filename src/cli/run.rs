@@ -96,7 +96,8 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
         },
     ],
     notes: "On Linux only programs of the program's user, of this one and of root can use the proxy; elsewhere it has a password in any case.
-With --user the program can neither read what is authsome's nor become root again; TMPDIR must be a folder that it can reach.
+With --user the program can neither read what is authsome's nor become root again; TMPDIR must be a folder that it can reach. \
+Root then runs no command and reads no file that the program's user could have changed.
 
 Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not executable; 125 authsome could not start; \
 2 wrong usage.",

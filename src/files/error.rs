@@ -55,7 +55,7 @@ impl Error {
         }
     }
 
-    /// The error as one of the operating system: its own, or one that says the same in words.
+    /// Turns the error into one of the operating system: the one it came from, or one with the same text.
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Self::Io { error, .. } => error,

@@ -61,11 +61,11 @@ const MAX_DEPTH: u32 = 16;
 /// What a killed run left behind is removed by the next one: the file `alive` is locked by a living run, and the lock goes with
 /// the process however it ended.
 pub(crate) struct RunDirectory {
-    /// Where it is.
+    /// The directory's path, for those who read in it.
     path: PathBuf,
-    /// The folder that it is in.
+    /// The folder that the directory is in.
     place: File,
-    /// Its name there.
+    /// The directory's name in that folder.
     name: CString,
     /// The directory itself.
     folder: File,
@@ -90,7 +90,7 @@ impl RunDirectory {
         Self::with_mode(parent, SHARED)
     }
 
-    /// Whether this folder is none for such a directory, since others could exchange it there.
+    /// Returns whether no such directory is made in this folder since others could exchange it there.
     pub(crate) fn is_refused_in(parent: &Path) -> bool {
         matches!(open_place(parent), Err(Error::NotPrivate { .. }))
     }

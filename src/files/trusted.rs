@@ -41,13 +41,13 @@ const STICKY: u32 = 0o1000;
 /// The user who must not have changed anything, once there is one: the program's.
 static OTHER: OnceLock<u32> = OnceLock::new();
 
-/// From here on nothing is read or run that this user could change. Called once, before anything is read.
+/// Keeps this process from reading and running, from here on, what this user could change. Called once, before anything is read.
 pub(crate) fn keep_from(user: u32) {
     // A second call would be about the same user.
     let _ = OTHER.set(user);
 }
 
-/// Returns the user from whose files this process keeps away, if there is one.
+/// Returns the user whose files are neither read nor run, if there is one.
 pub(crate) fn kept_from() -> Option<u32> {
     OTHER.get().copied()
 }
@@ -55,14 +55,14 @@ pub(crate) fn kept_from() -> Option<u32> {
 /// What a path is walked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To read what is there, without it being this user's.
+    /// To read a file that this user can't have changed.
     Read(u32),
-    /// To run what is there, as root.
+    /// To run a program as root.
     Run,
 }
 
 impl Purpose {
-    /// Checks an owner.
+    /// Checks the owner of a folder or a file.
     fn check_owner(self, owner: u32) -> Result<(), String> {
         match self {
             Self::Read(other) if owner == other => {
@@ -74,15 +74,15 @@ impl Purpose {
     }
 }
 
-/// Where a walk has come to.
+/// A walk along a path, step by step.
 struct Walk {
-    /// What it is for.
+    /// Whose files may be on the path.
     purpose: Purpose,
     /// The folders on the way, from the root directory on, without links.
     folders: Vec<Step>,
-    /// The names that are still to come.
+    /// Names that are still to be looked up.
     ahead: VecDeque<OsString>,
-    /// Links that were followed.
+    /// The number of links that were followed.
     links: usize,
 }
 
@@ -90,9 +90,9 @@ struct Walk {
 struct Step {
     /// The folder, open.
     file: File,
-    /// What is known of it.
+    /// The folder's owner and mode.
     found: Metadata,
-    /// Its path, for errors.
+    /// The folder's path, for errors.
     path: PathBuf,
 }
 
@@ -100,9 +100,9 @@ struct Step {
 enum End {
     /// A folder: the last of the walk's.
     Folder,
-    /// Something else, in the last of the walk's folders: its name, its path, and what is known of it.
+    /// Anything else in the last of the walk's folders: name, path, owner and mode.
     File(CString, PathBuf, Metadata),
-    /// Nothing, and only root can put something there.
+    /// Nothing has this path.
     Nothing(PathBuf),
 }
 
@@ -151,13 +151,13 @@ impl Walk {
         }
     }
 
-    /// The folder that the walk is in.
+    /// Returns the folder that the walk is in.
     fn here(&self) -> Result<&Step, Error> {
         let lost = || Error::io("look into", Path::new("/"))(io::ErrorKind::NotFound.into());
         self.folders.last().ok_or_else(lost)
     }
 
-    /// Goes to the end.
+    /// Walks to the end of the path.
     fn run(&mut self) -> Result<End, Error> {
         while let Some(name) = self.ahead.pop_front() {
             if name == ".." {
@@ -273,7 +273,7 @@ impl Walk {
     }
 }
 
-/// What doesn't pass.
+/// Returns the error for a file or folder that doesn't pass.
 fn refused(path: &Path, why: String, remedy: String) -> Error {
     Error::NotPrivate {
         path: path.to_owned(),
@@ -282,7 +282,7 @@ fn refused(path: &Path, why: String, remedy: String) -> Error {
     }
 }
 
-/// Nothing is at the end of a walk.
+/// Returns the error for a path that nothing has.
 fn missing(path: &Path) -> Error {
     Error::io("look at", path)(io::ErrorKind::NotFound.into())
 }
@@ -341,6 +341,18 @@ pub(crate) fn check_way(path: &Path, other: u32) -> Result<(), Error> {
     }
 }
 
+/// Returns whether nothing has this path yet and others could make it, in a folder that is fine but for that.
+pub(crate) fn could_be_made_by_others(path: &Path, other: u32) -> bool {
+    let walk = Walk::begin(path, Purpose::Read(other));
+    walk.is_ok_and(|mut walk| {
+        let is_missing = matches!(walk.run(), Ok(End::Nothing(_)));
+        is_missing
+            && walk
+                .here()
+                .is_ok_and(|here| here.found.mode() & WRITABLE != 0)
+    })
+}
+
 /// Checks that a program is one that nobody but root can change.
 ///
 /// # Errors
@@ -359,5 +371,75 @@ pub(crate) fn check_program(path: &Path) -> Result<(), Error> {
         }
         End::Folder => Err(Error::io("run", path)(io::ErrorKind::IsADirectory.into())),
         End::Nothing(at) => Err(missing(&at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::files::RunDirectory;
+    use crate::sys::process;
+
+    /// A user who owns nothing here.
+    const OTHER: u32 = 4_000_000_000;
+
+    #[test]
+    fn a_relative_path_begins_at_the_working_directory() {
+        let current = std::env::current_dir().unwrap();
+        for name in ["Cargo.toml", "./src/../Cargo.toml", "src/none", "src"] {
+            let kind = |path: &Path| open(path, OTHER).map_err(|error| error.into_io().kind());
+            let relative = kind(Path::new(name)).map(drop);
+            assert_eq!(relative, kind(&current.join(name)).map(drop), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_root_directory_is_above_itself() {
+        for path in ["/", "/..", "/../.."] {
+            assert!(folder(Path::new(path), Purpose::Read(OTHER)).is_ok());
+        }
+        let owner = fs::metadata("/").unwrap().uid();
+        let refused = folder(Path::new("/"), Purpose::Read(owner));
+        assert!(matches!(refused, Err(Error::NotPrivate { .. })));
+    }
+
+    #[test]
+    fn links_in_a_circle_and_what_is_not_there_are_errors() {
+        if process::user() != 0 {
+            return; // what lies in a sticky folder must be root's
+        }
+        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
+        let file = run.write_public("file", b"x").unwrap();
+        let base = file.parent().unwrap();
+        symlink("b", base.join("a")).unwrap();
+        symlink("a", base.join("b")).unwrap();
+        let kind = |name: &str| {
+            open(&base.join(name), OTHER)
+                .err()
+                .unwrap()
+                .into_io()
+                .kind()
+        };
+        assert_eq!(
+            open(&base.join("a"), OTHER)
+                .err()
+                .unwrap()
+                .into_io()
+                .raw_os_error(),
+            Some(libc::ELOOP)
+        );
+        assert_eq!(kind("none"), io::ErrorKind::NotFound);
+        assert_eq!(kind("none/below"), io::ErrorKind::NotFound);
+        assert_eq!(kind("file/below"), io::ErrorKind::NotADirectory);
+        assert_eq!(kind("."), io::ErrorKind::IsADirectory);
+        assert!(open(&file, OTHER).is_ok());
+        assert!(check_way(&base.join("none"), OTHER).is_ok());
+        assert!(matches!(
+            check_program(&file),
+            Err(Error::Io { what: "run", .. })
+        ));
     }
 }

@@ -64,11 +64,11 @@ impl fmt::Display for Failed {
 pub(crate) struct Program {
     /// The words of the command line.
     words: Vec<String>,
-    /// What is executed: the first word, or the path that it was found at.
+    /// The path to execute: the first word, or where that was found.
     path: PathBuf,
-    /// What it runs in.
+    /// The program's environment.
     environment: Environment,
-    /// The folder that it runs in, if that isn't the present one.
+    /// The working directory, if that isn't the present one.
     folder: Option<&'static str>,
 }
 
@@ -103,18 +103,18 @@ impl Program {
         })
     }
 
-    /// The program's name, as the command line has it.
+    /// Returns the program's name, as the command line has it.
     pub(crate) fn name(&self) -> &str {
         self.words.first().map_or("", String::as_str)
     }
 
-    /// Whether it is there now.
+    /// Returns whether the program can be found now.
     pub(crate) fn is_found(&self) -> bool {
         is_found(self.name(), &self.environment)
     }
 
-    /// Runs it to its end and gives what it printed. Its standard error is the person's: that is where such programs say what they
-    /// lack.
+    /// Runs the program to its end and returns what it printed. Standard error is the user's: that is where such programs say what
+    /// they lack.
     ///
     /// # Errors
     /// When it can't be started, takes longer than 30 s, or fails.

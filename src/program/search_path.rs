@@ -17,16 +17,16 @@ const DEFAULT: &str = "/bin:/usr/bin";
 /// What PATH becomes when nothing is left of it: an empty one would stand for the working directory.
 const NOWHERE: &str = "/dev/null";
 
-/// The folders of PATH that nobody but root can change, and those that others can.
+/// PATH, divided into folders that only root can change and those that others can.
 pub(crate) struct SearchPath {
-    /// The folders that stay, in their order.
+    /// Folders that only root can change, in the order of PATH.
     kept: Vec<PathBuf>,
-    /// What is left out: why, beginning with the folder.
+    /// Why each of the others is left out, beginning with its path.
     pub(crate) left_out: Vec<String>,
 }
 
 impl SearchPath {
-    /// The PATH of an environment. Folders that aren't there are dropped without a word.
+    /// Checks the PATH of an environment. Folders that don't exist are dropped without a reason.
     pub(crate) fn of(environment: &Environment) -> Self {
         let path = environment
             .get("PATH")
@@ -62,7 +62,7 @@ impl SearchPath {
         Self { kept, left_out }
     }
 
-    /// The folders that stay, as a PATH.
+    /// Returns the remaining folders as a PATH.
     pub(super) fn joined(&self) -> OsString {
         match std::env::join_paths(&self.kept) {
             Ok(joined) if !joined.is_empty() => joined,
@@ -70,7 +70,7 @@ impl SearchPath {
         }
     }
 
-    /// Finds a program: at its path, or in one of the folders that stay.
+    /// Finds a program: at its path, or in one of the remaining folders.
     ///
     /// # Errors
     /// Why there is none, as the rest of a sentence.

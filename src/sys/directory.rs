@@ -40,7 +40,7 @@ pub(crate) fn root() -> io::Result<File> {
     file(opened)
 }
 
-/// openat(2), close-on-exec. A new file gets this mode, less the umask.
+/// Opens an entry of a folder, close-on-exec. A new file gets this mode, less the umask.
 ///
 /// # Errors
 /// Those of openat(2).
@@ -67,7 +67,7 @@ pub(crate) fn open(
     }
 }
 
-/// The file of a descriptor that was opened just now.
+/// Returns the file of a descriptor that was opened just now.
 fn file(opened: libc::c_int) -> io::Result<File> {
     if opened < 0 {
         return Err(io::Error::last_os_error());
@@ -76,7 +76,7 @@ fn file(opened: libc::c_int) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(opened) })
 }
 
-/// mkdirat(2): for everybody to look into, or for this user alone; less the umask.
+/// Makes a folder that everybody may look into, or this user alone; less the umask.
 ///
 /// # Errors
 /// Those of mkdirat(2); a name that is taken, by a link too, is one.
@@ -114,7 +114,7 @@ pub(crate) fn remove_folder(folder: &File, name: &CStr) -> io::Result<()> {
     done(unsafe { libc::unlinkat(folder.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) })
 }
 
-/// The result of a call that returns nothing else.
+/// Returns the result of a call that returns nothing else.
 fn done(result: libc::c_int) -> io::Result<()> {
     if result < 0 {
         return Err(io::Error::last_os_error());

@@ -12,29 +12,29 @@ pub(crate) const SIGNALS: u64 = 2;
 /// struct landlock_ruleset_attr of linux/landlock.h.
 #[repr(C)]
 struct Attributes {
-    /// Rights to files that the domain restricts.
+    /// Rights to files that the domain restricts: none here.
     handled_access_fs: u64,
-    /// Rights to ports.
+    /// Rights to ports that the domain restricts: none here.
     handled_access_net: u64,
-    /// What stays within the domain.
+    /// Kinds of access that stay within the domain.
     scoped: u64,
 }
 
-/// What became of it.
+/// The outcome of [`scope`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scoped {
     /// The caller is in a domain of its own.
     Done,
-    /// The kernel has no such thing, or a container's filter of system calls keeps it away.
+    /// The kernel has no scopes, or a container's filter of system calls keeps them away.
     Unknown,
-    /// The caller may not: it has neither CAP_SYS_ADMIN nor gone without new privileges.
+    /// The caller has neither CAP_SYS_ADMIN nor no_new_privs.
     NotAllowed,
 }
 
 /// Puts the calling thread, and what it starts, into a domain with these scopes. Async-signal-safe.
 ///
 /// # Errors
-/// Those of the kernel, but for what [`Scoped`] tells.
+/// Those of the kernel that [`Scoped`] has no word for.
 pub(crate) fn scope(scopes: u64) -> io::Result<Scoped> {
     let attributes = Attributes {
         handled_access_fs: 0,

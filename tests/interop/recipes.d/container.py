@@ -122,7 +122,7 @@ class Container:
     def run(self, instead):
         root = self.world / "roots" / f"{self.name}-{os.urandom(4).hex()}"
         root.mkdir(parents=True)
-        mount("-t", "tmpfs", "tmpfs", root)
+        mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", root)
         entry, command = self.build(root)
         for name in ("proc", "dev", "etc"):
             (root / name).mkdir(exist_ok=True)
