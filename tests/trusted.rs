@@ -691,6 +691,39 @@ fn root_s_own_program_is_kept_from_other_processes_but_may_mount_and_connect() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn without_root_it_takes_no_new_privileges_to_be_kept_from_others() {
+    let home = home_of_any();
+    if !is_root() || !has_scopes(&home) {
+        return;
+    }
+    let binary = home.copy_of(BINARY, "authsome");
+    home.give(NOBODY);
+    let name = format!("authsome-test-{}-free", std::process::id());
+    let other = bystander(&home, &name, NOBODY);
+    let script = what_works(&[format!("kill -0 {}", other.pid)]);
+    let has_none = ["--bounding-set=-all", "--inh-caps=-all"];
+    for (privileges, user, expected) in [
+        (&["--no-new-privs"][..], NOBODY, 0),
+        (&["--inh-caps=-all"], NOBODY, 1),
+        // As in a container whose root may do nothing.
+        (&has_none, 0, 0),
+    ] {
+        let cmd = Cmd::new(&home, "setpriv").args(privileges).arg(&binary);
+        let cmd = cmd.args(["run", "--quiet", "--no-audit", "--"]);
+        let cmd = match user {
+            0 => cmd.env("AUTHSOME_HOME", "/nonexistent"),
+            _ => cmd.user(user),
+        };
+        let output = cmd.args(["sh", "-c", &script]).folder("/".into()).run();
+        output.assert_code(0);
+        assert_eq!(output.stdout().lines().count(), expected, "{output}");
+    }
+    signal("KILL", &other.pid.to_string());
+    other.end();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn within_a_run_processes_signal_each_other_and_runs_nest() {
     if !is_root() {
         return;
