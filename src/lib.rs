@@ -16,8 +16,8 @@
 //! 5  oauth ······················· tokens from authorization servers
 //! 4  upstream ···················· sockets to origins
 //! 3  source  vault  tls  audit ··· where a credential comes from, where it is kept; certificates; what was done
-//! 2  provider  credential  loopback  account ·· the domain; pages for the person's browser; users
-//! 1  url  path  files  dotenv  http1  wire  peer  program ·· formats; the way to disk; a connection; programs
+//! 2  provider  credential  loopback  account  program ·· the domain; pages for the person's browser; users; programs
+//! 1  url  path  files  dotenv  http1  wire  peer ·· formats; the way to disk; a connection
 //! 0  secret  encoding  environment  notice  clock  random  slot  sys
 //! ```
 //!
@@ -48,6 +48,8 @@
 //!   reload, by nothing of before.
 //! - No thread blocks on one side of a connection while the other has something to say.
 //! - Nothing of a credential is in an error, a log, a `Debug` or an argument.
+//! - While authsome is root and the program is not (`run --user`), nothing is read or run as root that the program's user could have
+//!   changed (`files::trusted` has the rule).
 //! - A vault that can't be opened is never written to, and whatever ends a writer leaves the old content or the new.
 //!
 //! # The vault

@@ -119,6 +119,9 @@ mod serve_strangers;
 // Where credentials come from.
 mod sources;
 
+// What root reads and runs while the program is another user, and what that one can do to other processes.
+mod trusted;
+
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
 

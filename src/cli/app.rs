@@ -21,6 +21,7 @@ use crate::environment;
 use crate::environment::Environment;
 use crate::files::Home;
 use crate::files::private;
+use crate::files::trusted;
 use crate::notice::Notices;
 use crate::provider::Provider;
 use crate::provider::definition::Definition;
@@ -76,6 +77,12 @@ impl App {
     pub(super) fn new(verbosity: Verbosity) -> Result<Self, Error> {
         let parent = Environment::of_process();
         let home = home(&parent);
+        if let Some(other) = trusted::kept_from()
+            && trusted::could_be_made_by_others(home.path(), other)
+        {
+            // If it can't be made, or somebody was faster, that is what the check says.
+            let _ = home.create();
+        }
         private::check_folder(home.path()).map_err(unusable)?;
         let registry = definitions(&home)?;
         let notices = Arc::new(output::notices(verbosity));

@@ -200,6 +200,7 @@ pub(super) fn connect_again(
     let specs: Vec<&Spec> = named.chain(stored).collect();
     let sources: Vec<String> = programs::variables(&specs).map(str::to_owned).collect();
     programs::forget_sources(&sources);
+    programs::warn_of_folders(app, &specs);
     let mut finder = Finder {
         args,
         app,

@@ -10,10 +10,13 @@ use crate::broker::record::Record;
 use crate::environment::Environment;
 use crate::environment::OTHER_PROXY;
 use crate::environment::PROXY;
+use crate::files::trusted;
+use crate::program::SearchPath;
 use crate::provider::definition::Definition;
 use crate::provider::registry::Registry;
 use crate::source::Spec;
 use crate::sys::environ;
+use crate::vault::KEY_COMMAND;
 use crate::vault::is_own_secret;
 
 /// What programs that are no part of a run get, such as one that opens a page: the parent's environment without the variables that
@@ -53,6 +56,20 @@ pub(super) fn surroundings(
     Surroundings {
         variables,
         commands,
+    }
+}
+
+/// Warns, where the program has a user of its own, of folders of PATH that commands don't get since others than root could put programs
+/// there. Only where there are commands: one of these sources, or the one for the vault's key.
+pub(super) fn warn_of_folders(app: &App, specs: &[&Spec]) {
+    let has_commands = specs.iter().any(|spec| matches!(spec, Spec::Command(_)));
+    if trusted::kept_from().is_none() || !has_commands && !app.parent.has(KEY_COMMAND) {
+        return;
+    }
+    for why in SearchPath::of(&app.parent).left_out {
+        let warning =
+            format!("commands for credentials and keys don't get a folder of PATH: {why}");
+        app.notices.warn(warning);
     }
 }
 

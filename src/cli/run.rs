@@ -30,7 +30,9 @@ use super::syntax::valued;
 use super::telling;
 use super::telling::Telling;
 use crate::account::Account;
+use crate::files::trusted;
 use crate::sys::process;
+use crate::tls::bundle;
 use crate::upstream::egress::Lender;
 
 /// How long a run's root lasts.
@@ -101,7 +103,8 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
     notes: "On Linux only programs of the OS user that the program runs as can use the proxy, root's only with --admit-root; elsewhere the proxy has a \
 password in any case.
 With --user the program can neither read what is authsome's nor become root again; TMPDIR must be a folder that it can reach. \
-Through the proxy it reaches no address of this machine unless --allow-address names it.
+Through the proxy it reaches no address of this machine unless --allow-address names it. \
+Root then runs no command and reads no file that the program's user could have changed.
 
 Exit code: the program's; 128+N if signal N ended it; 127 not found; 126 not executable; 125 authsome could not start; \
 2 wrong usage.",
@@ -205,7 +208,13 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         Begun::Worker { limits, .. } => limits,
         Begun::Done(code) => return Ok(code),
     };
+    if let Some(account) = &args.account {
+        trusted::keep_from(account.identity.user);
+    }
     let mut app = App::new(args.verbosity)?;
+    for warning in bundle::refused(&app.parent) {
+        app.notices.warn(warning);
+    }
     app.audit = Arc::new(args.telling.audit(&app)?);
     let mut connected = connect::connect(&args.connections, &app)?;
     let demo = args

@@ -65,6 +65,9 @@ pub(super) const LAST_REFRESH: Duration = Duration::from_secs(10);
 /// Connections at once, at the most, where nothing is said.
 pub(super) const MAX_CONNECTIONS: usize = 1024;
 
+/// Where a run's files are when TMPDIR would let others exchange them: a Linux has this folder, sticky, and so have containers.
+const SHARED_MEMORY: &str = "/dev/shm";
+
 /// The option that says how long an origin may take; [`OriginArgs`] reads it.
 pub(super) const UPSTREAM_TIMEOUT: Opt = valued(
     "upstream-timeout",
@@ -179,7 +182,7 @@ impl Session {
         let state = State::new(connected.broker, door.password);
         let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);
-        let files = Files::write(parent, home, &root, trusted.as_deref())?;
+        let files = Files::write(parent, home, &root, trusted.as_deref(), identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
         let (dialer, warning) = setup.origins.dialer(parent, own, setup.demo, trusted)?;
@@ -279,7 +282,7 @@ pub(super) fn add_demo(connected: &mut Connected) -> Result<Demo, Error> {
 /// The files that the child reads.
 struct Files {
     /// Removed when this is dropped.
-    directory: RunDirectory,
+    _directory: RunDirectory,
     /// All that the parent's programs trust, and our root.
     bundle: PathBuf,
     /// For the variables that name certificates beside a program's own: our root, and the parent's extra ones.
@@ -297,21 +300,35 @@ impl Files {
         home: &Home,
         root: &Root,
         trusted: Option<&[u8]>,
+        is_shared: bool,
     ) -> Result<Self, Error> {
         let temporary = parent
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let root_pem = root.pem();
-        // The home comes second: a container may have no place for temporary files, or a full one.
-        Self::write_in(&temporary, parent, &root_pem, trusted)
-            .or_else(|_| {
-                home.create()?;
-                Self::write_in(home.path(), parent, &root_pem, trusted)
-            })
-            .map_err(|error| {
+        let write_in = |place: &Path| {
+            let directory = match is_shared {
+                true => RunDirectory::create_shared(place),
+                false => RunDirectory::create(place),
+            };
+            Self::write_in(directory?, parent, &root_pem, trusted)
+        };
+        let at_home = || home.create().and_then(|()| write_in(home.path()));
+        let in_memory = || write_in(Path::new(SHARED_MEMORY));
+        // A container may have no place for temporary files, a full one, or one where everybody can exchange what is there. What is told
+        // is why the first would not do.
+        write_in(&temporary).or_else(|error| {
+            let instead = match (RunDirectory::is_refused_in(&temporary), is_shared) {
+                (false, _) => at_home(),
+                (true, false) => at_home().or_else(|_| in_memory()),
+                // The home is most likely closed to the program's user.
+                (true, true) => in_memory().or_else(|_| at_home()),
+            };
+            instead.map_err(|_| {
                 Error::new("cannot write the certificate files", error)
-                    .hint("set TMPDIR or AUTHSOME_HOME to a folder that can be written to")
+                    .hint("set TMPDIR or AUTHSOME_HOME to a folder that can be written to; one that others can write to must be sticky (chmod +t)")
             })
+        })
     }
 
     /// Lets somebody else read them.
@@ -325,7 +342,6 @@ impl Files {
                 "start authsome as root, with the right to change users (CAP_SETUID, CAP_SETGID)",
             )
         };
-        self.directory.share().map_err(failed)?;
         let path = CString::new(self.bundle.as_os_str().as_bytes()).map_err(io::Error::from);
         if !process::can_be_read_by(identity, &path.map_err(failed)?).map_err(failed)? {
             let file = self.bundle.display();
@@ -338,14 +354,13 @@ impl Files {
         Ok(())
     }
 
-    /// Writes them into a new directory in this one.
+    /// Writes them into this directory.
     fn write_in(
-        place: &Path,
+        directory: RunDirectory,
         parent: &Environment,
         root_pem: &str,
         trusted: Option<&[u8]>,
     ) -> io::Result<Self> {
-        let directory = RunDirectory::create(place)?;
         let pem = bundle::for_child(trusted, root_pem);
         let bundle = directory.write_public("bundle.pem", &pem)?;
         let trust_store = java::is_there(parent)
@@ -372,7 +387,7 @@ impl Files {
             extra.insert(name, path);
         }
         Ok(Self {
-            directory,
+            _directory: directory,
             bundle,
             extra,
             trust_store,

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use super::private;
 use super::private::Error;
+use super::trusted;
 use crate::sys::descriptor;
 use crate::sys::poll;
 use crate::sys::poll::Watch;
@@ -53,12 +54,18 @@ impl Growing {
             let file = descriptor::copy(number).map_err(Error::io("open", path))?;
             return Ok(Self::of(file, None));
         }
+        if let (Some(other), Some(folder)) = (trusted::kept_from(), path.parent()) {
+            trusted::check_way(folder, other)?;
+        }
         let is_stream = fs::symlink_metadata(path).is_ok_and(|found| {
             let kind = found.file_type();
             kind.is_char_device() || kind.is_fifo()
         });
         if !is_stream {
             return Self::open(path);
+        }
+        if let Some(other) = trusted::kept_from() {
+            trusted::check_way(path, other)?;
         }
         let file = open(path, false)?;
         Ok(Self::of(file, None))

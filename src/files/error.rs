@@ -55,6 +55,14 @@ impl Error {
         }
     }
 
+    /// Turns the error into one of the operating system: the one it came from, or one with the same text.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io { error, .. } => error,
+            other => io::Error::new(io::ErrorKind::PermissionDenied, other.to_string()),
+        }
+    }
+
     /// What a person can do about it.
     pub(crate) fn remedy(&self) -> String {
         match self {

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 pub(crate) use super::error::Error;
+use super::trusted;
 use crate::random;
 use crate::sys::process;
 
@@ -22,11 +23,15 @@ const ROOT: u32 = 0;
 /// What stands between a file's name and a token in the name that is used while the file is replaced.
 const BESIDE: &str = ".authsome-";
 
-/// Checks that a folder is this user's and that nobody else can change what is in it. One that isn't there passes.
+/// Checks that a folder is this user's and that nobody else can change what is in it; where the program has a user of its own, also that
+/// this one can't have put it there. One that isn't there passes.
 ///
 /// # Errors
 /// When it isn't so, or can't be found out.
 pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
+    if let Some(other) = trusted::kept_from() {
+        trusted::check_way(path, other)?;
+    }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => check(path, &found, 0o022, "go-w"),
         Ok(_) => Err(Error::io("use", path)(io::ErrorKind::NotADirectory.into())),
@@ -89,12 +94,15 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
 /// # Errors
 /// When it is another user's, others can write it, or it is no plain file; those of reading.
 pub(crate) fn read_trusted(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let file = OpenOptions::new()
-        .read(true)
-        // Without waiting for a pipe's other end.
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .map_err(Error::io("read", path))?;
+    let file = match trusted::kept_from() {
+        Some(other) => trusted::open(path, other)?,
+        None => OpenOptions::new()
+            .read(true)
+            // Without waiting for a pipe's other end.
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map_err(Error::io("read", path))?,
+    };
     let found = file.metadata().map_err(Error::io("read", path))?;
     check_plain(path, &found)?;
     if found.uid() == ROOT {

@@ -181,7 +181,7 @@ fn read_definition(path: &Path, stem: &str) -> Result<Definition, Broken> {
         file: file.clone(),
         field: String::new(),
         why: match &error {
-            private::Error::NotPrivate { why, .. } => why.clone(),
+            private::Error::NotPrivate { path: at, why, .. } if at == path => why.clone(),
             private::Error::Io { error, .. } => format!("cannot be read: {error}"),
             other => other.to_string(),
         },

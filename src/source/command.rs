@@ -11,19 +11,17 @@ use super::Error;
 use super::lock;
 use crate::credential::Credential;
 use crate::environment::Environment;
-use crate::program;
 use crate::program::Failed;
 use crate::program::LineError;
+use crate::program::Program;
 
 /// A command line of nothing.
 const NO_WORDS: Error = Error::Line(LineError("no words"));
 
 /// A command whose output is a credential.
 pub(crate) struct CommandSource {
-    /// Program and arguments.
-    words: Vec<String>,
-    /// What it runs in.
-    environment: Environment,
+    /// The program, with its arguments and what it runs in.
+    program: Program,
     /// How long an answer is used.
     ttl: Duration,
     /// The last run.
@@ -47,19 +45,21 @@ impl CommandSource {
     /// A command that has not run yet. That its program is there is checked now.
     pub(super) fn new(
         words: Vec<String>,
-        environment: Environment,
+        environment: &Environment,
         ttl: Duration,
     ) -> Result<Self, Error> {
-        let program = words.first().ok_or(NO_WORDS)?;
-        if !program::is_found(program, &environment) {
+        if words.is_empty() {
+            return Err(NO_WORDS);
+        }
+        let program = Program::new(words, environment).map_err(Error::Command)?;
+        if !program.is_found() {
             return Err(Error::Command(Failed {
-                program: program.clone(),
+                program: program.name().to_owned(),
                 why: "was not found".into(),
             }));
         }
         Ok(Self {
-            words,
-            environment,
+            program,
             ttl,
             state: Mutex::default(),
             ended: Condvar::new(),
@@ -99,15 +99,10 @@ impl CommandSource {
 
     /// Runs the command.
     fn run(&self) -> Result<Arc<Credential>, Error> {
-        let bytes = program::output_of(&self.words, &self.environment).map_err(Error::Command)?;
-        let what = format!("the command {}", self.program());
+        let bytes = self.program.output().map_err(Error::Command)?;
+        let what = format!("the command {}", self.program.name());
         let credential =
             Credential::new(bytes.to_vec()).map_err(|why| Error::Invalid(what, why))?;
         Ok(Arc::new(credential))
-    }
-
-    /// The program's name.
-    fn program(&self) -> &str {
-        self.words.first().map_or("", String::as_str)
     }
 }

@@ -122,7 +122,7 @@ impl Source {
             }
             Spec::Command(line) => Ok(Self::Command(CommandSource::new(
                 program::split_words(line).map_err(Error::Line)?,
-                commands.clone(),
+                commands,
                 ttl,
             )?)),
         }

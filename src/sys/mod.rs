@@ -1,13 +1,16 @@
 //! What std cannot do, asked of the operating system: the only module with `unsafe`.
 #![expect(
     unsafe_code,
-    reason = "signals, poll(2), terminals, descriptors by number, process attributes, sockets that were handed over, names of one family, the memory of the environment and of stacks, sock_diag(7) and rtnetlink(7) have no safe interface in std"
+    reason = "signals, poll(2), terminals, descriptors by number, process attributes, sockets that were handed over, names of one family, the memory of the environment and of stacks, files by the descriptor of their folder, Landlock, sock_diag(7) and rtnetlink(7) have no safe interface in std"
 )]
 
 pub(crate) mod descriptor;
 #[cfg(target_os = "linux")]
 pub(crate) mod diag;
+pub(crate) mod directory;
 pub(crate) mod environ;
+#[cfg(target_os = "linux")]
+pub(crate) mod landlock;
 pub(crate) mod manager;
 pub(crate) mod poll;
 pub(crate) mod process;

@@ -8,6 +8,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+#[cfg(target_os = "linux")]
+use super::landlock;
+#[cfg(target_os = "linux")]
+use super::landlock::Scoped;
+
 /// What became of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -137,8 +142,9 @@ pub(crate) struct Identity {
     pub(crate) group: u32,
 }
 
-/// Has this process be somebody else, for good: no other groups, no way back, and no program that would give more rights (setuid, file
-/// capabilities) does so from here on. Async-signal-safe.
+/// Has this process be somebody else, for good: no other groups, no way back, no program that would give more rights (setuid, file
+/// capabilities) does so from here on, and where the kernel can do it, other processes of that user are out of its reach.
+/// Async-signal-safe.
 fn become_user(identity: Identity) -> io::Result<()> {
     // SAFETY: no groups, so no memory is read.
     if unsafe { libc::setgroups(0, std::ptr::null()) } < 0 {
@@ -166,6 +172,10 @@ fn become_user(identity: Identity) -> io::Result<()> {
         // SAFETY: PR_SET_NO_NEW_PRIVS takes one number, and wants zeros behind it.
         if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, NONE, NONE, NONE) } < 0 {
             return Err(io::Error::last_os_error());
+        }
+        match landlock::scope(landlock::SIGNALS | landlock::ABSTRACT_SOCKETS)? {
+            Scoped::Done | Scoped::Unknown => {}
+            Scoped::NotAllowed => return Err(io::Error::from_raw_os_error(libc::EPERM)),
         }
     }
     Ok(())
@@ -205,8 +215,10 @@ pub(crate) fn can_be_read_by(identity: Identity, path: &CStr) -> io::Result<bool
     }
 }
 
-/// Has the child, between fork and exec, take back the limits, become somebody else if it is to, and ask for SIGTERM when its parent
-/// dies.
+/// Has the child, between fork and exec, take back the limits, become somebody else if it is to, leave other processes alone where that
+/// can be had, and ask for SIGTERM when its parent dies.
+///
+/// For a child of the same user the abstract sockets of others stay open: some of root's tools, and of desktops, are reached by them.
 ///
 /// The parent's death is judged by the *thread* that forked (prctl(2)): spawn from the main thread.
 pub(crate) fn prepare_child(command: &mut Command, limits: Limits, identity: Option<Identity>) {
@@ -217,8 +229,15 @@ pub(crate) fn prepare_child(command: &mut Command, limits: Limits, identity: Opt
         set_limit(libc::RLIMIT_NOFILE, limits.files)?;
         set_limit(libc::RLIMIT_CORE, limits.core)?;
         // What follows must come afterwards: a change of user takes the wish for a signal back.
-        if let Some(identity) = identity {
-            become_user(identity)?;
+        match identity {
+            Some(identity) => become_user(identity)?,
+            // It needs CAP_SYS_ADMIN or no_new_privs; without them the child is as free as any.
+            #[cfg(target_os = "linux")]
+            None => {
+                let _ = landlock::scope(landlock::SIGNALS);
+            }
+            #[cfg(not(target_os = "linux"))]
+            None => {}
         }
         #[cfg(target_os = "linux")]
         // SAFETY: PR_SET_PDEATHSIG takes one number.

@@ -1,12 +1,16 @@
 //! The certificates that programs of this machine trust, as files of PEM: what the child's bundle begins with.
 
 use std::io;
+use std::iter;
 use std::path::Path;
 use std::path::PathBuf;
 
 use crate::encoding;
+use crate::environment::EXTRA;
 use crate::environment::Environment;
 use crate::files;
+use crate::files::private;
+use crate::files::trusted;
 
 /// Where systems keep their bundle: Debian and Alpine, Fedora, openSUSE, RHEL, Alpine and BSD and macOS, FreeBSD, Solaris.
 const SYSTEM_BUNDLES: [&str; 7] = [
@@ -35,6 +39,21 @@ pub(crate) fn found(parent: &Environment) -> Option<(PathBuf, Vec<u8>)> {
         .into_iter()
         .chain(SYSTEM_BUNDLES.iter().map(PathBuf::from))
         .find_map(|path| read_pem(&path).ok().map(|pem| (path, pem)))
+}
+
+/// Returns a warning for each file of certificates that a variable names and that is passed over since the program's user could have
+/// changed it: whose certificates root's authsome trusts is not for the program to say.
+pub(crate) fn refused(parent: &Environment) -> Vec<String> {
+    let Some(other) = trusted::kept_from() else {
+        return Vec::new();
+    };
+    let names = iter::once("SSL_CERT_FILE").chain(EXTRA);
+    let refused = names.filter_map(|name| {
+        let why = trusted::open(Path::new(parent.get(name)?), other).err()?;
+        let is_refused = matches!(why, private::Error::NotPrivate { .. });
+        is_refused.then(|| format!("{name} is not used: {why}"))
+    });
+    refused.collect()
 }
 
 /// Reads a PEM file of certificates.

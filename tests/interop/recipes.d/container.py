@@ -122,11 +122,14 @@ class Container:
     def run(self, instead):
         root = self.world / "roots" / f"{self.name}-{os.urandom(4).hex()}"
         root.mkdir(parents=True)
-        mount("-t", "tmpfs", "tmpfs", root)
+        mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", root)
         entry, command = self.build(root)
         for name in ("proc", "dev", "etc"):
             (root / name).mkdir(exist_ok=True)
         mount("-t", "proc", "proc", root / "proc")
+        # Engines give each container one.
+        (root / "dev" / "shm").mkdir(exist_ok=True)
+        mount("-t", "tmpfs", "-o", "mode=1777", "shm", root / "dev" / "shm")
         for name in ("null", "zero", "urandom"):
             self.bind(pathlib.Path("/dev", name), root / "dev" / name, False)
         for name in ("hosts", "ssl/certs/ca-certificates.crt"):

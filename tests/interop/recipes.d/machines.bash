@@ -138,6 +138,7 @@ is_a_workflow() {
 # The runner's user may do anything by sudo, as on GitHub's machines.
 make_runner() {
     useradd --create-home --home-dir "$work/runner" --shell /bin/bash runner
+    mount -t tmpfs -o mode=755 tmpfs /srv
     echo 'runner ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/runner
     cp /usr/local/bin/authsome "$work/checkout/bin/authsome"
     install -m 755 <(printf '#!/bin/sh\n%s\n' 'id -un; sudo -n cat /run/openai.key; cat /run/openai.key; cat /proc/[0-9]*/environ 2>/dev/null
@@ -167,9 +168,10 @@ for step in yaml.safe_load(open(file))["jobs"]["agent"]["steps"]:
         subprocess.run([*words, "bash", "--noprofile", "--norc", "-eo", "pipefail", script], check=True, cwd=checkout)
 PYTHON
     arrived "$secret"
-    grep -qx runner "$work/output"
+    grep -qx agent "$work/output"
     grep -q 'cat: /run/openai.key: Permission denied' "$work/output"
     grep -q 'sudo: ' "$work/output"
+    [[ ! -e /run/openai.key ]]
 }
 
 check "GitHub Actions: the workflow meets its schema" is_a_workflow
