@@ -8,6 +8,7 @@ use std::thread;
 use crate::support::Home;
 use crate::support::SECRET;
 use crate::support::Scene;
+use crate::support::client::Proxy;
 use crate::support::contains;
 use crate::support::origin::Conn;
 use crate::support::origin::HOST;
@@ -533,7 +534,8 @@ impl Hostile<'_> {
             }
             // Never the whole of it.
             2 if !content.is_empty() => {
-                channel.send(format!("{head}\r\n{}", &content[..content.len() / 2]));
+                let (half, _) = content.split_at(content.len() / 2);
+                channel.send(format!("{head}\r\n{half}"));
                 false
             }
             // Several at once.
@@ -612,6 +614,23 @@ fn check(head: &str, content: Option<&str>) {
     }
 }
 
+/// Plays the client of this number until it has sent so many requests. Returns how many it has sent, and answers of an origin.
+fn play(place: usize, count: usize, proxy: &Proxy) -> (usize, usize) {
+    let mut client = Hostile {
+        tag: TAGS[place],
+        other: TAGS[1 - place],
+        state: 0x9e37_79b9_7f4a_7c15 + place as u64,
+        open: &|host| tls_through(proxy, host, PASSWORD),
+        channels: Default::default(),
+        count: 0,
+        answered: 0,
+    };
+    while client.count < count {
+        client.act();
+    }
+    (client.count, client.answered)
+}
+
 /// Two hostile clients send requests of all kinds through one `serve` to origins of each kind, AUTHSOME_TEST_REQUESTS in all.
 #[test]
 fn two_hostile_clients_of_one_proxy_never_see_each_other() {
@@ -642,24 +661,7 @@ fn two_hostile_clients_of_one_proxy_never_see_each_other() {
     let all = raised("AUTHSOME_TEST_REQUESTS", 400);
     let proxy = &served.proxy;
     let counts = thread::scope(|scope| {
-        let play = |place: usize| {
-            move || {
-                let mut client = Hostile {
-                    tag: TAGS[place],
-                    other: TAGS[1 - place],
-                    state: 0x9e37_79b9_7f4a_7c15 + place as u64,
-                    open: &|host| tls_through(proxy, host, PASSWORD),
-                    channels: Default::default(),
-                    count: 0,
-                    answered: 0,
-                };
-                while client.count < all / 2 {
-                    client.act();
-                }
-                (client.count, client.answered)
-            }
-        };
-        let threads = [scope.spawn(play(0)), scope.spawn(play(1))];
+        let threads = [0, 1].map(|place| scope.spawn(move || play(place, all / 2, proxy)));
         threads.map(|thread| thread.join().expect("a client that saw nothing wrong"))
     });
     served.stop();
