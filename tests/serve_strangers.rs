@@ -64,7 +64,9 @@ impl Scene {
 
     /// Ends it: so many requests have arrived.
     fn finish(self, requests: usize) {
-        self.served.stop();
+        let output = self.served.stop();
+        // Said once, however many come.
+        assert_eq!(output.lines_with("the oldest of them are closed"), 1);
         assert_eq!(self.origin.finish().requests.len(), requests);
     }
 }

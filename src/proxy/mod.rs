@@ -192,6 +192,11 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, last: &Arc<PipeWrite
         let Some(place) = places.take(&socket, from) else {
             continue;
         };
+        if place.has_closed() {
+            shared.notices.warn(
+                "many connections show no password: the oldest of them are closed for newcomers",
+            );
+        }
         let (shared, last) = (Arc::clone(shared), Arc::clone(last));
         let serve = move || {
             let _last = last;

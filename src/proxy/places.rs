@@ -66,6 +66,11 @@ impl Place {
         matches!(self, Self::Stranger(_))
     }
 
+    /// Returns whether another connection was closed for this one.
+    pub(super) fn has_closed(&self) -> bool {
+        matches!(self, Self::Stranger(stranger) if stranger.has_closed)
+    }
+
     /// Returns whether the connection was closed for another.
     pub(super) fn is_closed(&self) -> bool {
         matches!(self, Self::Stranger(stranger) if stranger.is_closed())
@@ -191,6 +196,8 @@ pub(super) struct Stranger {
     network: IpAddr,
     /// Its socket.
     socket: Arc<TcpStream>,
+    /// Whether another was closed for it.
+    has_closed: bool,
 }
 
 impl Strangers {
@@ -199,21 +206,26 @@ impl Strangers {
         let network = address::neighborhood(address);
         let mut state = self.lock();
         // Threads see at once that their sockets were closed, but on a busy machine others may come faster still.
-        while state.open >= self.limit + self.limits.turned_away {
+        let most = self.limit + self.limits.turned_away.max(1);
+        while state.open >= most {
             let waited = self.gone.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
         state.last += 1;
         state.open += 1;
         let number = state.last;
-        let stranger = Stranger {
-            strangers: Arc::clone(self),
+        let newcomer = Waiting {
             number,
             network,
             socket: Arc::clone(socket),
         };
-        state.put(&stranger, self.limit);
-        stranger
+        Stranger {
+            strangers: Arc::clone(self),
+            number,
+            network,
+            socket: Arc::clone(socket),
+            has_closed: state.put(newcomer, self.limit),
+        }
     }
 
     /// Returns the strangers that are there.
@@ -223,20 +235,21 @@ impl Strangers {
 }
 
 impl State {
-    /// Puts a stranger behind all others, of which the oldest is closed if they are too many: of its network, else of all.
-    fn put(&mut self, stranger: &Stranger, limit: usize) {
+    /// Puts a stranger behind all others, of which the oldest is closed if they are too many: of its network, else of all. Returns
+    /// whether one was closed.
+    fn put(&mut self, stranger: Waiting, limit: usize) -> bool {
         let network = stranger.network;
         let is_neighbor = |other: &&Waiting| other.network == network;
-        if self.waiting.iter().filter(is_neighbor).count() >= (limit / SHARE).max(1) {
+        let neighbors = self.waiting.iter().filter(is_neighbor).count();
+        let has_share = neighbors >= (limit / SHARE).max(1);
+        let is_full = self.waiting.len() >= limit;
+        if has_share {
             self.close_oldest(|other| other.network == network);
-        } else if self.waiting.len() >= limit {
+        } else if is_full {
             self.close_oldest(|_| true);
         }
-        self.waiting.push_back(Waiting {
-            number: stranger.number,
-            network,
-            socket: Arc::clone(&stranger.socket),
-        });
+        self.waiting.push_back(stranger);
+        has_share || is_full
     }
 
     /// Closes the oldest of these that has said nothing its thread has not read: a thread may not have had its turn yet.
@@ -271,8 +284,12 @@ impl Stranger {
 
     /// See [`Place::come_back`].
     fn come_back(&self) {
-        let limit = self.strangers.limit;
-        self.strangers.lock().put(self, limit);
+        let stranger = Waiting {
+            number: self.number,
+            network: self.network,
+            socket: Arc::clone(&self.socket),
+        };
+        self.strangers.lock().put(stranger, self.strangers.limit);
     }
 
     /// Returns whether the connection was closed for another.

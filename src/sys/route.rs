@@ -20,7 +20,8 @@ pub(crate) fn is_local(address: SocketAddr) -> io::Result<bool> {
     can_be_bound_to(ip)
 }
 
-/// Returns whether a socket can be bound to an address, which a system allows for its own only.
+/// Returns whether a socket can be bound to an address, which a system allows for its own only. Of IPv6 networks that are routed here as a
+/// whole Linux allows it for the addresses of interfaces alone.
 ///
 /// # Errors
 /// When binding fails for another reason.
