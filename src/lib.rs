@@ -39,6 +39,8 @@
 //!   very authority that the route was met for.
 //! - A stored credential goes to no host that its login didn't name (`broker::record`), whatever becomes of the definition.
 //! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
+//! - A connection is kept only where the origin surely reads what comes next as a request (`proxy::relay`): content that it left unread
+//!   would be the beginning of one.
 //! - No name leads to a link-local or metadata address: what is connected to is what was judged (`upstream::egress`).
 //! - What was cut short never looks complete to the client.
 //! - A request is judged by one state of connections and password from its head to its end (`proxy::state`); one that begins after a
