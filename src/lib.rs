@@ -41,6 +41,8 @@
 //! - Metadata of an authorization server speaks for its issuer's host alone (`oauth::discovery`), and a client's secret goes to no host
 //!   that the client wasn't kept for (`broker::client`).
 //! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
+//! - A connection is kept only where the origin surely reads what comes next as a request (`proxy::relay`): content that it left unread
+//!   would be the beginning of one.
 //! - No name leads to a link-local or metadata address: what is connected to is what was judged (`upstream::egress`).
 //! - Nobody is lent an identity: where authsome isn't who the client is (`--user`, `serve`), no request leads to this machine.
 //! - What was cut short never looks complete to the client.

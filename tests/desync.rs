@@ -261,6 +261,30 @@ fn a_body_behind_the_answer_to_head_is_nobody_s_answer() {
 }
 
 #[test]
+fn an_answer_that_may_have_a_body_which_it_must_not_have_ends_the_connection() {
+    for (method, answer) in [
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
+        ("GET", "HTTP/1.1 204 X\r\nContent-Length: 9\r\n\r\n"),
+    ] {
+        let scene = Scene::new("", move |conn| {
+            while conn.request().is_some() {
+                conn.send(answer);
+            }
+        });
+        let mut client = scene.client();
+        for _ in 0..2 {
+            client.send(format!("{method} / HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
+            assert!(!client.response(method).has("Connection"), "{answer}");
+        }
+        assert_eq!(scene.finish().arrived.accepted, 2, "{method} {answer}");
+    }
+}
+
+#[test]
 fn a_connection_is_kept_behind_content_only_where_it_has_surely_been_read() {
     let length = "Content-Length: 2\r\n\r\nhi";
     let chunks = "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
@@ -273,6 +297,8 @@ fn a_connection_is_kept_behind_content_only_where_it_has_surely_been_read() {
         ("PUT", 204, length, true),
         ("PATCH", 303, no_chunks, true),
         ("POST", 304, length, true),
+        ("GET", 304, none, true),
+        ("HEAD", 200, none, true),
         ("POST", 400, length, false),
         ("PUT", 401, chunks, false),
         ("PATCH", 404, no_chunks, false),

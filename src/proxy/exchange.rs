@@ -210,7 +210,8 @@ impl Exchange<'_> {
             self.check_egress(destination)?;
         }
         let found = self.find_match(destination, framing)?;
-        // Whatever else it asks for, a server may answer before the content or wait for it, and the origin's socket is kept for others.
+        // Servers differ about any other expectation: one waits for content that another has answered already. The connection to the
+        // origin is kept for others.
         if destination.scheme == Scheme::Https && !beside::is_expectation_known(&self.head.fields) {
             return Err(Refusal::Expectation.into());
         }
