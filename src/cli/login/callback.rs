@@ -277,8 +277,8 @@ impl Page {
                 410,
                 "This link has been used",
                 &format!(
-                    "It works once. Go on in the tab that it opened. If there is none, end the login that waits (Ctrl-C) and \
-                     start <code>{}</code> again.",
+                    "It works once. Go on in the tab that it opened. If there is none, or someone else opened it, end the login that \
+                     waits (Ctrl-C) and start <code>{}</code> again.",
                     html(&self.command)
                 ),
             ),
