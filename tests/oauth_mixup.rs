@@ -55,7 +55,9 @@ fn assert_stopped(idp: &Idp, home: &Home, words: &[&str]) -> Output {
         .assert_code(1)
         .assert_stderr(&["authsome: cannot log in to acme: other.test names "])
         .assert_stderr(words)
-        .assert_stderr(&["`oauth.authorization_url` and `oauth.token_url` written out"])
+        .assert_stderr(&[
+            "a definition of your own with `oauth.authorization_url`, `oauth.token_url` and",
+        ])
         .assert_without("127.0.0.1:")
         .assert_without("WDJB");
     assert!(!home.own("vault").exists(), "{output}");
@@ -91,7 +93,7 @@ fn metadata_names_no_endpoint_of_another_host() {
             ("https://other.test.idp.test/x", "other.test.idp.test"),
         ] {
             let idp = evil(&json!({field: url}));
-            let words = format!("names {host} as its {words}, and speaks for its own host alone");
+            let words = format!("names {host} as its {words}, but may speak for its own host only");
             assert_stopped(&idp, &home(flow, &json!({})), &[&words]);
             assert!(idp.seen("/device").is_empty());
         }

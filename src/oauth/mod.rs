@@ -107,7 +107,7 @@ impl fmt::Display for Error {
                 host,
             } => write!(
                 f,
-                "{} names {} as its {endpoint}, and speaks for its own host alone",
+                "{} names {} as its {endpoint}, but may speak for its own host only",
                 issuer.to_header(Scheme::Https),
                 host.to_header(Scheme::Https)
             ),
@@ -205,7 +205,7 @@ impl Error {
             Self::Issuer => "log in again; if it stays so, someone is in between",
             Self::Foreign { .. } | Self::Apart { .. } => {
                 "if you know that both belong together, `authsome register` a definition of your own with \
-                 `oauth.authorization_url` and `oauth.token_url` written out"
+                 `oauth.authorization_url`, `oauth.token_url` and what else the login needs written out"
             }
             Self::Missing(_) => "see `authsome inspect`, and the provider's documentation",
             Self::Randomness(_) => "see why the system has none",

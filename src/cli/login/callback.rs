@@ -276,8 +276,8 @@ impl Page {
                 410,
                 "This link has been used",
                 &format!(
-                    "It works once. Go on in the tab that it opened. If there is none, end the login with Ctrl-C and start \
-                     <code>{}</code> again.",
+                    "It works once. Go on in the tab that it opened. If there is none, or someone else opened it, end the login that \
+                     waits (Ctrl-C) and start <code>{}</code> again.",
                     html(&self.command)
                 ),
             ),
@@ -353,7 +353,7 @@ impl Page {
                 "This browser did not start the login",
                 &format!(
                     "The answer must come in the browser, the profile and the window that opened the printed link, with cookies of \
-                     127.0.0.1 allowed. End the login with Ctrl-C and start <code>{}</code> again.",
+                     127.0.0.1 allowed. If it has gone, end the login that waits (Ctrl-C) and start <code>{}</code> again.",
                     html(&self.command)
                 ),
             )
