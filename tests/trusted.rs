@@ -99,7 +99,7 @@ fn a_source_s_program_in_a_folder_of_the_program_s_user_is_not_run() {
     assert_eq!(output.stdout(), "ok", "{output}");
     let theirs = home.path("theirs").display().to_string();
     assert_eq!(output.lines_with(&theirs), 1, "{output}");
-    output.assert_stderr(&["warning: ", "folder of PATH", "belongs to user 65534"]);
+    output.assert_stderr(&["warning: ", "left out of PATH", "belongs to user 65534"]);
     let ran = fs::read_to_string(home.path("mark")).expect("it ran");
     let roots = home.path("roots/get-token").display().to_string();
     assert!(ran.lines().all(|line| line == roots), "{ran}");
@@ -122,7 +122,7 @@ fn a_program_that_is_found_nowhere_else_is_an_error_that_names_the_folder() {
         (search_path(&home, &["theirs"]), [&*theirs, "belongs to"]),
         (
             format!("theirs:{}", search_path(&home, &[])),
-            ["theirs", "no absolute path"],
+            ["theirs", "not an absolute path"],
         ),
     ] {
         let cmd = run(&home, &origin)
@@ -162,29 +162,23 @@ fn no_way_to_a_program_leads_through_what_others_can_change() {
         set_mode(home.path(name), mode);
     }
     for (path, why) in [
-        (
-            mine("roots/given"),
-            "belongs to user 65534, and not to root",
-        ),
+        (mine("roots/given"), "belongs to user 65534, not to root"),
         (
             mine("roots/open"),
             "can be written to by others (mode 0775)",
         ),
-        (
-            mine("theirs/of-root"),
-            "belongs to user 65534, and not to root",
-        ),
-        (mine("roots/link"), "belongs to user 65534, and not to root"),
+        (mine("theirs/of-root"), "belongs to user 65534, not to root"),
+        (mine("roots/link"), "belongs to user 65534, not to root"),
         (
             mine("theirs/folder/good"),
-            "belongs to user 65534, and not to root",
+            "belongs to user 65534, not to root",
         ),
         (
             mine("theirs/../roots/../theirs/of-root"),
             "belongs to user 65534",
         ),
-        (mine("group/tool"), "others can exchange files (mode 0775)"),
-        (mine("all/tool"), "others can exchange files (mode 0757)"),
+        (mine("group/tool"), "others can replace files (mode 0775)"),
+        (mine("all/tool"), "others can replace files (mode 0757)"),
         // A file of root's may have been moved there.
         (
             mine("sticky/tool"),
@@ -256,7 +250,7 @@ fn the_command_for_the_vault_s_key_is_found_in_the_same_way() {
     write_program(&home, "roots/get-key", key);
     let output = asks(with(&["theirs", "roots"])).run();
     assert_eq!(output.stdout(), "ok", "{output}");
-    output.assert_stderr(&["warning: ", "folder of PATH"]);
+    output.assert_stderr(&["warning: ", "left out of PATH"]);
     // A file with the key, likewise.
     fs::remove_file(home.path("mark")).expect("it ran");
     let file = home.file("theirs/key", key);
@@ -269,7 +263,7 @@ fn the_command_for_the_vault_s_key_is_found_in_the_same_way() {
 }
 
 #[test]
-fn a_file_that_the_program_s_user_could_exchange_is_not_read() {
+fn a_file_that_the_program_s_user_could_replace_is_not_read() {
     if !is_root() {
         return;
     }
@@ -291,7 +285,7 @@ fn a_file_that_the_program_s_user_could_exchange_is_not_read() {
     for (path, why) in [
         (
             mine("roots/given"),
-            "belongs to user 65534, as whom the program runs",
+            "belongs to user 65534, the program's own",
         ),
         (
             mine("roots/open"),
@@ -307,8 +301,8 @@ fn a_file_that_the_program_s_user_could_exchange_is_not_read() {
         ),
         (mine("roots/link"), "is a folder that belongs to user 65534"),
         (mine("sticky/link"), "in a folder that others can write to"),
-        (mine("group/key"), "others can exchange files (mode 0775)"),
-        (mine("all/key"), "others can exchange files (mode 0757)"),
+        (mine("group/key"), "others can replace files (mode 0775)"),
+        (mine("all/key"), "others can replace files (mode 0757)"),
         (mine("roots"), "directory"),
     ] {
         let cmd = run(&home, &origin).arg(format!("--credential=acme=file:{path}"));
@@ -492,7 +486,7 @@ fn a_home_definitions_and_a_log_in_the_user_s_folders_are_refused() {
 }
 
 #[test]
-fn a_run_s_files_are_never_where_others_can_exchange_them() {
+fn a_run_s_files_are_never_where_others_can_replace_them() {
     if !is_root() {
         return;
     }
@@ -701,6 +695,9 @@ fn without_root_it_takes_no_new_privileges_to_be_kept_from_others() {
     let name = format!("authsome-test-{}-free", std::process::id());
     let other = bystander(&home, &name, NOBODY);
     let script = what_works(&[format!("kill -0 {}", other.pid)]);
+    // The other home is the other user's.
+    let roots = Home::new();
+    let own = roots.own("");
     let has_none = ["--bounding-set=-all", "--inh-caps=-all"];
     for (privileges, user, expected) in [
         (&["--no-new-privs"][..], NOBODY, 0),
@@ -711,7 +708,9 @@ fn without_root_it_takes_no_new_privileges_to_be_kept_from_others() {
         let cmd = Cmd::new(&home, "setpriv").args(privileges).arg(&binary);
         let cmd = cmd.args(["run", "--quiet", "--no-audit", "--"]);
         let cmd = match user {
-            0 => cmd.env("AUTHSOME_HOME", "/nonexistent"),
+            0 => cmd
+                .env("AUTHSOME_HOME", &own)
+                .env("TMPDIR", roots.temporary()),
             _ => cmd.user(user),
         };
         let output = cmd.args(["sh", "-c", &script]).folder("/".into()).run();

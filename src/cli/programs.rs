@@ -67,8 +67,7 @@ pub(super) fn warn_of_folders(app: &App, specs: &[&Spec]) {
         return;
     }
     for why in SearchPath::of(&app.parent).left_out {
-        let warning =
-            format!("commands for credentials and keys don't get a folder of PATH: {why}");
+        let warning = format!("left out of PATH for the commands that root runs: {why}");
         app.notices.warn(warning);
     }
 }

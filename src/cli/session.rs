@@ -65,7 +65,7 @@ pub(super) const LAST_REFRESH: Duration = Duration::from_secs(10);
 /// Connections at once, at the most, where nothing is said.
 pub(super) const MAX_CONNECTIONS: usize = 1024;
 
-/// Where a run's files are when TMPDIR would let others exchange them: a Linux has this folder, sticky, and so have containers.
+/// Where a run's files are when TMPDIR would let others replace them: a Linux has this folder, sticky, and so have containers.
 const SHARED_MEMORY: &str = "/dev/shm";
 
 /// The option that says how long an origin may take; [`OriginArgs`] reads it.
@@ -315,7 +315,7 @@ impl Files {
         };
         let at_home = || home.create().and_then(|()| write_in(home.path()));
         let in_memory = || write_in(Path::new(SHARED_MEMORY));
-        // A container may have no place for temporary files, a full one, or one where everybody can exchange what is there. What is told
+        // A container may have no place for temporary files, a full one, or one where everybody can replace what is there. What is told
         // is why the first would not do.
         write_in(&temporary).or_else(|error| {
             let instead = match (RunDirectory::is_refused_in(&temporary), is_shared) {

@@ -90,7 +90,7 @@ impl RunDirectory {
         Self::with_mode(parent, SHARED)
     }
 
-    /// Returns whether no such directory is made in this folder since others could exchange it there.
+    /// Returns whether no such directory is made in this folder since others could replace it there.
     pub(crate) fn is_refused_in(parent: &Path) -> bool {
         matches!(open_place(parent), Err(Error::NotPrivate { .. }))
     }
@@ -193,7 +193,7 @@ fn open_place(path: &Path) -> Result<File, Error> {
         let mode = mode & 0o7777;
         return refused(
             format!(
-                "is a folder in which others can exchange files, since it is not sticky (mode {mode:04o})"
+                "is a folder in which others can replace files, since it is not sticky (mode {mode:04o})"
             ),
             format!("chmod +t {}", path.display()),
         );

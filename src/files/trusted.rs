@@ -66,9 +66,9 @@ impl Purpose {
     fn check_owner(self, owner: u32) -> Result<(), String> {
         match self {
             Self::Read(other) if owner == other => {
-                Err(format!("belongs to user {owner}, as whom the program runs"))
+                Err(format!("belongs to user {owner}, the program's own"))
             }
-            Self::Run if owner != 0 => Err(format!("belongs to user {owner}, and not to root")),
+            Self::Run if owner != 0 => Err(format!("belongs to user {owner}, not to root")),
             _ => Ok(()),
         }
     }
@@ -175,7 +175,7 @@ impl Walk {
         Ok(End::Folder)
     }
 
-    /// Checks the folder that the walk is in: that its owner is right, and that others can't exchange what is not theirs.
+    /// Checks the folder that the walk is in: its owner, and that others can't replace what isn't theirs.
     fn check_folder(&self) -> Result<(), Error> {
         let here = self.here()?;
         let refused = |why| {
@@ -189,7 +189,7 @@ impl Walk {
         if mode & WRITABLE != 0 && mode & STICKY == 0 {
             let mode = mode & 0o7777;
             return Err(refused(format!(
-                "is a folder in which others can exchange files (mode {mode:04o})"
+                "is a folder in which others can replace files (mode {mode:04o})"
             )));
         }
         Ok(())

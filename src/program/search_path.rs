@@ -38,7 +38,7 @@ impl SearchPath {
                     true => Path::new("."),
                     false => &folder,
                 };
-                left_out.push(format!("{} is no absolute path", shown.display()));
+                left_out.push(format!("{} is not an absolute path", shown.display()));
                 continue;
             }
             match trusted::folder(&folder, Purpose::Run) {

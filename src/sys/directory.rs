@@ -11,7 +11,7 @@ use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStringExt;
 
 /// Opens the entry itself, a symbolic link too, to look at and to go on from, not to read.
-#[cfg(target_os = "linux")]
+#[cfg(not(target_os = "macos"))]
 pub(crate) const LOOK: libc::c_int = libc::O_PATH | libc::O_NOFOLLOW;
 /// Opens the entry itself, a symbolic link too, to look at and to go on from.
 #[cfg(target_os = "macos")]
@@ -21,7 +21,7 @@ pub(crate) const LOOK: libc::c_int = libc::O_RDONLY | libc::O_NONBLOCK | libc::O
 pub(crate) const FOLDER: libc::c_int = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
 /// Opens a folder, through links too, to make entries in it: that takes no right to list it.
-#[cfg(target_os = "linux")]
+#[cfg(not(target_os = "macos"))]
 pub(crate) const PLACE: libc::c_int = libc::O_PATH | libc::O_DIRECTORY;
 /// Opens a folder, through links too, to make entries in it.
 #[cfg(target_os = "macos")]
