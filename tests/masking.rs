@@ -360,7 +360,7 @@ fn get_path(path: &str) -> String {
 }
 
 #[test]
-fn what_an_origin_keeps_of_a_request_is_masked_in_answers_to_requests_without_a_credential() {
+fn what_an_origin_keeps_is_masked_in_answers_to_requests_without_a_credential() {
     let scene = Scene::new(&below_v1(), |conn| {
         while let Some(request) = conn.request() {
             if request.line.starts_with("GET /v1 ") {
@@ -389,8 +389,7 @@ fn what_an_origin_keeps_of_a_request_is_masked_in_answers_to_requests_without_a_
 }
 
 #[test]
-fn what_an_origin_keeps_of_a_request_is_masked_in_answers_to_another_login_and_to_the_program_s_own()
- {
+fn what_an_origin_keeps_is_masked_in_answers_to_other_logins() {
     let home = Home::new();
     home.acme(&below_v1());
     home.like_acme("beta", &format!(r#""api_url": "https://{HOST}/v2""#));

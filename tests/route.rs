@@ -136,7 +136,7 @@ fn two_providers_of_one_host_leave_the_request_unchanged_and_warn_once() {
     home.acme("");
     home.like_acme("beta", "");
     let origin = Origin::start(always_ok);
-    let run = home.run(&origin).env("BETA_API_KEY", "beta-secret").start();
+    let run = home.run(&origin).env("BETA_API_KEY", "beta-s3cret").start();
     for _ in 0..2 {
         assert_eq!(run.proxy.exchange(HOST, &get(HOST, "/v1")).text(), "ok");
     }
@@ -154,14 +154,14 @@ fn the_longer_path_wins_over_the_whole_host() {
     home.acme("");
     home.like_acme("beta", r#""api_url": "https://api.acme.test/beta""#);
     let origin = Origin::start(always_ok);
-    let run = home.run(&origin).env("BETA_API_KEY", "beta-secret").start();
+    let run = home.run(&origin).env("BETA_API_KEY", "beta-s3cret").start();
     for path in ["/beta/x", "/betas", "/"] {
         run.proxy.exchange(HOST, &get(HOST, path));
     }
     run.stop().assert_quiet();
     let requests = origin.finish().requests;
     let sent: Vec<&str> = requests.iter().map(|r| r.one("Authorization")).collect();
-    assert_eq!(sent, ["Bearer beta-secret", &injected(), &injected()]);
+    assert_eq!(sent, ["Bearer beta-s3cret", &injected(), &injected()]);
 }
 
 #[test]

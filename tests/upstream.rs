@@ -475,7 +475,7 @@ fn a_run_within_a_run_goes_through_it() {
     home.like_acme("beta", r#""api_url": "other.test""#);
     let origin = Origin::start(always_ok);
     let inner = [env!("CARGO_BIN_EXE_authsome"), "run", "--upstream-ca"];
-    let secret = home.file("beta-key", "beta-secret");
+    let secret = home.file("beta-key", "beta-s3cret");
     let run = home
         .run(&origin)
         .args(origin.leads_here(&["other.test"], 443))
@@ -493,6 +493,6 @@ fn a_run_within_a_run_goes_through_it() {
     let sent: Vec<&str> = requests.iter().map(|r| r.one("Authorization")).collect();
     assert_eq!(
         sent,
-        [format!("Bearer {SECRET}"), "Bearer beta-secret".to_owned()]
+        [format!("Bearer {SECRET}"), "Bearer beta-s3cret".to_owned()]
     );
 }

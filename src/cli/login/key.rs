@@ -155,20 +155,17 @@ impl Login<'_> {
 
     /// Checks that the credential looks like one of this provider's.
     fn check(&self, credential: &Credential) -> Result<(), Error> {
-        self.warn_if_readable(credential);
         match key_check::look(&self.app.registry, self.definition, credential) {
-            Finding::Good => Ok(()),
-            Finding::Doubtful(text) => {
-                self.app.notices.warn(text);
-                Ok(())
-            }
-            Finding::Wrong(text) if self.args.force => {
-                self.app.notices.warn(text);
-                Ok(())
-            }
+            Finding::Good => {}
+            Finding::Doubtful(text) => self.app.notices.warn(text),
+            Finding::Wrong(text) if self.args.force => self.app.notices.warn(text),
             Finding::Wrong(text) => {
-                Err(Error::plain(text).hint("check what you copied; --force takes it all the same"))
+                return Err(
+                    Error::plain(text).hint("check what you copied; --force takes it all the same")
+                );
             }
         }
+        self.warn_if_readable(credential);
+        Ok(())
     }
 }
