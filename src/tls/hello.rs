@@ -31,8 +31,8 @@ const CLIENT_HELLO: u8 = 1;
 /// Bytes of a ClientHello, at the most. Key shares that resist quantum computers need a few KiB.
 const MAX_HELLO: usize = 64 * 1024;
 
-/// Bytes that no server takes for the length of a ClientHello.
-const NO_LENGTH: usize = 256 * 1024;
+/// Lengths of which servers take none for a ClientHello's are outside of these: version, random bytes and four lengths have to fit.
+const POSSIBLE_LENGTHS: std::ops::Range<usize> = 38..256 * 1024;
 
 /// The first byte of a ClientHello's version, whatever is offered.
 const MAJOR_VERSION: u8 = 3;
@@ -202,7 +202,8 @@ impl<'a> NameCheck<'a> {
         }
         if let [_, a, b, c, body @ ..] = self.hello.as_slice() {
             let length = length(*a, *b, *c);
-            if length > MAX_HELLO || body.len() > length {
+            // Whatever the pieces are that it comes in, its version is looked at first.
+            if !body.is_empty() && length > MAX_HELLO || body.len() > length {
                 return Err(Refused::Unreadable);
             }
             if body.len() == length {
@@ -220,7 +221,7 @@ impl<'a> NameCheck<'a> {
         match self.hello.as_slice() {
             [kind, a, b, c, rest @ ..] => {
                 *kind == CLIENT_HELLO
-                    && length(*a, *b, *c) < NO_LENGTH
+                    && POSSIBLE_LENGTHS.contains(&length(*a, *b, *c))
                     && rest.first().is_none_or(|major| *major == MAJOR_VERSION)
             }
             [kind, ..] => *kind == CLIENT_HELLO,
@@ -529,6 +530,8 @@ mod tests {
             record(22, &[16, 0, 0, 1, 0]),
             finished([1, 9, 9, 9, 3]),
             finished([1, 0, 9, 9, 9]),
+            finished([1, 0, 0, 0, 0]),
+            finished([1, 2, 0, 0, 9]),
         ] {
             assert!(passes(
                 &[asking("good.test"), change.clone(), next].concat()
