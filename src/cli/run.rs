@@ -31,7 +31,7 @@ use super::telling;
 use super::telling::Telling;
 use crate::account::Account;
 use crate::sys::process;
-use crate::upstream::egress::Lender;
+use crate::upstream::egress::Mode;
 
 /// How long a run's root lasts.
 const CA_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -146,7 +146,7 @@ impl RunArgs {
         let account = account(parsed)?;
         let mut origins = OriginArgs::read(parsed)?;
         // The program's requests would come from root.
-        origins.egress.lends_no_identity = account.as_ref().map(|_| Lender::User);
+        origins.egress.deny_this_machine = account.as_ref().map(|_| Mode::User);
         Ok(Self {
             connections: ConnectionArgs::read(parsed)?,
             demo: parsed.has("demo"),
