@@ -294,7 +294,8 @@ fn a_host_that_is_none_is_wrong_usage_before_the_child_runs() {
 
 // Addresses.
 
-/// Spellings of addresses where clouds keep their metadata, that are on the link, or that are no single machine's.
+/// Spellings of addresses where clouds keep their metadata, that are on the link, or that are no
+/// single machine's.
 const METADATA: [&str; 30] = [
     "169.254.169.254",
     "169.254.0.1",

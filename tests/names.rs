@@ -37,14 +37,16 @@ impl Silent {
         let mut question = [0; 512];
         while names.len() < count {
             let length = self.0.recv(&mut question).expect("another question");
-            // Behind twelve bytes of a head: labels with their lengths, up to an empty one (RFC 1035 section 4.1.2).
+            // Behind twelve bytes of a head: labels with their lengths, up to an empty one (RFC
+            // 1035 section 4.1.2).
             let name = question[12..length].split(|byte| *byte == 0).next();
             names.insert(name.expect("a name").to_vec());
         }
     }
 }
 
-/// `authsome run` where this is the only name server, and `fine.test` is found without it; nothing where that can't be.
+/// `authsome run` where this is the only name server, and `fine.test` is found without it; nothing
+/// where that can't be.
 fn run_with_silent(home: &Home, server: &Silent) -> Option<Running> {
     let can_mount = Command::new("unshare").args(["-m", "true"]).output();
     if !is_root() || !can_mount.is_ok_and(|output| output.status.success()) {

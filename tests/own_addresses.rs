@@ -1,5 +1,7 @@
-//! What listens on this machine is reached as authsome's own user: no program of another user and no neighbor is led there.
+//! What listens on this machine is reached as authsome's own user: no program of another user and
+//! no neighbor is led there.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::BINARY;
@@ -14,11 +16,13 @@ use crate::support::served::Served;
 use crate::support::served::field;
 use crate::support::served::serve;
 
-/// The status that each of these is answered through a proxy of `authsome run $OPTIONS`, in a network of its own with three
-/// addresses besides loopback's, and two networks that are routed to this machine as a whole; nothing where there can't be one.
+/// The status that each of these is answered through a proxy of `authsome run $OPTIONS`, in a
+/// network of its own with three addresses besides loopback's, and two networks that are routed to
+/// this machine as a whole; nothing where there can't be one.
 fn statuses_within(home: &Home, options: &str, hosts: &[&str]) -> Option<Vec<String>> {
     let can = Command::new("unshare").args(["-n", "ip", "link"]).output();
-    if !is_root() || !can.is_ok_and(|output| output.status.success()) {
+    let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
+    if !is_root() || !has_ipv6 || !can.is_ok_and(|output| output.status.success()) {
         return None;
     }
     let network = "ip link set lo up
@@ -45,7 +49,8 @@ fn statuses_within(home: &Home, options: &str, hosts: &[&str]) -> Option<Vec<Str
     Some(lines)
 }
 
-/// Addresses of the machine in a network of [`statuses_within`]: loopback, of an interface, of all networks that lead to it.
+/// Addresses of the machine in a network of [`statuses_within`]: loopback, of an interface, of all
+/// networks that lead to it.
 const OWN: [&str; 12] = [
     "127.0.0.1",
     "127.8.8.8",
@@ -92,7 +97,8 @@ fn a_program_of_another_user_is_led_to_no_address_of_this_machine() {
         };
         assert_eq!(statuses, expected, "{host}");
     }
-    // What is no address of this machine is tried, and so is everything where the program is who authsome is.
+    // What is no address of this machine is tried, and so is everything where the program is who
+    // authsome is.
     let elsewhere = ["203.0.113.1", "[2001:db8:aaaa::1]"];
     let statuses = statuses_within(&home, "--user nobody", &elsewhere);
     assert_eq!(statuses.expect("as before"), [tried; 2]);

@@ -1,4 +1,5 @@
-//! Connections to a service on which nothing shows its password: they keep nobody from it who has it, and nobody from its health.
+//! Connections to a service on which nothing shows its password: they keep nobody from it who has
+//! it, and nobody from its health.
 
 use crate::support::Home;
 use crate::support::client::connect_from;
@@ -14,7 +15,8 @@ use crate::support::wire::Channel;
 use crate::support::wire::End;
 use crate::support::wire::Message;
 
-/// A service that serves so many connections at once. There are 16 places for strangers to it then, of which four are for an address.
+/// A service that serves so many connections at once. There are 16 places for strangers to it then,
+/// of which four are for an address.
 struct Scene {
     home: Home,
     served: Served,
@@ -42,7 +44,8 @@ impl Scene {
         channel
     }
 
-    /// Many connections that have sent these words, four from each of ten addresses; all of them have been let in.
+    /// Many connections that have sent these words, four from each of ten addresses; all of them
+    /// have been let in.
     fn flood(&self, words: &str) -> Vec<Channel> {
         let all = (0..40).map(|number| self.stranger(100 + number % 10, words));
         let all = all.collect();

@@ -63,6 +63,6 @@ pub(super) fn read(parsed: &Parsed) -> Result<Egress, Error> {
         deny: patterns("deny", hosts, Pattern::parse)?,
         only_matched: parsed.has("only-matched"),
         deny_private: parsed.has("deny-private"),
-        lends_no_identity: None,
+        deny_this_machine: None,
     })
 }

@@ -33,7 +33,8 @@ use crate::account::Account;
 use crate::files::trusted;
 use crate::sys::process;
 use crate::tls::bundle;
-use crate::upstream::egress::Lender;
+
+use crate::upstream::egress::Mode;
 
 /// How long a run's root lasts.
 const CA_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -156,7 +157,7 @@ impl RunArgs {
         let account = account(parsed)?;
         let mut origins = OriginArgs::read(parsed)?;
         // The program's requests would come from root.
-        origins.egress.lends_no_identity = account.as_ref().map(|_| Lender::User);
+        origins.egress.deny_this_machine = account.as_ref().map(|_| Mode::User);
         Ok(Self {
             connections: ConnectionArgs::read(parsed)?,
             demo: parsed.has("demo"),

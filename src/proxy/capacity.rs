@@ -16,7 +16,8 @@ const OTHER_FILES: usize = 2 * TURNED_AWAY;
 pub(crate) struct Capacity {
     /// Connections of clients that are served. Each takes two files: itself, and one to its origin.
     pub(crate) connections: usize,
-    /// Connections that are told that there are too many; of a service, those of strangers that were closed and are still to be let go.
+    /// Connections that are told that there are too many; of a service, those of strangers that
+    /// were closed and are still to be let go.
     pub(crate) turned_away: usize,
     /// Idle connections to origins.
     pub(crate) idle: usize,
@@ -31,7 +32,8 @@ impl Capacity {
         Self::with_strangers(wanted, files, 0)
     }
 
-    /// Returns the same for a service: a quarter as many strangers are let in beside those that are served.
+    /// Returns the same for a service: a quarter as many strangers are let in beside those that are
+    /// served.
     pub(crate) fn of_service(wanted: usize, files: usize) -> Self {
         let strangers = (wanted / 4).max(MIN_STRANGERS).min(files / 8).max(1);
         Self::with_strangers(wanted, files, strangers)

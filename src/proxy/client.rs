@@ -45,8 +45,8 @@ use crate::wire::Wire;
 /// How long a connection may wait for a request.
 const IDLE_TIME: Duration = Duration::from_secs(120);
 
-/// How long a connection to a service may take for a request's head, from when it is waited for, while nothing on it had the password:
-/// anyone can connect.
+/// How long a connection to a service may take for a request's head, from when it is waited for,
+/// while nothing on it had the password: anyone can connect.
 const STRANGER_TIME: Duration = Duration::from_secs(5);
 
 /// How often a connection on which nothing had the password so far may ask whether the proxy is well before it is closed.
@@ -147,7 +147,8 @@ struct Health<'a> {
 }
 
 impl Health<'_> {
-    /// Answers; returns the connection if it stays open. However many strangers come, none is closed before it has the answer.
+    /// Answers; returns the connection if it stays open. However many strangers come, none is
+    /// closed before it has the answer.
     fn tell(&self, mut client: Wire, place: &Place) -> Option<Wire> {
         if !place.leave() {
             return None;

@@ -1,6 +1,7 @@
-//! How many connections may be open at once, and which of them give way: those that are served, and strangers to a service, on which
-//! nothing has shown its password yet. Anyone on the network can be one, so they have a set of their own, in which a newcomer always
-//! finds a place: the oldest is closed for it.
+//! How many connections may be open at once, and which of them give way: those that are served, and
+//! strangers to a service, on which nothing has shown its password yet. Anyone on the network can
+//! be one, so they have a set of their own, in which a newcomer always finds a place: the oldest is
+//! closed for it.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -22,7 +23,7 @@ use crate::slot::Slot;
 use crate::sys::poll;
 use crate::upstream::address;
 
-/// The part of the strangers' places that one network may take: its fourth.
+/// The part of the strangers' places that one network may take: a quarter.
 const SHARE: usize = 4;
 
 /// Strangers that are looked at for one that has nothing to say, at the most.
@@ -30,10 +31,10 @@ const LOOKS: usize = 64;
 
 /// Connections of clients that are open.
 pub(super) struct Places {
-    /// Those that are served.
+    /// Connections that are served.
     served: Arc<AtomicUsize>,
-    /// Those that are told that there are too many. Counted apart, so that those who stay take no place from those who come when there
-    /// is room.
+    /// Connections that are told that there are too many. Counted apart, so that those who stay
+    /// take no place from those who come when there is room.
     turned_away: Arc<AtomicUsize>,
     /// How many there may be of each.
     limits: Limits,
@@ -46,7 +47,8 @@ pub(super) struct Places {
 struct Limits {
     /// Connections that are served.
     served: usize,
-    /// Connections that are turned away; of a service, those of closed strangers that are still to be let go.
+    /// Connections that are turned away; of a service, those of closed strangers that are still to
+    /// be let go.
     turned_away: usize,
 }
 
@@ -54,9 +56,9 @@ struct Limits {
 pub(super) enum Place {
     /// The connection is served.
     Served(Counted),
-    /// It is told that there are too many.
+    /// The client is told that there are too many.
     TurnedAway(Counted),
-    /// It is one of a stranger.
+    /// The client is a stranger.
     Stranger(Stranger),
 }
 
@@ -105,11 +107,11 @@ type Counted = Slot<Arc<AtomicUsize>>;
 
 /// What becomes of a stranger that has shown the password.
 pub(super) enum Admission {
-    /// It has a place among those that are served.
+    /// The connection has a place among those that are served.
     Served(Counted),
-    /// There is none, and it stays a stranger.
+    /// There is no such place, and the connection stays a stranger's.
     Full(Stranger),
-    /// It was closed before.
+    /// The connection was closed before.
     Closed,
 }
 
@@ -168,9 +170,10 @@ struct Strangers {
 /// The strangers that are there.
 #[derive(Default)]
 struct State {
-    /// Those that give way to newcomers, the oldest first.
+    /// Strangers that give way to newcomers, the oldest first.
     waiting: VecDeque<Waiting>,
-    /// Sockets that are open: those, closed ones that their threads still hold, and those that are being answered.
+    /// Sockets that are open: of these strangers, of closed ones whose threads have not seen it,
+    /// and of those that are being answered.
     open: usize,
     /// The number of the last.
     last: u64,
@@ -205,7 +208,8 @@ impl Strangers {
     fn enter(self: &Arc<Self>, socket: &Arc<TcpStream>, address: IpAddr) -> Stranger {
         let network = address::neighborhood(address);
         let mut state = self.lock();
-        // Threads see at once that their sockets were closed, but on a busy machine others may come faster still.
+        // Threads see at once that their sockets were closed, but on a busy machine others may come
+        // faster still.
         let most = self.limit + self.limits.turned_away.max(1);
         while state.open >= most {
             let waited = self.gone.wait(state);
@@ -235,8 +239,8 @@ impl Strangers {
 }
 
 impl State {
-    /// Puts a stranger behind all others, of which the oldest is closed if they are too many: of its network, else of all. Returns
-    /// whether one was closed.
+    /// Puts a stranger behind all others, of which the oldest is closed if they are too many: of
+    /// its network, else of all. Returns whether one was closed.
     fn put(&mut self, stranger: Waiting, limit: usize) -> bool {
         let network = stranger.network;
         let is_neighbor = |other: &&Waiting| other.network == network;
@@ -252,7 +256,8 @@ impl State {
         has_share || is_full
     }
 
-    /// Closes the oldest of these that has said nothing its thread has not read: a thread may not have had its turn yet.
+    /// Closes the oldest of these that has said nothing its thread has not read: a thread may not
+    /// have had its turn yet.
     fn close_oldest(&mut self, is_candidate: impl Fn(&Waiting) -> bool) {
         let candidates = || {
             let waiting = self.waiting.iter().enumerate();

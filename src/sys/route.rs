@@ -1,4 +1,5 @@
-//! Whether an address is delivered to this machine itself, asked of the kernel's routing tables by rtnetlink(7).
+//! Whether an address is delivered to this machine itself, asked of the kernel's routing tables by
+//! rtnetlink(7).
 #![deny(clippy::indexing_slicing)]
 
 use std::io;
@@ -6,8 +7,8 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
 
-/// Returns whether the system delivers what is sent to an address to this machine itself: addresses of its interfaces, loopback, and
-/// whatever else its routing tables keep here.
+/// Returns whether the system delivers what is sent to an address to this machine itself: addresses
+/// of its interfaces, loopback, and whatever else its routing tables keep here.
 ///
 /// # Errors
 /// When nothing can tell.
@@ -20,8 +21,9 @@ pub(crate) fn is_local(address: SocketAddr) -> io::Result<bool> {
     can_be_bound_to(ip)
 }
 
-/// Returns whether a socket can be bound to an address, which a system allows for its own only. Of IPv6 networks that are routed here as a
-/// whole Linux allows it for the addresses of interfaces alone.
+/// Returns whether a socket can be bound to an address, which a system allows for its own only. Of
+/// IPv6 networks that are routed here as a whole Linux allows it for the addresses of interfaces
+/// alone.
 ///
 /// # Errors
 /// When binding fails for another reason.
@@ -103,7 +105,8 @@ mod netlink {
         read(answer.get(..length).unwrap_or_default())
     }
 
-    /// Returns an RTM_GETROUTE for TCP to an address (rtnetlink(7)): a nlmsghdr, a rtmsg, and attributes.
+    /// Returns an RTM_GETROUTE for TCP to an address (rtnetlink(7)): a nlmsghdr, a rtmsg, and
+    /// attributes.
     pub(super) fn question(ip: IpAddr, port: u16) -> Vec<u8> {
         let (family, octets) = match ip {
             IpAddr::V4(ip) => (libc::AF_INET, ip.octets().to_vec()),

@@ -108,7 +108,7 @@ impl Class {
         }
     }
 
-    /// Returns whether a process on this machine is reached by such an address.
+    /// Returns whether an address of this class leads to this machine, whatever its interfaces are.
     pub(crate) fn is_this_machine(self) -> bool {
         matches!(self, Self::Loopback | Self::Unspecified)
     }
@@ -139,7 +139,8 @@ impl Class {
     /// That of an IPv6 address, by itself.
     fn of_v6(ip: Ipv6Addr) -> Option<Self> {
         let class = match ip.segments() {
-            // Amazon has more than one service there that gives credentials; Google, Scaleway, Alibaba.
+            // Amazon has more than one service there that gives credentials; Google, Scaleway,
+            // Alibaba.
             [0xfd00, 0x0ec2, ..]
             | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
             | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042]
@@ -172,9 +173,10 @@ impl fmt::Display for Class {
     }
 }
 
-/// The IPv4 address that an IPv6 one leads to by itself: IPv4-mapped, -compatible and -translated (RFC 4291, RFC 2765), behind a
-/// translator (RFC 6052, and one of a network's own by RFC 8215, read as a prefix of 96 bits), 6to4 (RFC 3056), ISATAP (RFC 5214),
-/// and the client of Teredo (RFC 4380, which stores its bits inverted).
+/// The IPv4 address that an IPv6 one leads to by itself: IPv4-mapped, -compatible and -translated
+/// (RFC 4291, RFC 2765), behind a translator (RFC 6052, and one of a network's own by RFC 8215,
+/// read as a prefix of 96 bits), 6to4 (RFC 3056), ISATAP (RFC 5214), and the client of Teredo (RFC
+/// 4380, which stores its bits inverted).
 pub(crate) fn carried(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let (high, low) = match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
@@ -190,7 +192,8 @@ pub(crate) fn carried(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     Some(joined(high, low))
 }
 
-/// Returns what stands for everyone who can take an address at will: an IPv4 address, and the /64 of an IPv6 one.
+/// Returns what stands for everyone who can take an address at will: an IPv4 address, and the /64
+/// of an IPv6 one.
 pub(crate) fn neighborhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
@@ -203,8 +206,9 @@ fn joined(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))
 }
 
-/// Returns whether an IPv6 address spells an IPv4 address of metadata: in the form of a translator whose prefix isn't known (RFC 6052
-/// section 2.2), or in any two groups of an address of a site, as clouds choose them. No other server has such an address but by chance.
+/// Returns whether an IPv6 address spells an IPv4 address of metadata: in the form of a translator
+/// whose prefix isn't known (RFC 6052 section 2.2), or in any two groups of an address of a site,
+/// as clouds choose them. Other servers have such addresses only by chance.
 fn spells_metadata(ip: Ipv6Addr) -> bool {
     let groups = ip.segments();
     let mut pairs = groups.iter().zip(groups.iter().skip(1)).rev();
@@ -216,7 +220,8 @@ fn spells_metadata(ip: Ipv6Addr) -> bool {
     if is_of_a_site && pairs.any(|(high, low)| joined(*high, *low) == METADATA) {
         return true;
     }
-    // Prefixes of 32 to 64 bits: the IPv4 address follows, around an octet of zeros, and zeros follow it.
+    // Prefixes of 32 to 64 bits: the IPv4 address follows, around an octet of zeros, and zeros
+    // follow it.
     let [before @ .., 0, _, _, _, _, _, _, _] = ip.octets() else {
         return false;
     };
@@ -397,7 +402,8 @@ mod tests {
 
     #[test]
     fn a_translator_of_a_network_s_own_leads_to_no_metadata() {
-        // 169.254.169.254 and 100.100.100.200 behind prefixes of 96, 64, 56, 48, 40 and 32 bits (RFC 6052 section 2.2).
+        // 169.254.169.254 and 100.100.100.200 behind prefixes of 96, 64, 56, 48, 40 and 32 bits
+        // (RFC 6052 section 2.2).
         for text in [
             "2001:db8:64::169.254.169.254",
             "2001:db8:1:2:3:4:169.254.0.23",

@@ -90,17 +90,17 @@ struct Target {
     client: Option<IpAddr>,
 }
 
-/// The one that a connection is made for.
+/// What a connection is made for.
 #[derive(Clone, Copy)]
 enum Caller {
     /// The client at this address.
     Client(IpAddr),
-    /// Ourselves.
+    /// A request of authsome's own, for tokens.
     Authsome,
 }
 
 impl Caller {
-    /// Returns whose options count.
+    /// Returns whose options count for the caller.
     fn asker(self) -> Asker {
         match self {
             Self::Client(_) => Asker::Child,
@@ -108,7 +108,7 @@ impl Caller {
         }
     }
 
-    /// Returns the client's address.
+    /// Returns the address of the client, if the caller is one.
     fn client(self) -> Option<IpAddr> {
         match self {
             Self::Client(address) => Some(address),
@@ -140,7 +140,8 @@ impl Dialer {
         &self.egress
     }
 
-    /// A connection for the client at this address to the authority, with TLS that was verified for its host.
+    /// A connection for the client at this address to the authority, with TLS that was verified for
+    /// its host.
     ///
     /// # Errors
     /// What could not be reached or verified. Nothing was sent then but the handshake.
@@ -180,7 +181,8 @@ impl Dialer {
         })
     }
 
-    /// A connection for the client at this address to the authority, through the upstream proxy's CONNECT where there is one.
+    /// A connection for the client at this address to the authority, through the upstream proxy's
+    /// CONNECT where there is one.
     ///
     /// # Errors
     /// What could not be reached.
@@ -212,8 +214,8 @@ impl Dialer {
         }
     }
 
-    /// A connection for plain http requests of the client at this address to the authority, and the upstream proxy that it leads to, if any: requests on
-    /// it then have a target in absolute form.
+    /// A connection for plain http requests of the client at this address to the authority, and the
+    /// upstream proxy that it leads to, if any: requests on it then have a target in absolute form.
     ///
     /// # Errors
     /// What could not be reached.

@@ -47,7 +47,7 @@ pub(crate) enum Invalid {
     Network,
     /// `*.` stands before an address.
     BelowAddress,
-    /// A name where only addresses count.
+    /// It is a name, and only addresses count.
     NotAnAddress,
 }
 
@@ -234,21 +234,21 @@ pub(crate) struct Egress {
     pub(crate) only_matched: bool,
     /// `--deny-private`
     pub(crate) deny_private: bool,
-    /// Why the child may not connect to this machine itself, if it may not.
-    pub(crate) lends_no_identity: Option<Lender>,
+    /// The mode in which no client is led to this machine itself, if authsome runs in one.
+    pub(crate) deny_this_machine: Option<Mode>,
 }
 
-/// A way to start authsome in which it connects as somebody else than who asks: to this machine's own services, that would be a user who
-/// may do more, or a neighbor who isn't outside.
+/// A mode in which authsome connects with an identity that its client doesn't have: to services of
+/// this machine it comes as another user, or from inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lender {
+pub(crate) enum Mode {
     /// `run --user`
     User,
     /// `serve`
     Serve,
 }
 
-impl fmt::Display for Lender {
+impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::User => "with --user",
@@ -319,17 +319,17 @@ impl Egress {
         if let (Some(class), true) = (class, self.deny_private) {
             return prohibited(Why::Private(class));
         }
-        let lender = self.lends_no_identity?;
+        let mode = self.deny_this_machine?;
         if let Some(class) = class.filter(|class| class.is_this_machine()) {
-            return prohibited(Why::ThisMachine(class, lender));
+            return prohibited(Why::ThisMachine(class, mode));
         }
-        // The system is asked at last: an address of this machine may be of any class.
+        // An address of this machine may be of any class.
         let mut forms = forms.into_iter().flatten();
         forms.find_map(
             |form| match route::is_local(SocketAddr::new(form, address.port())) {
                 Ok(false) => None,
-                Ok(true) => prohibited(Why::Own(lender)),
-                Err(_) => prohibited(Why::Unclear(lender)),
+                Ok(true) => prohibited(Why::Own(mode)),
+                Err(_) => prohibited(Why::Unclear(mode)),
             },
         )
     }
@@ -369,11 +369,11 @@ enum Why {
     /// Its class, by `--deny-private`.
     Private(Class),
     /// Its class, which is this machine.
-    ThisMachine(Class, Lender),
+    ThisMachine(Class, Mode),
     /// The system delivers it to this machine.
-    Own(Lender),
+    Own(Mode),
     /// Nothing tells whether the system does.
-    Unclear(Lender),
+    Unclear(Mode),
 }
 
 impl fmt::Display for Prohibited {
@@ -388,17 +388,17 @@ impl fmt::Display for Prohibited {
                 )
             }
             Why::Private(class) => write!(f, "{ip} is {class}: refused by --deny-private"),
-            Why::ThisMachine(class, lender) => write!(
+            Why::ThisMachine(class, mode) => write!(
                 f,
-                "{ip} is {class}: refused {lender} unless --allow-address names it"
+                "{ip} is {class}: refused {mode} unless --allow-address names it"
             ),
-            Why::Own(lender) => write!(
+            Why::Own(mode) => write!(
                 f,
-                "{ip} is an address of this machine: refused {lender} unless --allow-address names it"
+                "{ip} is an address of this machine: refused {mode} unless --allow-address names it"
             ),
-            Why::Unclear(lender) => write!(
+            Why::Unclear(mode) => write!(
                 f,
-                "{ip} may be an address of this machine, and the system doesn't tell: refused {lender} unless --allow-address names it"
+                "{ip} may be an address of this machine, and the system doesn't tell: refused {mode} unless --allow-address names it"
             ),
         }
     }
@@ -590,7 +590,7 @@ mod tests {
     fn an_address_that_is_allowed_by_itself_lifts_its_refusals_and_allows_no_host() {
         let lifting = |text: &str| Egress {
             allow_address: vec![Pattern::parse_address(text).unwrap()],
-            lends_no_identity: Some(Lender::User),
+            deny_this_machine: Some(Mode::User),
             ..Egress::default()
         };
         for text in ["169.254.169.254", "169.254.0.0/16", "169.254.169.254:443"] {
@@ -626,9 +626,9 @@ mod tests {
 
     #[test]
     fn nobody_is_lent_an_identity_on_this_machine() {
-        for lender in [Lender::User, Lender::Serve] {
+        for mode in [Mode::User, Mode::Serve] {
             let lending = |allow: &[&str]| Egress {
-                lends_no_identity: Some(lender),
+                deny_this_machine: Some(mode),
                 ..egress(allow, &[])
             };
             for (ip, class) in [
@@ -640,7 +640,7 @@ mod tests {
                 ("0.0.0.0", Class::Unspecified),
                 ("::", Class::Unspecified),
             ] {
-                let refused = Some(Why::ThisMachine(class, lender));
+                let refused = Some(Why::ThisMachine(class, mode));
                 assert_eq!(why(&lending(&[]), ip), refused, "{ip}");
                 assert_eq!(why(&lending(&["*"]), ip), refused, "{ip}");
                 assert_eq!(why(&egress(&[], &[]), ip), None, "{ip}");

@@ -29,8 +29,9 @@ const MAX_ATTEMPTS: usize = 256;
 /// The stack of an attempt's thread.
 const STACK: usize = 64 * 1024;
 
-/// The addresses of an authority that this client wants, or authsome itself, families interleaved (RFC 8305 section 4). Names are
-/// resolved on a thread of their own, since the system's resolver has no deadline.
+/// The addresses of an authority that this client wants, or authsome itself, families interleaved
+/// (RFC 8305 section 4). Names are resolved on a thread of their own, since the system's resolver
+/// has no deadline.
 ///
 /// # Errors
 /// When there are none, or not in time.

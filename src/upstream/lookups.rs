@@ -1,5 +1,6 @@
-//! Lookups of names that are under way, and who may begin another. A lookup holds a thread until the system's resolver gives up, and
-//! whoever chooses the name can let its name server be silent; so nobody takes all places.
+//! Lookups of names that are under way, and who may begin another. A lookup holds a thread until
+//! the system's resolver gives up, and whoever chooses the name can let its name server be silent;
+//! so nobody takes all places.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -16,18 +17,19 @@ use crate::url::Host;
 /// Lookups at once, at the most.
 const ALL: usize = 256;
 
-/// Those of all clients together: what is left is for authsome's own requests, for tokens.
+/// Lookups of all clients together: what is left is for authsome's own requests, for tokens.
 const CLIENTS: usize = 192;
 
-/// Those of one client.
+/// Lookups of one client.
 const CLIENT: usize = 64;
 
-/// Those of clients for names that end in the same two labels: most likely they have the same name servers.
+/// Lookups of clients for names that end in the same two labels: such names most likely have the
+/// same name servers.
 const ZONE: usize = 32;
 
 /// The lookups under way.
 pub(super) struct Lookups {
-    /// Whose they are, and below which two labels.
+    /// Lookups that hold a thread, at most [`ALL`].
     under_way: Mutex<VecDeque<Lookup>>,
     /// Wakes those that wait for a place.
     ended: Condvar,
@@ -36,7 +38,7 @@ pub(super) struct Lookups {
 /// A lookup.
 #[derive(Clone, PartialEq, Eq)]
 struct Lookup {
-    /// The client that wants it; none for authsome itself.
+    /// The client that asks; none for authsome itself.
     client: Option<IpAddr>,
     /// The last two labels of the name.
     zone: String,
@@ -59,8 +61,8 @@ impl Lookups {
         }
     }
 
-    /// Takes a place for the lookup of a name that the client at this address wants, or authsome itself; waits for one until the
-    /// deadline.
+    /// Takes a place for the lookup of a name that the client at this address wants, or authsome
+    /// itself; waits for one until the deadline.
     pub(super) fn take(
         &'static self,
         client: Option<IpAddr>,
@@ -118,7 +120,8 @@ impl Drop for Place {
     }
 }
 
-/// Returns what stands for a client: its neighborhood. All of loopback is one, since a program there takes any address of it.
+/// Returns what stands for a client: its neighborhood. All of loopback is one, since a program
+/// there takes any address of it.
 fn identity(client: IpAddr) -> IpAddr {
     if client.to_canonical().is_loopback() {
         return Ipv4Addr::LOCALHOST.into();
@@ -143,7 +146,8 @@ mod tests {
         Box::leak(Box::new(Lookups::new()))
     }
 
-    /// Takes as many places as there are for names below these zones in turn, of a client or of authsome itself.
+    /// Takes as many places as there are for names below these zones in turn, of a client or of
+    /// authsome itself.
     fn fill(lookups: &'static Lookups, client: Option<&str>, zones: &[&str]) -> Vec<Place> {
         let client = client.map(|client| client.parse().unwrap());
         let mut places = Vec::new();

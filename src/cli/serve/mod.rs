@@ -45,7 +45,7 @@ use crate::source::Spec;
 use crate::sys::poll;
 use crate::sys::poll::Watch;
 use crate::sys::signal::Signals;
-use crate::upstream::egress::Lender;
+use crate::upstream::egress::Mode;
 use address::Address;
 use manager::Manager;
 use password::PasswordSource;
@@ -172,7 +172,7 @@ impl ServeArgs {
         }
         let mut origins = OriginArgs::read(parsed)?;
         // Requests from other machines and containers would come from this one.
-        origins.egress.lends_no_identity = Some(Lender::Serve);
+        origins.egress.deny_this_machine = Some(Mode::Serve);
         Ok(Self {
             listen: address(parsed, "listen")?,
             password: password::read(parsed)?,
