@@ -127,7 +127,7 @@ impl OriginArgs {
         let mut connect_to = self.connect_to.clone();
         if let Some(demo) = demo {
             extra.push(demo.root.clone());
-            connect_to.extend(ConnectTo::new(demo.authority.clone(), demo.address));
+            connect_to.extend(ConnectTo::own_origin(demo.authority.clone(), demo.address));
         }
         let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
             Error::new("cannot use the upstream proxy", invalid)

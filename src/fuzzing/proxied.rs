@@ -132,7 +132,7 @@ impl Proxied {
         let broker = Broker::new(connections);
         let connect_to = origins.iter().zip(hosts.iter().cloned());
         let connect_to = connect_to.filter_map(|(origin, host)| {
-            ConnectTo::new(Authority { host, port: 443 }, origin.address)
+            ConnectTo::own_origin(Authority { host, port: 443 }, origin.address)
         });
         let dialer = Dialer::new(
             connect_to.collect(),

@@ -17,11 +17,24 @@ pub(crate) struct ConnectTo {
     to_host: Option<Host>,
     /// The port to connect to instead.
     to_port: Option<u16>,
+    /// Whether the upstream proxy is passed over.
+    is_direct: bool,
+}
+
+/// Where a rule sends connections.
+#[derive(Debug)]
+pub(super) struct Destination {
+    /// The host and the port to connect to.
+    pub(super) authority: Authority,
+    /// Whether the rule names the address itself.
+    pub(super) is_address: bool,
+    /// Whether the upstream proxy is passed over.
+    pub(super) is_direct: bool,
 }
 
 impl ConnectTo {
-    /// A rule for one authority.
-    pub(crate) fn new(from: Authority, to: SocketAddr) -> Option<Self> {
+    /// Makes a rule for an origin that authsome itself serves. No upstream proxy leads there: its loopback is another machine's.
+    pub(crate) fn own_origin(from: Authority, to: SocketAddr) -> Option<Self> {
         let address = match to.ip() {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
@@ -31,6 +44,7 @@ impl ConnectTo {
             from_port: Some(from.port),
             to_host: Some(Host::parse(address.as_bytes()).ok()?),
             to_port: Some(to.port()),
+            is_direct: true,
         })
     }
 
@@ -54,11 +68,12 @@ impl ConnectTo {
             from_port: port(from_port)?,
             to_host: host(to_host)?,
             to_port: port(to_port)?,
+            is_direct: false,
         })
     }
 
-    /// Where a connection for `authority` goes, if the rule is for it, and whether the rule says the address itself.
-    pub(super) fn apply(&self, authority: &Authority) -> Option<(Authority, bool)> {
+    /// Returns where a connection for `authority` goes, if the rule is for it.
+    pub(super) fn apply(&self, authority: &Authority) -> Option<Destination> {
         let applies = self
             .from_host
             .as_ref()
@@ -73,7 +88,11 @@ impl ConnectTo {
                 .to_host
                 .as_ref()
                 .is_some_and(|host| host.ip().is_some());
-            (target, is_address)
+            Destination {
+                authority: target,
+                is_address,
+                is_direct: self.is_direct,
+            }
         })
     }
 }
@@ -99,7 +118,7 @@ mod tests {
         ConnectTo::parse(rule)
             .unwrap()
             .apply(&authority)
-            .map(|(found, _)| found.to_string())
+            .map(|found| found.authority.to_string())
     }
 
     #[test]
@@ -132,7 +151,11 @@ mod tests {
     fn only_an_address_that_the_rule_says_is_the_person_s() {
         let is_address = |rule: &str| {
             let authority = Authority::parse(b"192.0.2.1:443", None).unwrap();
-            ConnectTo::parse(rule).unwrap().apply(&authority).unwrap().1
+            ConnectTo::parse(rule)
+                .unwrap()
+                .apply(&authority)
+                .unwrap()
+                .is_address
         };
         assert!(is_address("::127.0.0.1:"));
         assert!(is_address("::[::1]:80"));

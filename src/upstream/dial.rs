@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::Error;
 use super::Kind;
 use super::connect_to::ConnectTo;
+use super::connect_to::Destination;
 use super::egress::Asker;
 use super::egress::Egress;
 use super::egress::Prohibited;
@@ -88,6 +89,8 @@ struct Target {
     asker: Option<Asker>,
     /// The address of the client that wants it; none where that is authsome itself.
     client: Option<IpAddr>,
+    /// Whether the upstream proxy is passed over.
+    is_direct: bool,
 }
 
 /// What a connection is made for.
@@ -203,7 +206,8 @@ impl Dialer {
         caller: Caller,
     ) -> Result<Wire, Error> {
         let target = self.target(authority, caller);
-        match self.proxies.for_authority(scheme, authority) {
+        let via = self.proxies.for_authority(scheme, authority);
+        match via.filter(|_| !target.is_direct) {
             None => self.connect(&target),
             Some(via) => {
                 self.check_unresolved(&target)?;
@@ -233,6 +237,7 @@ impl Dialer {
                     authority: authority.clone(),
                     asker: Some(Asker::Child),
                     client: Some(client),
+                    is_direct: false,
                 })?;
                 self.connect(&Target::of(via, caller))?
             }
@@ -246,11 +251,16 @@ impl Dialer {
             .connect_to
             .iter()
             .find_map(|rule| rule.apply(authority));
-        let (authority, is_address) = rule.unwrap_or_else(|| (authority.clone(), false));
+        let rule = rule.unwrap_or_else(|| Destination {
+            authority: authority.clone(),
+            is_address: false,
+            is_direct: false,
+        });
         Target {
-            authority,
-            asker: (!is_address).then_some(caller.asker()),
+            authority: rule.authority,
+            asker: (!rule.is_address).then_some(caller.asker()),
             client: caller.client(),
+            is_direct: rule.is_direct,
         }
     }
 
@@ -332,6 +342,7 @@ impl Target {
             authority: via.authority.clone(),
             asker: None,
             client: caller.client(),
+            is_direct: false,
         }
     }
 }
