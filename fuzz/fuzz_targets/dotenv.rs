@@ -22,9 +22,6 @@ fuzz_target!(|data: &[u8]| {
     }
 
     let file = [b"A=".as_slice(), &dotenv_quoted(data), b"\nB=1\n"].concat();
-    let expected = [
-        ("A".to_owned(), data.to_vec()),
-        ("B".to_owned(), b"1".to_vec()),
-    ];
+    let expected = [("A".to_owned(), data.to_vec()), ("B".to_owned(), b"1".to_vec())];
     assert_eq!(dotenv_values(&file), expected);
 });

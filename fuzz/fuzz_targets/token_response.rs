@@ -16,22 +16,13 @@ fuzz_target!(|data: &[u8]| {
             assert!(!access.is_empty() && !access.iter().any(u8::is_ascii_control));
             assert!(lifetime.is_none_or(|seconds| (1..=315_360_000).contains(&seconds)));
             let json: serde_json::Value = serde_json::from_slice(body).expect("it was read");
-            assert_eq!(
-                json["access_token"].as_str().map(str::as_bytes),
-                Some(&*access)
-            );
+            assert_eq!(json["access_token"].as_str().map(str::as_bytes), Some(&*access));
             if let Some(refresh) = refresh {
-                assert_eq!(
-                    json["refresh_token"].as_str().map(str::as_bytes),
-                    Some(&*refresh)
-                );
+                assert_eq!(json["refresh_token"].as_str().map(str::as_bytes), Some(&*refresh));
             }
         }
         Err(text) => {
-            assert!(
-                text.len() < 1200 && !text.contains(char::is_control),
-                "{text}"
-            );
+            assert!(text.len() < 1200 && !text.contains(char::is_control), "{text}");
         }
     }
 });

@@ -15,12 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let mut entries: Vec<(String, Vec<u8>)> = text
         .split(|byte| *byte == b'\n')
         .enumerate()
-        .map(|(index, line)| {
-            (
-                format!("{index:08}{}", String::from_utf8_lossy(line)),
-                line.to_vec(),
-            )
-        })
+        .map(|(index, line)| (format!("{index:08}{}", String::from_utf8_lossy(line)), line.to_vec()))
         .collect();
     entries.sort();
     let file = seal_vault(&entries);

@@ -32,10 +32,10 @@ impl Capacity {
         Self::with_strangers(wanted, files, 0)
     }
 
-    /// Returns the same for a service: a quarter as many strangers are let in beside those that are
-    /// served.
+    /// Returns the same for a service: half as many strangers are let in beside those that are
+    /// served, since a client that opens many connections at once is one for a moment.
     pub(crate) fn of_service(wanted: usize, files: usize) -> Self {
-        let strangers = (wanted / 4).max(MIN_STRANGERS).min(files / 8).max(1);
+        let strangers = (wanted / 2).max(MIN_STRANGERS).min(files / 8).max(1);
         Self::with_strangers(wanted, files, strangers)
     }
 
@@ -86,7 +86,7 @@ mod tests {
             assert!(taken <= files, "{files}: {capacity:?}");
             assert!(capacity.strangers > 0, "{files}");
         }
-        for (wanted, strangers) in [(1, 16), (64, 16), (1024, 256), (4000, 1000)] {
+        for (wanted, strangers) in [(1, 16), (64, 32), (1024, 512), (4000, 2000)] {
             let capacity = Capacity::of_service(wanted, 1_000_000);
             assert_eq!(
                 (capacity.connections, capacity.strangers),
