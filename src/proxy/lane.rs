@@ -3,6 +3,8 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use zeroize::Zeroizing;
+
 use super::frames::Frames;
 use super::mask::Masker;
 use crate::http1;
@@ -38,8 +40,8 @@ pub(super) struct Lane<'a> {
     writer: BodyWriter,
     /// Takes out what must not arrive.
     pub(super) masker: Masker<'a>,
-    /// Finds the text in what comes behind an upgrade.
-    frames: Option<Box<Frames>>,
+    /// What comes behind an upgrade.
+    socket: Option<Box<WebSocket<'a>>>,
     /// Bytes of content that have come in.
     pub(super) content: u64,
     /// Whether the end has been written.
@@ -56,7 +58,7 @@ impl<'a> Lane<'a> {
             reader,
             writer,
             masker: Masker::default(),
-            frames: None,
+            socket: None,
             content: 0,
             finished,
         }
@@ -72,19 +74,26 @@ impl<'a> Lane<'a> {
         Self::new(Framing::UntilClose, BodyWriter::Plain)
     }
 
-    /// The frames of a WebSocket, until the connection ends.
-    pub(super) fn frames(masker: Masker<'a>) -> Self {
+    /// The frames of a WebSocket, until the connection ends. `text` searches the messages, `wire` the bytes as they come.
+    pub(super) fn frames(text: Masker<'a>, wire: Masker<'a>) -> Self {
+        let frames = Frames::default();
         Self {
-            frames: Some(Box::default()),
-            masker,
+            socket: Some(Box::new(WebSocket { frames, wire })),
+            masker: text,
             ..Self::raw()
         }
     }
 
     /// Returns whether something passed that was compressed, and could not be looked through.
     pub(super) fn has_passed_compressed(&self) -> bool {
-        let frames = self.frames.as_deref();
-        frames.is_some_and(Frames::has_passed_compressed)
+        let socket = self.socket.as_deref();
+        socket.is_some_and(|socket| socket.frames.has_passed_compressed())
+    }
+
+    /// Returns whether anything was masked.
+    pub(super) fn has_masked(&self) -> bool {
+        let socket = self.socket.as_deref();
+        self.masker.has_found() || socket.is_some_and(|socket| socket.wire.has_found())
     }
 
     /// Moves what is there. Tells whether anything was.
@@ -107,8 +116,8 @@ impl<'a> Lane<'a> {
             let step = self.reader.step(input.get(..piece).unwrap_or(input))?;
             let used = step.used;
             self.content += step.content.len() as u64;
-            if let Some(frames) = &mut self.frames {
-                frames.pass(step.content, &mut self.masker, to.output());
+            if let Some(socket) = &mut self.socket {
+                socket.pass(step.content, &mut self.masker, to.output());
             } else {
                 match (self.masker.pass(step.content), self.writer) {
                     ([[], content], BodyWriter::Plain) => to.send_or_keep(content),
@@ -148,8 +157,8 @@ impl<'a> Lane<'a> {
 
     /// Until when the end of a piece is held that may be all that comes for now. Within a length, a chunk or a frame, more does.
     pub(super) fn holds_until(&self) -> Option<Instant> {
-        let since = self.masker.holds_since()?;
-        let hold = match &self.frames {
+        let since = self.holds_since()?;
+        let hold = match self.socket.as_deref().map(|socket| &socket.frames) {
             _ if self.reader.expects_more() => return None,
             None => HOLD,
             Some(frames) if frames.expects_more() => return None,
@@ -159,10 +168,20 @@ impl<'a> Lane<'a> {
         Some(since + hold)
     }
 
+    /// Returns since when something is held.
+    fn holds_since(&self) -> Option<Instant> {
+        let socket = self.socket.as_deref();
+        let wire = socket.and_then(|socket| socket.wire.holds_since());
+        [self.masker.holds_since(), wire]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
     /// Writes what was held for long enough, or behind which nothing comes. Tells whether anything was.
     fn release_in_time(&mut self, has_ended: bool, out: &mut Vec<u8>) -> bool {
         let is_due = match has_ended {
-            true => self.masker.holds_since().is_some(),
+            true => self.holds_since().is_some(),
             false => self.holds_until().is_some_and(|due| due <= Instant::now()),
         };
         if is_due {
@@ -173,10 +192,71 @@ impl<'a> Lane<'a> {
 
     /// Writes what is held.
     fn release(&mut self, has_ended: bool, out: &mut Vec<u8>) {
-        match &mut self.frames {
-            Some(frames) if has_ended => frames.finish(&mut self.masker, out),
-            Some(frames) => frames.release(&mut self.masker, out),
+        match &mut self.socket {
+            Some(socket) => socket.release(has_ended, &mut self.masker, out),
             None => self.writer.write(&[self.masker.release()], out),
+        }
+    }
+}
+
+/// What an origin sends behind an upgrade. It is searched twice: the text of its messages, across the frames of each, and the bytes as
+/// they come, since nothing makes an origin send frames.
+struct WebSocket<'a> {
+    /// Finds the text.
+    frames: Frames,
+    /// Searches the bytes.
+    wire: Masker<'a>,
+}
+
+impl WebSocket<'_> {
+    /// Takes what came, and writes what may leave by now. `text` searches the messages.
+    fn pass(&mut self, came: &[u8], text: &mut Masker<'_>, out: &mut Vec<u8>) {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(came.len()));
+        self.frames.pass(came, text, &mut bytes);
+        for part in self.wire.pass(&bytes) {
+            out.extend_from_slice(part);
+        }
+    }
+
+    /// Writes all that is held: nothing more comes, or not soon.
+    fn release(&mut self, has_ended: bool, text: &mut Masker<'_>, out: &mut Vec<u8>) {
+        let mut bytes = Zeroizing::new(Vec::new());
+        match has_ended {
+            true => self.frames.finish(text, &mut bytes),
+            false => self.frames.release(text, &mut bytes),
+        }
+        for part in self.wire.pass(&bytes) {
+            out.extend_from_slice(part);
+        }
+        out.extend_from_slice(self.wire.release());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::mask;
+
+    #[test]
+    fn a_credential_is_found_where_bytes_only_begin_like_frames() {
+        let secret = "sk-7Qm2xV9tKcR4w";
+        let sent = mask::sent_for_test(secret);
+        // A control frame that ends within the credential, a message that does, and no frames at all.
+        for before in [&b"\x8a\x15{;S}12345t\r\nX: "[..], b"\x81\x05ab", b"HTTP "] {
+            let came = [before, secret.as_bytes(), b" there"].concat();
+            let stars = "*".repeat(secret.len());
+            let expected = [before, stars.as_bytes(), b" there"].concat();
+            for size in 1..came.len() {
+                let mut text = sent.masker();
+                let (frames, wire) = (Frames::default(), sent.masker());
+                let mut socket = WebSocket { frames, wire };
+                let mut out = Vec::new();
+                for piece in came.chunks(size) {
+                    socket.pass(piece, &mut text, &mut out);
+                }
+                socket.release(true, &mut text, &mut out);
+                assert_eq!(out, expected, "{size}: {}", out.escape_ascii());
+            }
         }
     }
 }

@@ -203,7 +203,7 @@ impl<'a> Relay<'a> {
         self.up = Lane::raw();
         // What nobody looks through isn't read.
         self.down = Down::Body(match self.request.secret {
-            Some(sent) => Lane::frames(sent.masker()),
+            Some(sent) => Lane::frames(sent.masker(), sent.masker()),
             None => Lane::raw(),
         });
     }
@@ -232,7 +232,7 @@ impl<'a> Relay<'a> {
         };
         let clean = result.is_ok() && self.up.finished && !self.is_tunnel;
         if let Down::Body(lane) = &self.down {
-            self.outcome.was_masked |= lane.masker.has_found();
+            self.outcome.was_masked |= lane.has_masked();
             self.outcome.received = lane.content;
             if self.outcome.coding.is_none() && lane.has_passed_compressed() {
                 self.outcome.coding = Some("permessage-deflate".to_owned());

@@ -218,6 +218,18 @@ fn read_answer(output: &[u8], method: &[u8], is_http10: bool, run: u64) -> (Mess
     (response, answer)
 }
 
+/// Whether there are interim responses and nothing behind them.
+fn is_interim_only(output: &[u8], method: &[u8]) -> bool {
+    let mut at = 0;
+    while let Reading::Message(interim) = message::response(&output[at..], method, Manner::Exact) {
+        if !(100..200).contains(&interim.status()) || interim.status() == 101 {
+            return false;
+        }
+        at += interim.used;
+    }
+    at > 0 && at == output.len()
+}
+
 /// How many answers there are, about.
 fn answers(output: &[u8]) -> usize {
     count(output, b"\r\nX-Number: ") + count(output, b"\r\nProxy-Status: ")
@@ -260,6 +272,11 @@ fn run(stage: &Stage, host: &str, manner: u8, input: &[u8]) -> (usize, bool) {
         let request = sent.get(index);
         let is_http10 = request.is_some_and(|sent| sent.start[2] == b"HTTP/1.0");
         let method = request.map_or(&b"GET"[..], |sent| &sent.start[0]);
+        let is_cut = request.is_some_and(|sent| sent.end == End::Cut);
+        if is_cut && is_interim_only(&output[at..], method) {
+            // The client has left its request behind, and so its answer.
+            break;
+        }
         let (mut response, mut answer) = read_answer(&output[at..], method, is_http10, run);
         let rest = &output[at + response.used..];
         let is_next = rest.is_empty() || rest.starts_with(b"HTTP/1.1 ");
