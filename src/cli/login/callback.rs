@@ -163,10 +163,14 @@ pub(super) fn log_in(grantor: &Grantor<'_>, client: &Client) -> Result<Record, T
 /// Says where the person agrees, and opens the page that leads there.
 fn say_where(grantor: &Grantor<'_>, attempt: &Attempt, start_url: &str) {
     let (agree_at, code_goes_to) = attempt.hosts();
-    let hosts = match agree_at == code_goes_to {
+    let mut hosts = match agree_at == code_goes_to {
         true => format!("Agree at {agree_at}"),
         false => format!("Agree at {agree_at}; the code goes to {code_goes_to}"),
     };
+    let resource = grantor.resource_beside(&agree_at);
+    if let Some(resource) = &resource {
+        hosts.push_str(&super::who_gets_tokens(resource));
+    }
     announce_login(
         grantor.login.app,
         start_url,
@@ -177,6 +181,7 @@ fn say_where(grantor: &Grantor<'_>, attempt: &Attempt, start_url: &str) {
             TIME.as_secs() / 60
         ),
         [&agree_at, &code_goes_to],
+        resource.as_deref(),
     );
 }
 

@@ -199,6 +199,19 @@ impl Grantor<'_> {
         Ok(())
     }
 
+    /// Returns the host of the resource that named the authorization server, where the person agrees at another: the tokens go there,
+    /// and a server that ignores which resource they are for makes them good for itself.
+    pub(super) fn resource_beside(&self, agree_at: &str) -> Option<String> {
+        self.resource.as_ref()?;
+        let host = self
+            .oauth
+            .resource
+            .as_ref()?
+            .authority
+            .to_header(Scheme::Https);
+        (host != agree_at).then_some(host)
+    }
+
     /// Stores what the server gave.
     ///
     /// # Errors
