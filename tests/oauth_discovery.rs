@@ -241,7 +241,7 @@ fn a_resource_names_its_server_and_is_named_to_it() {
     // Another host than the one where the person agrees.
     let output = login.complete(&idp);
     output.assert_code(0).assert_stderr(&[
-        "Agree at idp.test; api.acme.test, which names it, gets the tokens. This page",
+        "Agree at idp.test; api.acme.test, which names it, gets the tokens. This link",
     ]);
     idp.wait_for_end_of_tokens();
     let run = idp.run(&home).start();
@@ -265,7 +265,7 @@ fn a_resource_without_a_document_may_be_its_own_server() {
     let idp = serving([("api.acme.test/.well-known/oauth-authorization-server", own)]);
     let home = home(&json!({}));
     let output = idp.log_in(&home, &[]);
-    output.assert_stderr(&["Agree at api.acme.test. This page"]);
+    output.assert_stderr(&["Agree at api.acme.test. This link"]);
     assert_eq!(credential(&idp, &home), idp.newest("access"));
 }
 

@@ -176,8 +176,8 @@ fn say_where(grantor: &Grantor<'_>, attempt: &Attempt, start_url: &str) {
         start_url,
         TIME,
         &format!(
-            "{hosts}. This page leads there once, in a browser on this machine:\n\n  {start_url}\n\n\
-             It comes back here within {} minutes, or not at all.",
+            "{hosts}. This link leads there once, in a browser on this machine:\n\n  {start_url}\n\n\
+             The login waits for {} minutes.",
             TIME.as_secs() / 60
         ),
         [&agree_at, &code_goes_to],
@@ -347,7 +347,7 @@ impl Page {
         if is_doubtful || !state.is_some_and(|state| is_same(state, &self.state)) {
             return Some(frame::message(
                 400,
-                "This is not the answer that is waited for",
+                "This is not the expected answer",
                 "It belongs to another login, or to none. Go back to the page that was opened last.",
             ));
         }

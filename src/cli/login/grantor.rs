@@ -117,7 +117,7 @@ impl Grantor<'_> {
             let stranger = kept.first_stranger(&hosts);
             if let Some(host) = stranger {
                 self.login.app.notices.warn(format!(
-                    "the client that is kept is for {}, and is not used for {host}",
+                    "the stored client is for {}: it is not used for {host}",
                     kept.hosts.join(" and ")
                 ));
             }
