@@ -491,26 +491,27 @@ fn announce(app: &App, url: &str, time: Duration, text: &str) {
     say_and_open(app, url, &event, text);
 }
 
-/// Does the same for a login by OAuth; in JSON it always says where the person agrees, and where the code goes. `resource` is another
-/// host that gets the tokens, if there is one.
-fn announce_login(
-    app: &App,
-    url: &str,
-    time: Duration,
-    text: &str,
-    hosts: [&str; 2],
-    resource: Option<&str>,
-) {
-    let [agree_at, code_goes_to] = hosts;
+/// The hosts of a login by OAuth.
+struct Hosts {
+    /// Where the person agrees.
+    agree_at: String,
+    /// Where the code is redeemed.
+    code_goes_to: String,
+    /// Who gets the tokens, if that is a resource at another host than where the person agrees.
+    tokens_go_to: Option<String>,
+}
+
+/// Does the same for a login by OAuth; in JSON it always says where the person agrees, and where the code goes.
+fn announce_login(app: &App, url: &str, time: Duration, text: &str, hosts: &Hosts) {
     let mut event = serde_json::json!({
         "version": 1,
         "open": url,
         "seconds": time.as_secs(),
-        "agree_at": agree_at,
-        "code_goes_to": code_goes_to,
+        "agree_at": hosts.agree_at,
+        "code_goes_to": hosts.code_goes_to,
     });
-    if let Some(resource) = resource {
-        event["tokens_go_to"] = resource.into();
+    if let Some(resource) = &hosts.tokens_go_to {
+        event["tokens_go_to"] = resource.as_str().into();
     }
     say_and_open(app, url, &event, text);
 }
