@@ -445,7 +445,7 @@ fn nor_do_they_where_few_descriptors_are_to_be_had() {
     let cmd = Cmd::new(&home, "sh").args(["-c", limited, BINARY]);
     let cmd = cmd.args(words).args(idp.origin.args_for(&[idp::IDP]));
     let program = cmd.background();
-    program.wait_for_stderr("It comes back here within");
+    program.wait_for_stderr("The login waits for");
     let login = browser::Login::behind(program, port);
     let target = login.agree(&idp);
     let stray: Vec<_> = (0..300).map(|_| client::connect(login.port)).collect();
@@ -617,7 +617,7 @@ fn without_a_terminal_a_page_asks_for_the_client() {
     }
     let answer = enter(&token, "own-client", CLIENT_SECRET);
     assert!(answer.text().contains("The client is taken"), "{answer}");
-    page.program.wait_for_stderr("It comes back here within");
+    page.program.wait_for_stderr("The login waits for");
     let login = browser::Login::behind(page.program, port);
     assert_eq!(login.fields()["client_id"], "own-client");
     let output = login.complete(&idp);

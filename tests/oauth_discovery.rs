@@ -238,7 +238,11 @@ fn a_resource_names_its_server_and_is_named_to_it() {
     let home = home(&json!({}));
     let login = idp.login(&home, &[]);
     assert_eq!(login.fields()["resource"], "https://api.acme.test/");
-    login.complete(&idp).assert_code(0);
+    // Another host than the one where the person agrees.
+    let output = login.complete(&idp);
+    output.assert_code(0).assert_stderr(&[
+        "Agree at idp.test; api.acme.test, which names it, gets the tokens. This link",
+    ]);
     idp.wait_for_end_of_tokens();
     let run = idp.run(&home).start();
     let request = format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
@@ -260,7 +264,8 @@ fn a_resource_without_a_document_may_be_its_own_server() {
     });
     let idp = serving([("api.acme.test/.well-known/oauth-authorization-server", own)]);
     let home = home(&json!({}));
-    idp.log_in(&home, &[]);
+    let output = idp.log_in(&home, &[]);
+    output.assert_stderr(&["Agree at api.acme.test. This link"]);
     assert_eq!(credential(&idp, &home), idp.newest("access"));
 }
 

@@ -114,7 +114,7 @@ fn both_hosts_are_named_where_they_differ() {
     }
     let home = idp::home("pkce", &json!({}));
     idp.log_in(&home, &[])
-        .assert_stderr(&["Agree at idp.test. This page leads there once"]);
+        .assert_stderr(&["Agree at idp.test. This link leads there once"]);
 }
 
 // How often.

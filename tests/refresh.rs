@@ -414,6 +414,36 @@ fn a_route_that_takes_no_token_has_them_replaced_more_and_more_seldom() {
 }
 
 #[test]
+fn a_path_that_is_always_refused_keeps_no_other_from_new_tokens() {
+    if !may_take(40) {
+        return;
+    }
+    let idp = Idp::start();
+    let home = logged_in(&idp, 3600);
+    let run = idp.run(&home).start();
+    idp.always(
+        "/v1",
+        Fault::Answer(401, "WWW-Authenticate: Bearer", "no".into()),
+    );
+    while idp.refreshes().len() < 2 {
+        assert_eq!(ask(&run).status(), 401);
+        thread::sleep(Duration::from_millis(100));
+    }
+    // The next one for this path is 20 s away.
+    let start = Instant::now();
+    let other = get().replace("/v1", "/v2");
+    assert_eq!(run.proxy.exchange(HOST, &other).text(), "ok");
+    idp.forget_access_tokens();
+    while run.proxy.exchange(HOST, &other).status() == 401 {
+        assert_eq!(ask(&run).status(), 401);
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(start.elapsed() < Duration::from_secs(17));
+    assert_eq!(idp.refreshes().len(), 3);
+    end(&idp, run);
+}
+
+#[test]
 fn a_refusal_is_the_client_s_where_there_is_no_other_token() {
     let idp = Idp::with(|manner| manner.gives_refresh = false);
     let home = logged_in(&idp, 3600);

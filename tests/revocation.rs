@@ -249,6 +249,7 @@ fn a_login_in_the_place_of_another_waits_for_its_new_tokens() {
     let login = home.authsome(words).arg(format!("file:{file}"));
     let login = login.background();
     wait_for_its_turn(&home, &login);
+    login.wait_for_stderr("another process is getting new tokens of acme: waiting for it");
     idp.release();
     login.end().assert_code(0);
     assert_eq!(client.response("GET").status(), 200);

@@ -1,5 +1,6 @@
 //! How often tokens are replaced because an origin refuses them.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -9,10 +10,21 @@ const FIRST: Duration = Duration::from_secs(10);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// How many requests that got through are remembered, the latest.
+const MAX_PROVEN: usize = 32;
+
 /// The pauses between replacements. Some origins refuse every token, for want of a scope: each pause is twice as long as the one before,
 /// until a request like the refused one gets through.
+///
+/// A request that got through before is not kept waiting by others: a program that asks over and over for what is refused could keep a
+/// login from new tokens once they are needed.
 #[derive(Default)]
-pub(super) struct Pace(Option<Last>);
+pub(super) struct Pace {
+    /// The last replacement.
+    last: Option<Last>,
+    /// Hashes of what requests asked for that got through, since one of these was refused.
+    proven: VecDeque<u64>,
+}
 
 /// The last replacement.
 struct Last {
@@ -29,14 +41,24 @@ struct Last {
 impl Pace {
     /// Returns whether a token may be replaced now for a request that was refused, and counts it if so.
     pub(super) fn take_turn(&mut self, now: Instant, place: u64) -> bool {
-        let pause = match &self.0 {
-            Some(last) if now.saturating_duration_since(last.when) < last.pause => return false,
-            Some(last) if !last.is_proven => LONGEST.min(last.pause * 2),
-            Some(_) | None => FIRST,
-        };
-        self.0 = Some(Last {
+        let is_proven = self.proven.contains(&place);
+        let mut next = FIRST;
+        if let Some(last) = &self.last {
+            let mut pause = FIRST;
+            if !is_proven && !last.is_proven {
+                (pause, next) = (last.pause, LONGEST.min(last.pause * 2));
+            }
+            if now.saturating_duration_since(last.when) < pause {
+                return false;
+            }
+        }
+        if is_proven {
+            // The token that all of these got through with is good no more.
+            self.proven.clear();
+        }
+        self.last = Some(Last {
             when: now,
-            pause,
+            pause: next,
             place,
             is_proven: false,
         });
@@ -45,10 +67,14 @@ impl Pace {
 
     /// Notes that a request got through.
     pub(super) fn note_success(&mut self, place: u64) {
-        if let Some(last) = &mut self.0
-            && last.place == place
-        {
-            (last.pause, last.is_proven) = (FIRST, true);
+        if let Some(last) = &mut self.last {
+            last.is_proven |= last.place == place;
+        }
+        if !self.proven.contains(&place) {
+            if self.proven.len() >= MAX_PROVEN {
+                self.proven.pop_front();
+            }
+            self.proven.push_back(place);
         }
     }
 }
@@ -101,5 +127,33 @@ mod tests {
         pace.note_success(2);
         assert!(!pace.take_turn(now + FIRST * 2, 1));
         assert!(pace.take_turn(now + FIRST * 3, 2));
+    }
+
+    #[test]
+    fn what_is_always_refused_keeps_no_other_waiting() {
+        let (bad, good) = (1, 2);
+        let (mut now, mut pace) = (Instant::now(), Pace::default());
+        for _ in 0..10 {
+            assert!(pace.take_turn(now, bad));
+            now += LONGEST;
+        }
+        pace.note_success(good);
+        assert!(pace.take_turn(now, bad));
+        // The token ends.
+        assert!(!pace.take_turn(now + FIRST / 2, good));
+        now += FIRST;
+        assert!(!pace.take_turn(now, bad));
+        assert!(pace.take_turn(now, good));
+        // Refused again, it is like any other.
+        assert!(!pace.take_turn(now + FIRST / 2, good));
+        assert!(pace.take_turn(now + FIRST, good));
+        assert!(!pace.take_turn(now + FIRST * 2, good));
+    }
+
+    #[test]
+    fn only_so_many_places_are_remembered() {
+        let mut pace = Pace::default();
+        (0..1000).for_each(|place| pace.note_success(place));
+        assert_eq!(pace.proven.len(), MAX_PROVEN);
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
@@ -20,12 +21,16 @@ use super::record::Record;
 use super::under_way::UnderWay;
 use crate::files::Stamp;
 use crate::files::lock::Lock;
+use crate::files::private;
 use crate::provider::Name;
 use crate::secret::Secret;
 use crate::vault;
 use crate::vault::Contents;
 use crate::vault::NewKey;
 use crate::vault::Vault;
+
+/// How long another process's refresh is waited for before the user hears of it.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What the names of kept files in the vault begin with.
 const BACKUP: &str = "backup/";
@@ -268,16 +273,24 @@ impl Store {
 
     /// Waits until nobody refreshes the tokens of these connections, and keeps all from it until the locks are dropped. A lock that can't
     /// be had is done without: a home that can't be written to has none, and a server that never answers must not keep tokens here.
+    /// Calls `waits` with a connection that has to be waited for.
     pub(crate) fn without_refreshes<'a>(
         &self,
         records: impl IntoIterator<Item = &'a Record>,
+        waits: impl Fn(&Record),
     ) -> Vec<Lock> {
         let with_tokens = |record: &&Record| matches!(record.held, Held::Oauth(_));
         let records = records.into_iter().filter(with_tokens);
         records
             .filter_map(|record| {
                 let path = self.refresh_lock(&record.provider, &record.connection);
-                Lock::acquire(&path).ok()
+                match Lock::within(&path, SILENCE) {
+                    Err(private::Error::Busy { .. }) => {
+                        waits(record);
+                        Lock::acquire(&path).ok()
+                    }
+                    other => other.ok(),
+                }
             })
             .collect()
     }

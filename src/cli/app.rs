@@ -20,6 +20,8 @@ use crate::encoding;
 use crate::environment;
 use crate::environment::Environment;
 use crate::files::Home;
+use crate::files::lock;
+use crate::files::lock::Lock;
 use crate::files::private;
 use crate::files::trusted;
 use crate::notice::Notices;
@@ -166,6 +168,20 @@ impl App {
         definition
             .provider(&outside)
             .map_err(|invalid| Error::from(&invalid))
+    }
+
+    /// Keeps others from refreshing the tokens of these connections until the locks are dropped; says so when that takes a while.
+    pub(super) fn without_refreshes<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Vec<Lock> {
+        self.store.without_refreshes(records, |record| {
+            self.notices.tell(format!(
+                "another process is getting new tokens of {}: waiting for it, for {} s at the most",
+                record.label(),
+                lock::PATIENCE.as_secs()
+            ));
+        })
     }
 
     /// Tells what was done with a connection.

@@ -54,7 +54,7 @@ fn listen(mut signals: Signals, store: &Store, notices: &Notices) {
     });
     let Some(mut signals) = signals else { return };
     notices.tell(
-        "new tokens are on their way: this ends once they are stored; another signal ends it now"
+        "new tokens are on their way: authsome ends once they are stored; another signal ends it at once"
             .to_owned(),
     );
     if let Ok(second) = signals.next() {

@@ -110,7 +110,7 @@ fn logout(parsed: &Parsed) -> Result<u8, Error> {
         let record = snapshot
             .find(&provider, connection.as_ref())
             .map_err(Error::from)?;
-        let _locks = app.store.without_refreshes([&record]);
+        let _locks = app.without_refreshes([&record]);
         let (removed, heir) = app
             .store
             .remove(&provider, Some(&record.connection))
@@ -181,7 +181,7 @@ fn revoke(parsed: &Parsed) -> Result<u8, Error> {
 /// back.
 fn remove_all(app: &App, provider: &Name) -> Result<Vec<Removed>, Error> {
     let snapshot = app.store.snapshot().map_err(Error::from)?;
-    let _locks = app.store.without_refreshes(&snapshot.of_provider(provider));
+    let _locks = app.without_refreshes(&snapshot.of_provider(provider));
     app.store.remove_all(provider).map_err(Error::from)
 }
 

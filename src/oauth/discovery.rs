@@ -124,7 +124,9 @@ fn challenged(dialer: &Dialer, resource: &Url) -> Option<String> {
 /// # Errors
 /// When it says nothing, or is someone else.
 pub(crate) fn of_issuer(dialer: &Dialer, issuer: &str) -> Result<Metadata, Error> {
-    let url = Url::parse(issuer.as_bytes()).map_err(|_| Error::Missing("the issuer's URL"))?;
+    let url = Url::parse(issuer.as_bytes()).ok();
+    let url = url.filter(|url| url.scheme == Scheme::Https);
+    let url = url.ok_or(Error::Missing("the issuer's https URL"))?;
     let host = &url.authority;
     let origin = format!("https://{}", host.to_header(Scheme::Https));
     let path = url.path().trim_end_matches('/');

@@ -19,11 +19,8 @@ const HANDSHAKE: u8 = 22;
 /// The type of a record of content, or of anything else once it is encrypted.
 const APPLICATION_DATA: u8 = 23;
 
-/// All types of records, that of heartbeats (RFC 6520) among them.
+/// All types of records, that of heartbeats (RFC 6520) among them. The version behind the type says nothing: Java's servers take any.
 const RECORD_TYPES: std::ops::RangeInclusive<u8> = CHANGE_CIPHER_SPEC..=24;
-
-/// The first byte of a record's version from which on no server takes it for a record. Some take lower ones that are no version.
-const NO_VERSION: u8 = 0x10;
 
 /// The handshake's type of a ClientHello.
 const CLIENT_HELLO: u8 = 1;
@@ -150,7 +147,6 @@ impl<'a> NameCheck<'a> {
         match (self.stage, self.header.as_slice()) {
             // Not TLS, or an SSL 2.0 hello (RFC 5246 appendix E.2), which can't name a server.
             (Stage::First, [kind]) if !RECORD_TYPES.contains(kind) => self.stage = Stage::Over,
-            (Stage::First, [_, major, ..]) if *major >= NO_VERSION => self.stage = Stage::Over,
             (_, [kind, _, _, high, low]) => {
                 (self.kind, self.left) = (*kind, u16::from_be_bytes([*high, *low]).into());
                 self.header.clear();
@@ -421,6 +417,19 @@ mod tests {
     }
 
     #[test]
+    fn the_version_of_a_record_says_nothing() {
+        for version in [[0, 0], [3, 3], [16, 0], [0xfe, 0xff], [0xff, 0xff]] {
+            let mut bytes = asking("evil.test");
+            bytes[1..3].copy_from_slice(&version);
+            assert_eq!(
+                check(&bytes),
+                Err(Refused::Name("evil.test".into())),
+                "{version:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_hello_without_a_name_passes() {
         assert!(!passes(&record(22, &hello(None))));
         assert!(!passes(&record(22, &hello(Some(&[])))));
@@ -462,7 +471,6 @@ mod tests {
             &b"SSH-2.0-x\r\n"[..],
             b"GET / HTTP/1.1\r\n",
             b"\x80\x2e\x01\x03\x01",
-            b"\x16\xfe\xff\x00",
             b"\0",
         ] {
             assert!(passes(bytes), "{bytes:?}");

@@ -236,6 +236,6 @@ impl Idp {
 fn said_behind(words: &[&str]) -> &'static str {
     match words.contains(&"--json") {
         true => "\"seconds\"",
-        false => "It comes back here within",
+        false => "The login waits for",
     }
 }

@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
+use super::Hosts;
 use super::announce_login;
 use super::desk;
 use super::desk::Nothing;
@@ -163,21 +164,24 @@ pub(super) fn log_in(grantor: &Grantor<'_>, client: &Client) -> Result<Record, T
 /// Says where the person agrees, and opens the page that leads there.
 fn say_where(grantor: &Grantor<'_>, attempt: &Attempt, start_url: &str) {
     let (agree_at, code_goes_to) = attempt.hosts();
-    let hosts = match agree_at == code_goes_to {
+    let mut text = match agree_at == code_goes_to {
         true => format!("Agree at {agree_at}"),
         false => format!("Agree at {agree_at}; the code goes to {code_goes_to}"),
     };
-    announce_login(
-        grantor.login.app,
-        start_url,
-        TIME,
-        &format!(
-            "{hosts}. This page leads there once, in a browser on this machine:\n\n  {start_url}\n\n\
-             It comes back here within {} minutes, or not at all.",
-            TIME.as_secs() / 60
-        ),
-        [&agree_at, &code_goes_to],
-    );
+    let tokens_go_to = grantor.resource_beside(&agree_at);
+    if let Some(resource) = &tokens_go_to {
+        text.push_str(&super::who_gets_tokens(resource));
+    }
+    text.push_str(&format!(
+        ". This link leads there once, in a browser on this machine:\n\n  {start_url}\n\nThe login waits for {} minutes.",
+        TIME.as_secs() / 60
+    ));
+    let hosts = Hosts {
+        agree_at,
+        code_goes_to,
+        tokens_go_to,
+    };
+    announce_login(grantor.login.app, start_url, TIME, &text, &hosts);
 }
 
 /// Redeems what was brought, and stores it.
@@ -342,7 +346,7 @@ impl Page {
         if is_doubtful || !state.is_some_and(|state| is_same(state, &self.state)) {
             return Some(frame::message(
                 400,
-                "This is not the answer that is waited for",
+                "This is not the expected answer",
                 "It belongs to another login, or to none. Go back to the page that was opened last.",
             ));
         }

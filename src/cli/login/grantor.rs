@@ -117,7 +117,7 @@ impl Grantor<'_> {
             let stranger = kept.first_stranger(&hosts);
             if let Some(host) = stranger {
                 self.login.app.notices.warn(format!(
-                    "the client that is kept is for {}, and is not used for {host}",
+                    "the stored client is for {}: it is not used for {host}",
                     kept.hosts.join(" and ")
                 ));
             }
@@ -197,6 +197,19 @@ impl Grantor<'_> {
         self.resource.clone_from(&metadata.resource);
         self.says_issuer = metadata.says_issuer;
         Ok(())
+    }
+
+    /// Returns the host of the resource that named the authorization server, where the person agrees at another: the tokens go there,
+    /// and a server that ignores which resource they are for makes them good for itself.
+    pub(super) fn resource_beside(&self, agree_at: &str) -> Option<String> {
+        self.resource.as_ref()?;
+        let host = self
+            .oauth
+            .resource
+            .as_ref()?
+            .authority
+            .to_header(Scheme::Https);
+        (host != agree_at).then_some(host)
     }
 
     /// Stores what the server gave.

@@ -420,7 +420,7 @@ impl<'a> Login<'a> {
         // A refresh of the tokens that are replaced ends first, or begins afterwards with the new ones.
         let snapshot = self.app.store.snapshot().map_err(Error::from)?;
         let old = snapshot.find(&record.provider, Some(&record.connection));
-        let _locks = self.app.store.without_refreshes(&old.ok());
+        let _locks = self.app.without_refreshes(&old.ok());
         let stored = self.app.store.add(record, secret, self.may_replace);
         let stored = stored.map_err(Error::from)?;
         self.app.tell(Kind::Login, &stored);
@@ -491,17 +491,34 @@ fn announce(app: &App, url: &str, time: Duration, text: &str) {
     say_and_open(app, url, &event, text);
 }
 
+/// The hosts of a login by OAuth.
+struct Hosts {
+    /// Where the person agrees.
+    agree_at: String,
+    /// Where the code is redeemed.
+    code_goes_to: String,
+    /// Who gets the tokens, if that is a resource at another host than where the person agrees.
+    tokens_go_to: Option<String>,
+}
+
 /// Does the same for a login by OAuth; in JSON it always says where the person agrees, and where the code goes.
-fn announce_login(app: &App, url: &str, time: Duration, text: &str, hosts: [&str; 2]) {
-    let [agree_at, code_goes_to] = hosts;
-    let event = serde_json::json!({
+fn announce_login(app: &App, url: &str, time: Duration, text: &str, hosts: &Hosts) {
+    let mut event = serde_json::json!({
         "version": 1,
         "open": url,
         "seconds": time.as_secs(),
-        "agree_at": agree_at,
-        "code_goes_to": code_goes_to,
+        "agree_at": hosts.agree_at,
+        "code_goes_to": hosts.code_goes_to,
     });
+    if let Some(resource) = &hosts.tokens_go_to {
+        event["tokens_go_to"] = resource.as_str().into();
+    }
     say_and_open(app, url, &event, text);
+}
+
+/// Returns what is said of a resource that gets the tokens of another host.
+fn who_gets_tokens(resource: &str) -> String {
+    format!("; {resource}, which names it, gets the tokens")
 }
 
 /// Says where a page is, in JSON or in words, and opens it.

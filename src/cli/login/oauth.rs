@@ -202,8 +202,10 @@ impl Grantor<'_> {
         let agree_at = agree_at.map(|host| host.to_header(Scheme::Https));
         let token = self.oauth.endpoints.token.as_ref();
         let code_goes_to = token.map(|url| url.authority.to_header(Scheme::Https));
+        let resource = agree_at.as_ref();
+        let resource = resource.and_then(|host| self.resource_beside(host));
         if app.verbosity.json {
-            let event = serde_json::json!({
+            let mut event = serde_json::json!({
                 "version": 1,
                 "open": pending.complete_uri.as_ref().unwrap_or(uri),
                 "verification_uri": uri,
@@ -212,13 +214,19 @@ impl Grantor<'_> {
                 "agree_at": agree_at,
                 "code_goes_to": code_goes_to,
             });
+            if let Some(resource) = resource {
+                event["tokens_go_to"] = resource.into();
+            }
             output::always(&event.to_string());
             return;
         }
         let paint = Paint::of_errors(&app.parent);
         let spaced: String = code.chars().flat_map(|letter| [letter, ' ']).collect();
-        let hosts = match (agree_at, code_goes_to) {
-            (Some(page), Some(token)) if page != token => {
+        let hosts = match (agree_at, code_goes_to, resource) {
+            (Some(page), _, Some(resource)) => {
+                format!(" Agree at {page}{}.", super::who_gets_tokens(&resource))
+            }
+            (Some(page), Some(token), None) if page != token => {
                 format!(" Agree at {page}; the tokens come from {token}.")
             }
             _ => String::new(),
