@@ -16,7 +16,7 @@ type Bytes = Zeroizing<Vec<u8>>;
 type Escape = fn(u8) -> Option<&'static str>;
 
 /// The ways of writing bytes, each of a kind of server or library.
-const ESCAPES: [Escape; 8] = [
+const ESCAPES: [Escape; 10] = [
     // JSON (RFC 8259 section 7).
     |byte| match byte {
         b'"' => Some("\\\""),
@@ -37,6 +37,29 @@ const ESCAPES: [Escape; 8] = [
         b'&' => Some("\\u0026"),
         b'<' => Some("\\u003c"),
         b'>' => Some("\\u003e"),
+        _ => None,
+    },
+    // Gson's JSON.
+    |byte| match byte {
+        b'"' => Some("\\\""),
+        b'\\' => Some("\\\\"),
+        b'&' => Some("\\u0026"),
+        b'\'' => Some("\\u0027"),
+        b'<' => Some("\\u003c"),
+        b'=' => Some("\\u003d"),
+        b'>' => Some("\\u003e"),
+        _ => None,
+    },
+    // .NET's JSON.
+    |byte| match byte {
+        b'"' => Some("\\u0022"),
+        b'&' => Some("\\u0026"),
+        b'\'' => Some("\\u0027"),
+        b'+' => Some("\\u002B"),
+        b'<' => Some("\\u003C"),
+        b'>' => Some("\\u003E"),
+        b'\\' => Some("\\\\"),
+        b'`' => Some("\\u0060"),
         _ => None,
     },
     // HTML, by names and by numbers.

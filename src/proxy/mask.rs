@@ -615,6 +615,8 @@ mod tests {
             r#"a/b\"c\\d'e&f<g+h="#,
             r#"a\/b\"c\\d'e&f<g+h="#,
             r#"a/b\"c\\d'e\u0026f\u003cg+h="#,
+            r#"a/b\"c\\d\u0027e\u0026f\u003cg+h\u003d"#,
+            r"a/b\u0022c\\d\u0027e\u0026f\u003Cg\u002Bh=",
             r"a/b&quot;c\d&#39;e&amp;f&lt;g+h=",
             r"a/b&quot;c\d&#x27;e&amp;f&lt;g+h=",
             r"a/b&#34;c\d&#39;e&amp;f&lt;g+h=",
