@@ -151,12 +151,12 @@ fn add(secret: &[u8], forms: &mut Vec<Bytes>) {
     if credential::common(secret).is_some() {
         return;
     }
-    forms.push(Zeroizing::new(secret.to_vec()));
+    push(Zeroizing::new(secret.to_vec()), forms);
     if secret.iter().all(|byte| encoding::is_unreserved(*byte)) {
         return;
     }
     for escape in ESCAPES {
-        forms.push(escaped(secret, escape));
+        push(escaped(secret, escape), forms);
     }
     // As a part of a query, and as a path.
     for keeps_slash in [false, true] {
@@ -172,7 +172,15 @@ fn add(secret: &[u8], forms: &mut Vec<Bytes>) {
                 }
             }
         }
-        forms.extend([upper, lower]);
+        push(upper, forms);
+        push(lower, forms);
+    }
+}
+
+/// Adds a form, unless it is there: what looks for it takes 16 KiB.
+fn push(form: Bytes, forms: &mut Vec<Bytes>) {
+    if !forms.contains(&form) {
+        forms.push(form);
     }
 }
 

@@ -633,6 +633,22 @@ mod tests {
     }
 
     #[test]
+    fn each_form_is_there_once() {
+        let made = |secret: &str| forms::of_credential(&credential(secret), &bearer());
+        for secret in [
+            "sk-0123456789",
+            "a+b/c0123456789==",
+            r#"a"b\c'd&e<f>g`h i%j"#,
+        ] {
+            let forms = made(secret);
+            let texts: std::collections::HashSet<&[u8]> =
+                forms.iter().map(|form| form.as_slice()).collect();
+            assert_eq!(texts.len(), forms.len(), "{secret}");
+        }
+        assert_eq!(made("sk-0123456789").len(), 1);
+    }
+
+    #[test]
     fn basic_authentication_is_known_as_it_is_sent_and_by_its_password() {
         let password = "ab?4w0rd-of-mine>";
         let sent =
