@@ -78,10 +78,11 @@ pub(super) fn goes_on(head: &Fields, name: &[u8], value: &[u8], place: Place<'_>
             placeholder,
             is_searched,
         } => {
-            !is_one_of(&WRITTEN_ANEW)
-                && !(is_searched && is_one_of(&NOT_SEARCHABLE))
-                && !is_hop_by_hop(head, name)
-                && !placeholder.is_some_and(|placeholder| contains(value, placeholder))
+            let is_taken_out = is_one_of(&WRITTEN_ANEW)
+                || (is_searched && is_one_of(&NOT_SEARCHABLE))
+                || is_hop_by_hop(head, name)
+                || placeholder.is_some_and(|placeholder| contains(value, placeholder));
+            !is_taken_out
         }
         Place::HeadWithCredential { added, placeholder } => {
             let is_like_expect =
