@@ -268,6 +268,7 @@ fn an_answer_that_may_have_a_body_which_it_must_not_have_ends_the_connection() {
             "HEAD",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         ),
+        ("HEAD", "HTTP/1.1 200 OK\r\n\r\n"),
         ("GET", "HTTP/1.1 204 X\r\nContent-Length: 9\r\n\r\n"),
     ] {
         let scene = Scene::new("", move |conn| {
