@@ -9,8 +9,9 @@ pub(crate) struct AmbiguousPath;
 
 /// The ways in which servers read a path, normalised: percent-encoded unreserved characters decoded, then dot segments resolved
 /// (RFC 3986 sections 6.2.2.2 and 5.2.4). More than one where the path has dot segments, which some routers leave as they are; an encoded
-/// slash or a backslash, which some take for a slash, or a character that some fold to one ([`LIKE`]); or an empty segment, which some drop. For a decision that must hold for all of
-/// them; the request goes on as it came.
+/// slash or a backslash, which some take for a slash, or a character that some fold to one ([`LIKE`]); an empty segment, which some drop; or
+/// a semicolon, behind which some take the rest of a segment for parameters that are no part of the path (RFC 3986 section 3.3). For a
+/// decision that must hold for all of them; the request goes on as it came.
 ///
 /// # Errors
 /// When the path can't be judged: an escaped control byte, a broken escape, a `..` above the root, or dot segments beside anything that
@@ -33,6 +34,12 @@ pub(crate) fn path_readings(path: &[u8]) -> Result<Vec<String>, AmbiguousPath> {
         }
     }
     for form in forms.clone() {
+        let bare = without_parameters(&form);
+        if !forms.contains(&bare) {
+            forms.push(bare);
+        }
+    }
+    for form in forms.clone() {
         let mut merged = form;
         while merged.contains("//") {
             merged = merged.replace("//", "/");
@@ -51,6 +58,15 @@ pub(crate) fn path_readings(path: &[u8]) -> Result<Vec<String>, AmbiguousPath> {
     // Last: the first is the one of RFC 3986.
     forms.into_iter().for_each(add);
     Ok(readings)
+}
+
+/// Returns the path without what follows a semicolon, written or escaped, in each segment. Without dot segments, or they would have been
+/// found.
+fn without_parameters(path: &str) -> String {
+    let plain = path.replace("%3B", ";");
+    let segments = plain.split('/');
+    let names = segments.map(|segment| segment.split(';').next().unwrap_or_default());
+    names.collect::<Vec<&str>>().join("/")
 }
 
 /// Whether a path has both something that servers take apart differently and a segment that may be a dot segment to one of them.
@@ -301,6 +317,9 @@ mod tests {
             ("/a%C0%AFb", &["/a%C0%AFb", "/a/b"]),
             ("/a%E2%80%A4b", &["/a%E2%80%A4b", "/a.b"]),
             ("/a%E2%80%A6", &["/a%E2%80%A6", "/a..."]),
+            ("/a;x=1/b;", &["/a;x=1/b;", "/a/b"]),
+            ("/a%3bx/;y/b", &["/a%3Bx/;y/b", "/a//b", "/a/b"]),
+            ("/a;x%2fb", &["/a;x%2Fb", "/a;x/b", "/a", "/a/b"]),
             (
                 "/a%2f%E2%82%A9b",
                 &["/a%2F%E2%82%A9b", "/a/%E2%82%A9b", "/a//b", "/a/b"],

@@ -268,6 +268,7 @@ fn an_answer_that_may_have_a_body_which_it_must_not_have_ends_the_connection() {
             "HEAD",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         ),
+        ("HEAD", "HTTP/1.1 200 OK\r\n\r\n"),
         ("GET", "HTTP/1.1 204 X\r\nContent-Length: 9\r\n\r\n"),
     ] {
         let scene = Scene::new("", move |conn| {
@@ -375,6 +376,36 @@ fn an_origin_of_http_1_0_or_that_answers_before_the_content_is_asked_on_another_
         assert_eq!(answer.text(), "ok");
         assert_eq!(scene.finish().arrived.accepted, 2);
     }
+}
+
+#[test]
+fn a_connection_that_a_client_has_authenticated_by_itself_is_for_nobody_else() {
+    let scene = Scene::new(&format!(r#""api_url": "https://{HOST}/v1""#), |conn| {
+        let number = conn.number;
+        while conn.request().is_some() {
+            conn.ok(&number.to_string());
+        }
+    });
+    let ask = |client: &mut Channel, field: &str| {
+        client.send(format!("GET /own HTTP/1.1\r\nHost: {HOST}\r\n{field}\r\n"));
+        client.response("GET").text()
+    };
+    let [mut one, mut other] = [scene.client(), scene.client()];
+    // The steps of one client stay together, and those of another don't come there.
+    for step in ["NTLM b25l", "ntlm dHdv", "Negotiate dGhyZWU="] {
+        let field = format!("Authorization: {step}\r\n");
+        assert_eq!(ask(&mut one, &field), "0");
+        assert_eq!(ask(&mut other, &field), "1");
+    }
+    // Nor do requests that need no connection of their own. They share one.
+    for field in [
+        "",
+        "Authorization: Bearer a\r\n",
+        "Authorization: Basic YTpi\r\n",
+    ] {
+        assert_eq!(ask(&mut one, field), "2", "{field}");
+    }
+    scene.finish();
 }
 
 #[test]

@@ -903,6 +903,8 @@ fn a_provider_that_is_read_only_gets_nothing_but_reads() {
         "/x%EF%B9%A8..%EF%B9%A8secret",
         "/x%EF%BC%BC%EF%BC%8E%EF%BC%8E%EF%BC%BCsecret",
         "/%E2%88%95secret",
+        "/;x/secret",
+        "/%3bx/secret",
     ] {
         let answer = scene.exchange(&request("GET", target, ""));
         answer.assert_refusal(400, "http_request_denied");
@@ -914,6 +916,18 @@ fn a_provider_that_is_read_only_gets_nothing_but_reads() {
     for sent in arrived.requests {
         assert_eq!(sent.one("Authorization"), format!("Bearer {SECRET}"));
     }
+}
+
+#[test]
+fn what_servers_take_for_parameters_makes_no_path_one_that_a_rule_allows() {
+    let scene = Scene::ok(r#""rules": [{"path": "/*-public", "action": "allow"}]"#);
+    for target in ["/keys;-public", "/keys%3B-public", "/a/keys;x=%2f-public"] {
+        let answer = scene.exchange(&request("GET", target, ""));
+        answer.assert_refusal(400, "http_request_denied");
+    }
+    let answer = scene.exchange(&request("GET", "/a;x=1/keys-public", ""));
+    assert_eq!(answer.status(), 200);
+    assert_eq!(scene.finish().arrived.requests.len(), 1);
 }
 
 #[test]

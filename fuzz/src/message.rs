@@ -156,13 +156,14 @@ pub fn response(bytes: &[u8], method: &[u8], manner: Manner) -> Reading {
         return Reading::Wrong("no status");
     }
     let status = message.status();
+    let has_none = method == b"HEAD" || status < 200 || matches!(status, 204 | 304);
     let said = match length(&message, manner) {
         Ok(length) => length,
         // It never has a body, whatever it says.
         Err(_) if status < 200 && manner == Manner::AsSent => Length::None,
+        Err(BOTH) if has_none && manner == Manner::AsSent => Length::None,
         Err(why) => return Reading::Wrong(why),
     };
-    let has_none = method == b"HEAD" || status < 200 || matches!(status, 204 | 304);
     let is_odd = has_none && said == Length::Chunked || status < 200 && said != Length::None;
     if manner == Manner::Exact && is_odd {
         return Reading::Wrong("a length where there is no body");
@@ -245,6 +246,9 @@ fn field(line: &[u8], manner: Manner) -> Result<Field, &'static str> {
     Ok((name.to_vec(), core.to_vec()))
 }
 
+/// Two ways of saying how long the body is.
+const BOTH: &str = "a length and a coding";
+
 /// How long the body is, as the fields have it.
 fn length(message: &Message, manner: Manner) -> Result<Length, &'static str> {
     if manner == Manner::Exact {
@@ -280,7 +284,7 @@ fn length(message: &Message, manner: Manner) -> Result<Length, &'static str> {
             Ok(Length::Chunked)
         }
         (_, []) => Err("another coding"),
-        _ => Err("a length and a coding"),
+        _ => Err(BOTH),
     }
 }
 

@@ -114,7 +114,7 @@ fn explain(parsed: &Parsed) -> Result<u8, Error> {
         Decision::Deny(denial) => answer.deny(&denial, &connected.broker),
         Decision::RefusePath => answer.refuse(
             "servers could read the path in ways that meet different routes or rules",
-            "write it without encoded slashes, empty segments and dot segments",
+            "write it without encoded slashes, semicolons, empty segments and dot segments",
         ),
         Decision::Forward(why) => {
             let others = connect::as_if_connected(&args, &app);

@@ -247,7 +247,7 @@ fn glob(entry: &Reader<'_>, text: &str) -> Result<String, Invalid> {
         Err(_) => Err(entry.invalid(
             "path",
             "can be read in more than one way",
-            "write it without encoded slashes, empty segments and dot segments, other bytes as %XX",
+            "write it without encoded slashes, semicolons, empty segments and dot segments, other bytes as %XX",
         )),
     }
 }

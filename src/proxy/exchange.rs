@@ -238,9 +238,11 @@ impl Exchange<'_> {
                     let connection = self.state.broker.connection(found.connection());
                     connection.identity()
                 });
+                let is_own = armed.is_none() && authenticates_connection(&self.head.fields);
                 let key = Key {
                     authority: destination.authority.clone(),
                     identity,
+                    client: is_own.then(|| client.number()),
                 };
                 self.sender().over_tls(
                     client,
@@ -416,6 +418,19 @@ fn upgrade(head: &RequestHead) -> Option<&'static str> {
         && head.method == "GET"
         && head.fields.has_member("connection", "upgrade");
     wanted.then_some("websocket")
+}
+
+/// Returns whether a client logs in by itself with a scheme that takes several requests, and authenticates the connection (RFC 4559 section
+/// 6). All others authenticate each request.
+fn authenticates_connection(fields: &Fields) -> bool {
+    let mut found = fields
+        .iter()
+        .filter(|(name, _)| beside::is_same_field(name, b"authorization"));
+    found.any(|(_, value)| {
+        let mut words = value.split(|byte| *byte == b' ');
+        let scheme = words.next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    })
 }
 
 /// The values of fields that ask for another method than the request's, as frameworks have it for clients that can't send all.

@@ -16,7 +16,7 @@ type Bytes = Zeroizing<Vec<u8>>;
 type Escape = fn(u8) -> Option<&'static str>;
 
 /// The ways of writing bytes, each of a kind of server or library.
-const ESCAPES: [Escape; 8] = [
+const ESCAPES: [Escape; 10] = [
     // JSON (RFC 8259 section 7).
     |byte| match byte {
         b'"' => Some("\\\""),
@@ -37,6 +37,29 @@ const ESCAPES: [Escape; 8] = [
         b'&' => Some("\\u0026"),
         b'<' => Some("\\u003c"),
         b'>' => Some("\\u003e"),
+        _ => None,
+    },
+    // Gson's JSON.
+    |byte| match byte {
+        b'"' => Some("\\\""),
+        b'\\' => Some("\\\\"),
+        b'&' => Some("\\u0026"),
+        b'\'' => Some("\\u0027"),
+        b'<' => Some("\\u003c"),
+        b'=' => Some("\\u003d"),
+        b'>' => Some("\\u003e"),
+        _ => None,
+    },
+    // .NET's JSON.
+    |byte| match byte {
+        b'"' => Some("\\u0022"),
+        b'&' => Some("\\u0026"),
+        b'\'' => Some("\\u0027"),
+        b'+' => Some("\\u002B"),
+        b'<' => Some("\\u003C"),
+        b'>' => Some("\\u003E"),
+        b'\\' => Some("\\\\"),
+        b'`' => Some("\\u0060"),
         _ => None,
     },
     // HTML, by names and by numbers.
@@ -128,12 +151,12 @@ fn add(secret: &[u8], forms: &mut Vec<Bytes>) {
     if credential::common(secret).is_some() {
         return;
     }
-    forms.push(Zeroizing::new(secret.to_vec()));
+    push(Zeroizing::new(secret.to_vec()), forms);
     if secret.iter().all(|byte| encoding::is_unreserved(*byte)) {
         return;
     }
     for escape in ESCAPES {
-        forms.push(escaped(secret, escape));
+        push(escaped(secret, escape), forms);
     }
     // As a part of a query, and as a path.
     for keeps_slash in [false, true] {
@@ -149,7 +172,15 @@ fn add(secret: &[u8], forms: &mut Vec<Bytes>) {
                 }
             }
         }
-        forms.extend([upper, lower]);
+        push(upper, forms);
+        push(lower, forms);
+    }
+}
+
+/// Adds a form, unless it is there: what looks for it takes 16 KiB.
+fn push(form: Bytes, forms: &mut Vec<Bytes>) {
+    if !forms.contains(&form) {
+        forms.push(form);
     }
 }
 

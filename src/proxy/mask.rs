@@ -615,6 +615,8 @@ mod tests {
             r#"a/b\"c\\d'e&f<g+h="#,
             r#"a\/b\"c\\d'e&f<g+h="#,
             r#"a/b\"c\\d'e\u0026f\u003cg+h="#,
+            r#"a/b\"c\\d\u0027e\u0026f\u003cg+h\u003d"#,
+            r"a/b\u0022c\\d\u0027e\u0026f\u003Cg\u002Bh=",
             r"a/b&quot;c\d&#39;e&amp;f&lt;g+h=",
             r"a/b&quot;c\d&#x27;e&amp;f&lt;g+h=",
             r"a/b&#34;c\d&#39;e&amp;f&lt;g+h=",
@@ -628,6 +630,22 @@ mod tests {
             let stars = "*".repeat(text.len());
             assert_eq!(passed(&forms, &[text.as_bytes()]).0, stars, "{text}");
         }
+    }
+
+    #[test]
+    fn each_form_is_there_once() {
+        let made = |secret: &str| forms::of_credential(&credential(secret), &bearer());
+        for secret in [
+            "sk-0123456789",
+            "a+b/c0123456789==",
+            r#"a"b\c'd&e<f>g`h i%j"#,
+        ] {
+            let forms = made(secret);
+            let texts: std::collections::HashSet<&[u8]> =
+                forms.iter().map(|form| form.as_slice()).collect();
+            assert_eq!(texts.len(), forms.len(), "{secret}");
+        }
+        assert_eq!(made("sk-0123456789").len(), 1);
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl Refusal {
             Self::HeadTimeout(_) => "send the request again",
             Self::Scheme => "use https",
             Self::AmbiguousPath => {
-                "write the path without encoded slashes, empty segments and dot segments"
+                "write the path without encoded slashes, semicolons, empty segments and dot segments"
             }
             Self::Egress(refused) => refused.hint(),
             Self::Rules { why, .. } => why.remedy(),

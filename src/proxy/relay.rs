@@ -473,13 +473,15 @@ impl<'a> Relay<'a> {
     fn stands_at_beginning(&self, head: &ResponseHead) -> bool {
         let has_read = self.request.framing.is_empty()
             || is_content_usual(self.request.method) && (200..400).contains(&head.status);
-        // Servers that answer HEAD like GET send the body behind the head, be it later than the next request. A 204 that announces a body
-        // has no business to (RFC 9110 section 8.6), and a 304 has.
-        let has_none = self.request.method == "HEAD" || head.status == 204;
+        // Servers that answer HEAD like GET send the body behind the head, be it later than the next request: one that is announced or, where
+        // nothing is said of it, one that ends with the connection. A 204 that announces a body has no business to (RFC 9110 section 8.6), and
+        // a 304 has.
+        let is_head = self.request.method == "HEAD";
+        let is_said = matches!(head.status, 204 | 304) || head.fields.has("content-length");
         let mut lengths = head.fields.all("content-length");
         let announces =
             head.fields.has("transfer-encoding") || lengths.any(|length| length != b"0");
-        let may_go_on = has_none && announces;
+        let may_go_on = is_head && !is_said || (is_head || head.status == 204) && announces;
         has_read && !may_go_on && self.is_sent()
     }
 

@@ -1,7 +1,8 @@
 //! Idle connections to origins, kept for the next request.
 //!
 //! A connection is kept under its authority *and* the login whose credential was sent on it: some servers tie who is asking to the
-//! connection (NTLM does), so requests with different credentials, or with none, never share one.
+//! connection (NTLM does), so requests with different credentials, or with none, never share one. Where a client does that by itself, it
+//! shares the connection with nobody.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -40,6 +41,8 @@ pub(crate) struct Key {
     pub(crate) authority: Authority,
     /// Whose credential was sent on it: a number that stands for one login, and for no other later on.
     pub(crate) identity: Option<u64>,
+    /// The number of the only client's connection that may use it: that client has authenticated it by a login of its own.
+    pub(crate) client: Option<u64>,
 }
 
 /// The idle connections.
@@ -191,6 +194,7 @@ mod tests {
         Key {
             authority: Authority::parse(host.as_bytes(), None).unwrap(),
             identity: None,
+            client: None,
         }
     }
 

@@ -18,6 +18,8 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -49,6 +51,9 @@ const IDLE_READS: usize = 4;
 
 /// How long a wait may take before memory is given back for it: it comes back with a page fault for each page of it.
 const BRIEF: Duration = Duration::from_millis(100);
+
+/// How many connections there were.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// How a peer's sending ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +88,8 @@ pub(crate) struct Wire {
     finished: bool,
     /// Whether nothing can be sent any more: what TLS still holds is not waited for.
     broken: bool,
+    /// Which connection this is.
+    number: u64,
 }
 
 impl Wire {
@@ -108,6 +115,7 @@ impl Wire {
             end: None,
             finished: false,
             broken: false,
+            number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
         })
     }
 
@@ -213,6 +221,11 @@ impl Wire {
     pub(crate) fn peer(&self) -> IpAddr {
         let address = self.socket.peer_addr();
         address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+    }
+
+    /// Returns a number that no other connection has.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// What was received and not used.
