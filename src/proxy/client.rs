@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::mem;
+use std::net::IpAddr;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,9 +68,9 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 /// How often a connection may ask without the password, or with a wrong one.
 const MAX_TRIES: usize = 4;
 
-/// Serves a connection to its end.
-pub(super) fn serve(socket: Arc<TcpStream>, mut place: Place, shared: &Shared) {
-    let Some(mut client) = admitted(socket, shared) else {
+/// Serves a connection from this address to its end.
+pub(super) fn serve(socket: Arc<TcpStream>, from: IpAddr, mut place: Place, shared: &Shared) {
+    let Some(mut client) = admitted(socket, from, shared) else {
         return;
     };
     if matches!(place, Place::TurnedAway(_)) {
@@ -166,13 +167,13 @@ impl Health<'_> {
 }
 
 /// The connection of somebody who may use the proxy. A stranger's is closed, with nothing read or said.
-fn admitted(socket: Arc<TcpStream>, shared: &Shared) -> Option<Wire> {
+fn admitted(socket: Arc<TcpStream>, from: IpAddr, shared: &Shared) -> Option<Wire> {
     if !shared.access.admits(&socket, &shared.notices) {
         // An error, not an end: nobody shall take it for an answer.
         socket::reset_on_close(&socket);
         return None;
     }
-    Wire::plain(socket).ok()
+    Wire::accepted(socket, from).ok()
 }
 
 /// Asks for the password; gives the connection back for a second try where that may come: a client without one in mind asks first and
