@@ -475,6 +475,10 @@ fn an_address_that_is_denied_is_not_reached_by_name_either() {
     assert_prohibited(&plain(&run, &url), "refused by --deny");
     let literal = format!("127.0.0.1:{}", origin.port);
     assert_denied(&tunnel(&run, &literal), "--deny");
+    for unspecified in ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]"] {
+        let authority = format!("{unspecified}:{}", origin.port);
+        assert_prohibited(&tunnel(&run, &authority), "refused by --deny");
+    }
     run.stop();
     assert_eq!(origin.finish().accepted, 0);
 }

@@ -1,6 +1,8 @@
 //! Connections to a service on which nothing shows its password: they keep nobody from it who has
 //! it, and nobody from its health.
 
+use std::fs;
+
 use crate::support::Home;
 use crate::support::client::connect_from;
 use crate::support::client::tls_over;
@@ -150,6 +152,26 @@ fn whoever_has_shown_the_password_is_closed_for_nobody() {
     assert_eq!(slow.response("GET").text(), "ok");
     drop((flood, known, slow));
     scene.finish(3);
+}
+
+#[test]
+fn refusals_of_strangers_do_not_fill_the_log() {
+    let scene = Scene::new(1);
+    // Four on each connection, all of which are answered.
+    let tries = "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n".repeat(4);
+    for number in 0..30 {
+        let mut stranger = scene.stranger(100 + number, &tries);
+        for _ in 0..4 {
+            assert_eq!(stranger.response("GET").status(), 407);
+        }
+    }
+    assert_eq!(scene.ask().text(), "ok");
+    scene.served.stop();
+    let log = fs::read_to_string(scene.home.own("audit.log")).expect("a log");
+    let count = |kind: &str| log.matches(&format!("\"event\":\"{kind}\"")).count();
+    assert_eq!(count("request"), 1, "{log}");
+    // One a minute more, on a busy machine.
+    assert!((100..115).contains(&count("refused")), "{log}");
 }
 
 #[test]

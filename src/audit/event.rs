@@ -128,7 +128,8 @@ pub(crate) struct Event<'a> {
     /// Why it was refused, or has no whole answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<Text<'a>>,
-    /// How many events could not be written, or how many requests were under way.
+    /// How many events could not be written, how many requests were under way, or how many refusals
+    /// of clients without the password have no line of their own before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) count: Option<u64>,
     /// What to do about a refusal, for whoever listens.

@@ -21,7 +21,7 @@ pub(super) const OPTIONS: Group = Group {
         valued(
             "allow-address",
             "ADDRESS",
-            "an address or a network (with :PORT for one port) that may be reached although it is a metadata, local or private one; narrows nothing",
+            "allow this address or network (with :PORT for one port) even if it is a metadata, local or private one; restricts no others",
         ),
         valued(
             "deny",

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::mem;
+use std::net::IpAddr;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,9 +68,9 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 /// How often a connection may ask without the password, or with a wrong one.
 const MAX_TRIES: usize = 4;
 
-/// Serves a connection to its end.
-pub(super) fn serve(socket: Arc<TcpStream>, mut place: Place, shared: &Shared) {
-    let Some(mut client) = admitted(socket, shared) else {
+/// Serves a connection from this address to its end.
+pub(super) fn serve(socket: Arc<TcpStream>, from: IpAddr, mut place: Place, shared: &Shared) {
+    let Some(mut client) = admitted(socket, from, shared) else {
         return;
     };
     if matches!(place, Place::TurnedAway(_)) {
@@ -86,7 +87,7 @@ pub(super) fn serve(socket: Arc<TcpStream>, mut place: Place, shared: &Shared) {
             Ok(None) => return,
             // The rest of its head was kept from it.
             Err(_) if place.is_closed() => return,
-            Err(refusal) => return refuse(client, &refusal, shared),
+            Err(refusal) => return refuse_of(client, &refusal, About::of(&place), shared),
         };
         let state = shared.current.get();
         if let Some(service) = &shared.service
@@ -108,7 +109,8 @@ pub(super) fn serve(socket: Arc<TcpStream>, mut place: Place, shared: &Shared) {
         }
         if !state.allows(&head) {
             tries += 1;
-            match ask_for_password(client, &head, tries < MAX_TRIES, shared) {
+            let asked = (&head, About::of(&place));
+            match ask_for_password(client, asked, tries < MAX_TRIES, shared) {
                 Some(open) => client = open,
                 None => return,
             }
@@ -165,20 +167,20 @@ impl Health<'_> {
 }
 
 /// The connection of somebody who may use the proxy. A stranger's is closed, with nothing read or said.
-fn admitted(socket: Arc<TcpStream>, shared: &Shared) -> Option<Wire> {
+fn admitted(socket: Arc<TcpStream>, from: IpAddr, shared: &Shared) -> Option<Wire> {
     if !shared.access.admits(&socket, &shared.notices) {
         // An error, not an end: nobody shall take it for an answer.
         socket::reset_on_close(&socket);
         return None;
     }
-    Wire::plain(socket).ok()
+    Wire::accepted(socket, from).ok()
 }
 
 /// Asks for the password; gives the connection back for a second try where that may come: a client without one in mind asks first and
 /// is told the scheme (RFC 9110 section 11.7.1).
 fn ask_for_password(
     mut client: Wire,
-    head: &RequestHead,
+    (head, about): (&RequestHead, About<'_>),
     may_try: bool,
     shared: &Shared,
 ) -> Option<Wire> {
@@ -187,7 +189,7 @@ fn ask_for_password(
     let stays = may_try && is_whole && keeps_alive(head);
     let under_way = shared.audit.under_way();
     refusal.write(!stays, head.method != "HEAD", client.output());
-    tell(&mut client, &refusal, About::default(), shared);
+    tell(&mut client, &refusal, about, shared);
     drop(under_way);
     let after = if stays { After::KeepOpen } else { After::Close };
     settle(client, after)
@@ -289,22 +291,32 @@ struct About<'a> {
     method: Option<&'a str>,
     /// Where it should go.
     authority: Option<&'a Authority>,
+    /// Whether nothing on its connection had the password so far.
+    is_strangers: bool,
 }
 
 impl<'a> About<'a> {
+    /// A request on a connection that has this place.
+    fn of(place: &Place) -> Self {
+        Self {
+            is_strangers: place.is_stranger(),
+            ..Self::default()
+        }
+    }
+
     /// A CONNECT.
     fn connect(authority: &'a Authority) -> Self {
         Self {
             method: Some("CONNECT"),
-            authority: Some(authority),
+            ..Self::within(authority)
         }
     }
 
     /// One that came through a CONNECT, and could not be read.
     fn within(authority: &'a Authority) -> Self {
         Self {
-            method: None,
             authority: Some(authority),
+            ..Self::default()
         }
     }
 
@@ -334,6 +346,13 @@ fn tell(client: &mut Wire, refusal: &Refusal, about: About<'_>, shared: &Shared)
     if !shared.audit.is_on() {
         return;
     }
+    let untold = match &shared.service {
+        Some(service) if about.is_strangers => match service.may_tell() {
+            Some(untold) => untold,
+            None => return,
+        },
+        _ => 0,
+    };
     let _ = client.flush_all(Instant::now() + ANSWER_TIME);
     let kind = match refusal.is_failure() {
         true => Kind::Passed,
@@ -343,6 +362,7 @@ fn tell(client: &mut Wire, refusal: &Refusal, about: About<'_>, shared: &Shared)
         status: Some(refusal.status()),
         error: Some(event::error(refusal.text())),
         hint: Some(refusal.hint()),
+        count: (untold > 0).then_some(untold),
         ..about.event(kind)
     });
 }

@@ -200,7 +200,7 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, last: &Arc<PipeWrite
         let (shared, last) = (Arc::clone(shared), Arc::clone(last));
         let serve = move || {
             let _last = last;
-            client::serve(socket, place, &shared);
+            client::serve(socket, from.ip(), place, &shared);
         };
         if workers.run(serve).is_err() {
             thread::sleep(BACK_OFF);

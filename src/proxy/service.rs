@@ -3,12 +3,21 @@
 use std::io;
 use std::io::PipeReader;
 use std::io::PipeWriter;
+use std::mem;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
 
 use crate::sys::poll;
+
+/// Refusals of strangers that are told of without a pause, at the most.
+const TOLD: u32 = 100;
+
+/// How long it takes until one more may be told of.
+const REFILL: Duration = Duration::from_secs(60);
 
 /// The two steps in which it stops.
 pub(crate) struct Service {
@@ -16,6 +25,8 @@ pub(crate) struct Service {
     drain: Event,
     /// What is still under way is cut.
     cut: Event,
+    /// Which refusals of strangers are told of.
+    refusals: Mutex<Refusals>,
 }
 
 impl Service {
@@ -27,7 +38,15 @@ impl Service {
         Ok(Self {
             drain: Event::new()?,
             cut: Event::new()?,
+            refusals: Mutex::new(Refusals::new(Instant::now())),
         })
+    }
+
+    /// Returns whether the refusal of a stranger's request may be told of, and how many before it
+    /// were not.
+    pub(super) fn may_tell(&self) -> Option<u64> {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.take(Instant::now())
     }
 
     /// Has nothing new begin.
@@ -53,6 +72,45 @@ impl Service {
     /// What can be read once everything is cut.
     pub(super) fn cutting(&self) -> BorrowedFd<'_> {
         self.cut.reader.as_fd()
+    }
+}
+
+/// Which refusals of strangers are told of. Anyone on the network can cause any number of them, and
+/// a log has room for so many lines: those of credentials would give way.
+struct Refusals {
+    /// Refusals that may be told of now.
+    left: u32,
+    /// From when on the time counts towards the next one.
+    since: Instant,
+    /// Refusals that were not told of, since the last that was.
+    untold: u64,
+}
+
+impl Refusals {
+    /// Returns the whole budget.
+    fn new(now: Instant) -> Self {
+        Self {
+            left: TOLD,
+            since: now,
+            untold: 0,
+        }
+    }
+
+    /// Takes one refusal out; see [`Service::may_tell`].
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        while self.left < TOLD && now.saturating_duration_since(self.since) >= REFILL {
+            self.left += 1;
+            self.since += REFILL;
+        }
+        if self.left == TOLD {
+            self.since = now;
+        }
+        let Some(left) = self.left.checked_sub(1) else {
+            self.untold += 1;
+            return None;
+        };
+        self.left = left;
+        Some(mem::take(&mut self.untold))
     }
 }
 
@@ -101,10 +159,25 @@ pub(super) fn readable(fd: BorrowedFd<'_>) -> poll::Watch<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-    use std::time::Instant;
-
     use super::*;
+
+    #[test]
+    fn the_refusals_that_are_told_of_say_how_many_were_not() {
+        let start = Instant::now();
+        let mut refusals = Refusals::new(start);
+        for _ in 0..TOLD {
+            assert_eq!(refusals.take(start), Some(0));
+        }
+        let almost = start + REFILL - Duration::from_secs(1);
+        assert_eq!(refusals.take(start), None);
+        assert_eq!(refusals.take(almost), None);
+        assert_eq!(refusals.take(start + REFILL), Some(2));
+        assert_eq!(refusals.take(start + REFILL), None);
+        let later = start + 1000 * REFILL;
+        let told = (0..2 * TOLD).filter_map(|_| refusals.take(later));
+        assert_eq!(told.collect::<Vec<_>>()[..2], [1, 0]);
+        assert_eq!(refusals.untold, u64::from(TOLD));
+    }
 
     #[test]
     fn each_step_wakes_those_who_wait_for_it_and_no_others() {

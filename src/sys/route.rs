@@ -4,6 +4,10 @@
 
 use std::io;
 use std::net::IpAddr;
+#[cfg(target_os = "linux")]
+use std::net::Ipv4Addr;
+#[cfg(target_os = "linux")]
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
 
@@ -15,10 +19,23 @@ use std::net::UdpSocket;
 pub(crate) fn is_local(address: SocketAddr) -> io::Result<bool> {
     let ip = address.ip().to_canonical();
     #[cfg(target_os = "linux")]
-    if let Ok(answer) = netlink::is_local(ip, address.port()) {
+    if let Some(answer) = told_by(ip, |ip| netlink::is_local(ip, address.port())) {
         return Ok(answer);
     }
     can_be_bound_to(ip)
+}
+
+/// Returns the answer of routing tables that tell this machine's addresses from those of its
+/// networks. Those of gVisor don't, and have no local routes, not even for loopback.
+#[cfg(target_os = "linux")]
+fn told_by(ip: IpAddr, ask: impl Fn(IpAddr) -> io::Result<bool>) -> Option<bool> {
+    let loopback = match ip {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+    };
+    let answer = ask(ip).ok()?;
+    let is_known = answer || ask(loopback).is_ok_and(|is_local| is_local);
+    is_known.then_some(answer)
 }
 
 /// Returns whether a socket can be bound to an address, which a system allows for its own only. Of
@@ -179,6 +196,18 @@ mod tests {
         }
         for text in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"] {
             assert!(!local(text), "{text}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn routing_tables_that_know_no_loopback_tell_nothing() {
+        for text in ["192.0.2.1", "2001:db8::1"] {
+            let ip: IpAddr = text.parse().unwrap();
+            assert_eq!(told_by(ip, |_| Ok(false)), None);
+            assert_eq!(told_by(ip, |ip| Ok(ip.is_loopback())), Some(false));
+            assert_eq!(told_by(ip, |_| Ok(true)), Some(true));
+            assert_eq!(told_by(ip, |_| Err(io::ErrorKind::Other.into())), None);
         }
     }
 

@@ -41,7 +41,15 @@ impl Network {
                 bits <= 128 && ip.to_bits().checked_shl(bits.into()).unwrap_or(0) == 0
             }
         };
-        is_whole.then(|| Self::new(bare, bits))
+        let mapped = match bare {
+            IpAddr::V6(ip) => ip.to_ipv4_mapped(),
+            IpAddr::V4(_) => None,
+        };
+        // Of IPv4 addresses written as IPv6 ones: addresses are compared in their plain form.
+        is_whole.then(|| match (mapped, bits.checked_sub(96)) {
+            (Some(ip), Some(bits)) => Self::new(ip.into(), bits),
+            _ => Self::new(bare, bits),
+        })
     }
 
     /// Whether the address is in it.
@@ -190,6 +198,15 @@ pub(crate) fn carried(ip: Ipv6Addr) -> Option<Ipv4Addr> {
         _ => return None,
     };
     Some(joined(high, low))
+}
+
+/// Returns where a system connects to for an address: to its own loopback for an unspecified one.
+pub(crate) fn connected(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
 }
 
 /// Returns what stands for everyone who can take an address at will: an IPv4 address, and the /64

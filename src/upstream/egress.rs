@@ -300,7 +300,11 @@ impl Egress {
             IpAddr::V4(_) => None,
         };
         let forms = [Some(ip), carried];
-        let is_denied = forms.into_iter().flatten().any(|ip| has(&self.deny, ip));
+        let mut meant = forms
+            .into_iter()
+            .flatten()
+            .flat_map(|ip| [ip, address::connected(ip)]);
+        let is_denied = meant.any(|ip| has(&self.deny, ip));
         if asker == Asker::Child && is_denied {
             return prohibited(Why::Deny);
         }
@@ -667,6 +671,16 @@ mod tests {
             assert_eq!(why(&denying, ip), Some(Why::Deny), "{ip}");
         }
         assert_eq!(why(&denying, "192.0.3.9"), None);
+        let mapped = egress(&[], &["[::ffff:192.0.2.0]/120"]);
+        for ip in ["192.0.2.9", "::ffff:192.0.2.9"] {
+            assert_eq!(why(&mapped, ip), Some(Why::Deny), "{ip}");
+        }
+        // Whoever connects to no address connects to loopback.
+        let loopback = egress(&[], &["127.0.0.1", "::1"]);
+        for ip in ["0.0.0.0", "::", "::ffff:0.0.0.0", "127.0.0.1", "::1"] {
+            assert_eq!(why(&loopback, ip), Some(Why::Deny), "{ip}");
+        }
+        assert_eq!(why(&egress(&[], &["::1"]), "0.0.0.0"), None);
         let name = egress(&[], &["a.test", "*"]);
         assert_eq!(why(&name, "192.0.2.9"), None);
     }

@@ -68,6 +68,8 @@ pub(crate) enum End {
 pub(crate) struct Wire {
     /// The socket; non-blocking. Another thread may shut it down.
     socket: Arc<TcpStream>,
+    /// Who is at the other end.
+    peer: IpAddr,
     /// TLS on it.
     tls: Option<Box<Records>>,
     /// What was received, decrypted.
@@ -99,12 +101,23 @@ impl Wire {
     /// When the socket can't be made non-blocking.
     pub(crate) fn plain(socket: impl Into<Arc<TcpStream>>) -> io::Result<Self> {
         let socket = socket.into();
+        let peer = socket.peer_addr();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        Self::accepted(socket, peer)
+    }
+
+    /// A plain connection from this address; a socket doesn't tell it any more once the peer is gone.
+    ///
+    /// # Errors
+    /// When the socket can't be made non-blocking.
+    pub(crate) fn accepted(socket: Arc<TcpStream>, peer: IpAddr) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         // Head and body leave together anyhow; what waits for an acknowledgement would wait 40 ms.
         socket.set_nodelay(true)?;
         socket::keep_alive(&socket);
         Ok(Self {
             socket,
+            peer,
             tls: None,
             input: Buffer::default(),
             limit: INPUT_LIMIT,
@@ -217,10 +230,9 @@ impl Wire {
         }
     }
 
-    /// Returns the peer's address; that of nobody once it is gone.
+    /// Returns the peer's address; that of nobody where it was gone from the start.
     pub(crate) fn peer(&self) -> IpAddr {
-        let address = self.socket.peer_addr();
-        address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+        self.peer
     }
 
     /// Returns a number that no other connection has.
@@ -663,4 +675,26 @@ fn tls_error(error: rustls::Error) -> io::Error {
 /// The TLS failure inside an I/O error.
 pub(crate) fn tls_failure(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "loopback, in a test")]
+    fn a_peer_that_has_reset_the_connection_is_who_it_was() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, from) = listener.accept().unwrap();
+        let mut wire = Wire::accepted(Arc::new(socket), from.ip()).unwrap();
+        socket::reset_on_close(&client);
+        drop(client);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        assert!(wire.wait_for_input(deadline).is_err() || wire.end.is_some());
+        assert!(wire.socket.peer_addr().is_err());
+        assert_eq!(wire.peer(), from.ip());
+    }
 }

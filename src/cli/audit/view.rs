@@ -109,6 +109,9 @@ fn what(event: &Event<'_>) -> String {
 /// What there is to say of it besides.
 fn remark(event: &Event<'_>) -> String {
     let reused = event.reused.unwrap_or_default().then_some("reused");
-    let parts = [event.error.as_deref(), reused];
+    let is_refusal = event.is(Kind::Refused);
+    let untold = event.count.filter(|_| is_refusal);
+    let untold = untold.map(|count| format!("{count} others before it have no line"));
+    let parts = [event.error.as_deref(), reused, untold.as_deref()];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
