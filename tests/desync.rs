@@ -380,16 +380,24 @@ fn an_origin_of_http_1_0_or_that_answers_before_the_content_is_asked_on_another_
 
 #[test]
 fn a_connection_that_a_client_has_authenticated_by_itself_is_for_nobody_else() {
-    let scene = Scene::new(&format!(r#""api_url": "https://{HOST}/v1""#), |conn| {
-        let number = conn.number;
-        while conn.request().is_some() {
-            conn.ok(&number.to_string());
-        }
-    });
-    let ask = |client: &mut Channel, field: &str| {
-        client.send(format!("GET /own HTTP/1.1\r\nHost: {HOST}\r\n{field}\r\n"));
+    // The credential is in another field than the login.
+    let fields = r#""api_key": {"header_name": "X-Api-Key"}"#;
+    let scene = Scene::new(
+        &format!(r#""api_url": "https://{HOST}/v1", {fields}"#),
+        |conn| {
+            let number = conn.number;
+            while conn.request().is_some() {
+                conn.ok(&number.to_string());
+            }
+        },
+    );
+    let ask_at = |client: &mut Channel, path: &str, field: &str| {
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{field}\r\n"
+        ));
         client.response("GET").text()
     };
+    let ask = |client: &mut Channel, field: &str| ask_at(client, "/own", field);
     let [mut one, mut other] = [scene.client(), scene.client()];
     // The steps of one client stay together, and those of another don't come there.
     for step in ["NTLM b25l", "ntlm dHdv", "Negotiate dGhyZWU="] {
@@ -404,6 +412,12 @@ fn a_connection_that_a_client_has_authenticated_by_itself_is_for_nobody_else() {
         "Authorization: Basic YTpi\r\n",
     ] {
         assert_eq!(ask(&mut one, field), "2", "{field}");
+    }
+    for (client, number) in [(&mut one, "3"), (&mut other, "4")] {
+        for _ in 0..2 {
+            let text = ask_at(client, "/v1", "Authorization: NTLM b25l\r\n");
+            assert_eq!(text, number);
+        }
     }
     scene.finish();
 }

@@ -238,7 +238,8 @@ impl Exchange<'_> {
                     let connection = self.state.broker.connection(found.connection());
                     connection.identity()
                 });
-                let is_own = armed.is_none() && authenticates_connection(&self.head.fields);
+                // Beside a credential in another field, too.
+                let is_own = authenticates_connection(&self.head.fields);
                 let key = Key {
                     authority: destination.authority.clone(),
                     identity,
