@@ -94,10 +94,9 @@ pub(super) fn serve(socket: Arc<TcpStream>, from: IpAddr, mut place: Place, shar
             && health::is_asked(&head)
         {
             healths += 1;
-            let may_stay = !place.is_stranger() || healths <= MAX_HEALTH;
             let answer = Health {
                 head: &head,
-                may_stay,
+                may_stay: !place.is_stranger() || healths <= MAX_HEALTH,
                 service,
                 state: &state,
             };
