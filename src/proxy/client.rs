@@ -76,8 +76,7 @@ pub(super) fn serve(socket: Arc<TcpStream>, from: IpAddr, mut place: Place, shar
     if matches!(place, Place::TurnedAway(_)) {
         return refuse(client, &Refusal::TooManyConnections, shared);
     }
-    let (mut tries, mut healths) = (0, 0);
-    let mut is_first = true;
+    let (mut tries, mut healths, mut is_first) = (0, 0, true);
     loop {
         let wait = Wait::outer(mem::take(&mut is_first), &place);
         let head = match read_head(&mut client, wait, shared) {
