@@ -3,31 +3,25 @@
 
 use std::io;
 use std::net::SocketAddrV4;
-use std::os::fd::AsRawFd;
-use std::os::fd::FromRawFd;
-use std::os::fd::OwnedFd;
+
+use super::netlink::ERROR;
+use super::netlink::HEADER;
+use super::netlink::Netlink;
+use super::netlink::REQUEST;
 
 /// NETLINK_SOCK_DIAG of linux/netlink.h.
 const SOCK_DIAG: libc::c_int = 4;
 /// SOCK_DIAG_BY_FAMILY of linux/sock_diag.h: the type of questions and of their answers.
 const BY_FAMILY: u16 = 20;
-/// NLMSG_ERROR of linux/netlink.h.
-const ERROR: u16 = 2;
-/// NLM_F_REQUEST of linux/netlink.h. Without NLM_F_DUMP it is a question for one socket.
-const REQUEST: u16 = 1;
 /// TCP_SYN_SENT of net/tcp_states.h.
 const SYN_SENT: u8 = 2;
 
-/// Bytes of a nlmsghdr.
-const HEADER: usize = 16;
 /// Bytes of a question: the header and an inet_diag_req_v2.
 const QUESTION: usize = HEADER + 56;
 /// Where an inet_diag_sockid stands in an answer, behind family, state, timer and retransmits.
 const ID: usize = HEADER + 4;
 /// Where expires, two queues, uid and inode stand in an answer: behind the inet_diag_sockid.
 const REST: usize = ID + 48;
-/// Room for an answer. No attributes are asked for; what doesn't fit is cut off.
-const ROOM: usize = 512;
 
 /// Whose a socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +35,7 @@ pub(crate) struct Owner {
 /// A socket to the kernel, open as long as it may be needed: there may be no other descriptor then.
 pub(crate) struct SockDiag {
     /// It.
-    socket: OwnedFd,
+    socket: Netlink,
     /// The number of the last question.
     last: u32,
 }
@@ -52,23 +46,7 @@ impl SockDiag {
     /// # Errors
     /// When the kernel has no such thing, or it is forbidden. That it can be opened doesn't say that it answers.
     pub(crate) fn open() -> io::Result<Self> {
-        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: three plain numbers.
-        let made = unsafe { libc::socket(libc::AF_NETLINK, kind, SOCK_DIAG) };
-        if made < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: made just now, and nobody else's.
-        let socket = unsafe { OwnedFd::from_raw_fd(made) };
-        // SAFETY: all-zero is a valid sockaddr_nl.
-        let mut kernel: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
-        kernel.nl_family = libc::AF_NETLINK.unsigned_abs().try_into().unwrap_or(0);
-        let size = libc::socklen_t::try_from(size_of_val(&kernel)).unwrap_or(0);
-        // So that nothing is heard that isn't the kernel's.
-        // SAFETY: reads `size` bytes of an address of ours.
-        if unsafe { libc::connect(made, (&raw const kernel).cast(), size) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let socket = Netlink::open(SOCK_DIAG)?;
         Ok(Self { socket, last: 0 })
     }
 
@@ -79,37 +57,12 @@ impl SockDiag {
     pub(crate) fn owner(&mut self, own: SocketAddrV4, peer: SocketAddrV4) -> io::Result<Owner> {
         self.last = self.last.wrapping_add(1);
         let question = question(self.last, own, peer);
-        // SAFETY: reads the bytes of an array of ours.
-        let sent = unsafe {
-            libc::send(
-                self.socket.as_raw_fd(),
-                question.as_ptr().cast(),
-                question.len(),
-                0,
-            )
-        };
-        if sent < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        self.socket.send(&question)?;
         loop {
-            let mut answer = [0; ROOM];
-            // The kernel has answered by now, within send(2).
-            // SAFETY: writes at most so many bytes to an array of ours.
-            let received = unsafe {
-                libc::recv(
-                    self.socket.as_raw_fd(),
-                    answer.as_mut_ptr().cast(),
-                    answer.len(),
-                    0,
-                )
-            };
-            let Ok(length) = usize::try_from(received) else {
-                return Err(io::Error::last_os_error());
-            };
-            let answer = answer.get(..length).unwrap_or_default();
+            let answer = self.socket.receive()?;
             // One to an earlier question, whose reading failed, is passed over.
-            if number(answer, 8) == Some(self.last) {
-                return read(answer, own, peer);
+            if number(&answer, 8) == Some(self.last) {
+                return read(&answer, own, peer);
             }
         }
     }

@@ -12,6 +12,8 @@ pub(crate) mod environ;
 #[cfg(target_os = "linux")]
 pub(crate) mod landlock;
 pub(crate) mod manager;
+#[cfg(target_os = "linux")]
+mod netlink;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod resolver;

@@ -19,7 +19,7 @@ use std::net::UdpSocket;
 pub(crate) fn is_local(address: SocketAddr) -> io::Result<bool> {
     let ip = address.ip().to_canonical();
     #[cfg(target_os = "linux")]
-    if let Some(answer) = told_by(ip, |ip| netlink::is_local(ip, address.port())) {
+    if let Some(answer) = told_by(ip, |ip| question::is_local(ip, address.port())) {
         return Ok(answer);
     }
     can_be_bound_to(ip)
@@ -57,69 +57,30 @@ fn can_be_bound_to(ip: IpAddr) -> io::Result<bool> {
 
 /// The question to the kernel.
 #[cfg(target_os = "linux")]
-mod netlink {
+mod question {
     use std::io;
     use std::net::IpAddr;
-    use std::os::fd::AsRawFd;
-    use std::os::fd::FromRawFd;
-    use std::os::fd::OwnedFd;
 
-    /// NLMSG_ERROR of linux/netlink.h.
-    const ERROR: u16 = 2;
-    /// NLM_F_REQUEST of linux/netlink.h.
-    const REQUEST: u16 = 1;
+    use crate::sys::netlink::ERROR;
+    use crate::sys::netlink::HEADER;
+    use crate::sys::netlink::Netlink;
+    use crate::sys::netlink::REQUEST;
+
     /// RTA_IP_PROTO of linux/rtnetlink.h.
     const IP_PROTO: u16 = 27;
     /// RTA_DPORT of linux/rtnetlink.h.
     const DPORT: u16 = 29;
-    /// Bytes of a nlmsghdr.
-    const HEADER: usize = 16;
     /// Where rtm_type stands in an answer: the eighth byte of its rtmsg.
     const TYPE: usize = HEADER + 7;
-    /// Room for an answer; attributes that don't fit are cut off.
-    const ROOM: usize = 512;
 
     /// Returns whether the route of an address ends at this machine.
     ///
     /// # Errors
     /// When netlink isn't available, or doesn't answer this question.
     pub(super) fn is_local(ip: IpAddr, port: u16) -> io::Result<bool> {
-        let question = question(ip, port);
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: three plain numbers.
-        let made = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) };
-        if made < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: made just now, and nobody else's.
-        let socket = unsafe { OwnedFd::from_raw_fd(made) };
-        // SAFETY: all-zero is a valid sockaddr_nl.
-        let mut kernel: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
-        kernel.nl_family = libc::AF_NETLINK.unsigned_abs().try_into().unwrap_or(0);
-        let size = libc::socklen_t::try_from(size_of_val(&kernel)).unwrap_or(0);
-        // Connected, the socket receives from the kernel alone.
-        // SAFETY: reads `size` bytes of an address of ours.
-        if unsafe { libc::connect(made, (&raw const kernel).cast(), size) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: reads the bytes of a vector of ours.
-        let sent = unsafe { libc::send(made, question.as_ptr().cast(), question.len(), 0) };
-        if sent < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let mut answer = [0; ROOM];
-        // The kernel has answered within send(2).
-        // SAFETY: writes at most so many bytes to an array of ours.
-        let received = unsafe {
-            libc::recv(
-                socket.as_raw_fd(),
-                answer.as_mut_ptr().cast(),
-                answer.len(),
-                0,
-            )
-        };
-        let length = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-        read(answer.get(..length).unwrap_or_default())
+        let socket = Netlink::open(libc::NETLINK_ROUTE)?;
+        socket.send(&question(ip, port))?;
+        read(&socket.receive()?)
     }
 
     /// Returns an RTM_GETROUTE for TCP to an address (rtnetlink(7)): a nlmsghdr, a rtmsg, and
@@ -228,16 +189,16 @@ mod tests {
             bytes
         };
         let route = |kind| message(libc::RTM_NEWROUTE, &[2, 32, 0, 0, 255, 0, 0, kind]);
-        assert!(netlink::read(&route(libc::RTN_LOCAL)).unwrap());
-        assert!(netlink::read(&route(libc::RTN_ANYCAST)).unwrap());
-        assert!(!netlink::read(&route(libc::RTN_UNICAST)).unwrap());
+        assert!(question::read(&route(libc::RTN_LOCAL)).unwrap());
+        assert!(question::read(&route(libc::RTN_ANYCAST)).unwrap());
+        assert!(!question::read(&route(libc::RTN_UNICAST)).unwrap());
         let error = |code: i32| message(2, &(-code).to_ne_bytes());
-        assert!(!netlink::read(&error(libc::ENETUNREACH)).unwrap());
-        assert!(netlink::read(&error(libc::EOPNOTSUPP)).is_err());
+        assert!(!question::read(&error(libc::ENETUNREACH)).unwrap());
+        assert!(question::read(&error(libc::EOPNOTSUPP)).is_err());
         let whole = route(libc::RTN_LOCAL);
         for cut in 0..whole.len() {
-            assert!(netlink::read(&whole[..cut]).is_err(), "{cut}");
+            assert!(question::read(&whole[..cut]).is_err(), "{cut}");
         }
-        assert!(netlink::read(&message(3, &[0; 8])).is_err());
+        assert!(question::read(&message(3, &[0; 8])).is_err());
     }
 }
