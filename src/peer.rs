@@ -344,8 +344,10 @@ mod tests {
             assert!(matches!(judged, Peer::Stranger(user) if user == process::user()));
             drop(client);
             for peers in [&diag, &tables] {
-                let judged = peers.judge(&accepted);
-                assert!(matches!(judged, Peer::Gone), "{address} {judged:?}");
+                // A program that another test has just started holds the socket, too, until it is that program.
+                while !matches!(peers.judge(&accepted), Peer::Gone) {
+                    std::thread::yield_now();
+                }
             }
         }
     }

@@ -650,7 +650,7 @@ fn a_second_ctrl_c_ends_it_at_once() {
     let idp = Idp::start();
     let home = logged_in_once(&idp);
     let program = stopped_amid_a_refresh(&idp, &home, &["get", "acme", "--show-secret"]);
-    program.wait_for_stderr("another signal ends it now");
+    program.wait_for_stderr("another signal ends it at once");
     assert!(signal("INT", &program.pid.to_string()));
     // As the signal does by default.
     let output = program.end();
