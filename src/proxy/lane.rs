@@ -23,8 +23,9 @@ const TURN: usize = 64 * 1024;
 const PIECE: usize = 32 * 1024;
 
 /// How long the end of a piece that could be the beginning of a credential is held between chunks, between the frames of a message, or in
-/// a body that ends with the connection: pieces of one answer follow each other within a round trip.
-const HOLD: Duration = Duration::from_millis(100);
+/// a body that ends with the connection: pieces of one answer follow each other within a round trip, and this is many. Few texts end like
+/// that, so few wait.
+const HOLD: Duration = Duration::from_secs(1);
 
 /// The same behind a WebSocket message, which nothing may follow, and in bytes that are no frames.
 const HOLD_BEHIND_MESSAGE: Duration = Duration::from_millis(5);
