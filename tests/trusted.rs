@@ -575,6 +575,17 @@ fn a_run_s_files_are_never_where_others_can_replace_them() {
 }
 
 #[test]
+fn without_a_place_for_temporary_files_the_user_still_reads_the_certificates() {
+    if !is_root() {
+        return;
+    }
+    let (home, origin) = (home(), Origin::start(always_ok));
+    let cmd = run(&home, &origin).env("ACME_API_KEY", SECRET);
+    let output = asks(cmd.env("TMPDIR", home.path("none"))).run();
+    assert_eq!(output.stdout(), "ok", "{output}");
+}
+
+#[test]
 fn who_moves_a_run_s_folder_away_has_root_change_nothing_else() {
     if !is_root() {
         return;
