@@ -412,7 +412,7 @@ mod tests {
         assert!(may_ask_for_domain());
         // A filter is its thread's alone.
         let filtered = |outcome: u32| {
-            std::thread::spawn(move || {
+            let asks = move || {
                 let number = u32::try_from(libc::SYS_landlock_create_ruleset).unwrap();
                 let mut filter = [
                     instruction(0x20, 0, 0),      // load the number of the call
@@ -433,9 +433,8 @@ mod tests {
                 let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, kind, &raw const filter) };
                 assert_eq!(done, 0);
                 may_ask_for_domain()
-            })
-            .join()
-            .unwrap()
+            };
+            std::thread::scope(|scope| scope.spawn(asks).join().unwrap())
         };
         assert!(!filtered(libc::SECCOMP_RET_KILL_PROCESS));
         let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
