@@ -3,6 +3,8 @@
 use std::fs;
 use std::thread;
 
+use crate::support::BINARY;
+use crate::support::Cmd;
 use crate::support::Home;
 use crate::support::PLACEHOLDER;
 use crate::support::Running;
@@ -130,6 +132,38 @@ fn a_file_whose_content_is_no_credential_is_a_502_without_the_content() {
     }
     run.stop().assert_without("leak");
     origin.finish().assert_nothing();
+}
+
+#[test]
+fn what_is_read_by_a_descriptor_is_kept_from_the_program() {
+    let home = Home::new();
+    home.acme("");
+    let secret = home.file("secret", SECRET);
+    let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let key = home.file("key", key);
+    let reads = "cat <&0; cat /dev/stdin; cat 2>&1 <&3; cat 2>&1 <&4; curl -sS \"$0\"";
+    // The credential by one descriptor, the vault's key, which nobody needs, by the other; and the same by standard input.
+    for (source, key_file, given) in [
+        ("/dev/fd/3", "/proc/self/fd/4", "exec 3<\"$0\" 4<\"$1\""),
+        ("/dev/stdin", "/dev/fd/4", "exec <\"$0\" 4<\"$1\""),
+        ("/dev/fd/3", "/dev/stdin", "exec <\"$1\" 3<\"$0\""),
+    ] {
+        let origin = Origin::start(always_ok);
+        let script = format!("{given}; shift; exec \"$@\"");
+        let output = Cmd::new(&home, "sh")
+            .args(["-c", &script, &secret, &key, BINARY, "run"])
+            .args(origin.args())
+            .arg(format!("--credential=acme=file:{source}"))
+            .args(["--", "sh", "-c", reads, &format!("https://{HOST}/")])
+            .env("AUTHSOME_MASTER_KEY_FILE", key_file)
+            .run();
+        output.assert_code(0).assert_without(SECRET);
+        output.assert_without("00112233");
+        assert!(output.stdout().ends_with("ok"), "{output}");
+        let arrived = origin.finish();
+        let arrived = arrived.only().one("Authorization");
+        assert_eq!(arrived, format!("Bearer {SECRET}"), "{source}");
+    }
 }
 
 #[test]

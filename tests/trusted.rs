@@ -223,6 +223,55 @@ fn a_script_gets_neither_the_folders_nor_the_working_directory_of_the_user() {
 }
 
 #[test]
+fn a_command_gets_no_variable_that_leads_to_what_the_user_could_change() {
+    if !is_root() {
+        return;
+    }
+    let (home, origin) = (home(), Origin::start(always_ok));
+    let seen = home.path("seen").display().to_string();
+    let mark = home.path("mark").display().to_string();
+    let script = home.file("theirs/env.sh", &format!("echo ran >>{mark}\n"));
+    give(&script);
+    let (theirs, roots) = (home.path("theirs"), home.path("roots"));
+    let (theirs, roots) = (theirs.display(), roots.display());
+    let line = format!("bash -c 'env >{seen}; echo {SECRET}'");
+    let cmd = asks(run(&home, &origin).arg(format!("--credential=acme=command:{line}")))
+        .env("BASH_ENV", &script)
+        .env("HOME", home.path("theirs"))
+        .env("PYTHONPATH", format!("{roots}:{theirs}/none"))
+        .env("NODE_OPTIONS", format!("--no-warnings --require={script}"))
+        .env("PERL5LIB", "/tmp")
+        .env("RUBYLIB", format!("{roots}"))
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("TMPDIR", "/tmp")
+        .env("LANG", "C");
+    let output = cmd.run();
+    assert_eq!(output.stdout(), "ok", "{output}");
+    assert!(!Path::new(&mark).exists(), "root has run the user's script");
+    output.assert_stderr(&[
+        "warning: left out for the commands that root runs",
+        "user 65534 could change: ",
+        "BASH_ENV",
+        "PYTHONPATH",
+    ]);
+    let found = fs::read_to_string(&seen).expect("it ran");
+    for name in ["BASH_ENV", "PYTHONPATH", "NODE_OPTIONS", "PERL5LIB"] {
+        assert!(!found.contains(&format!("{name}=")), "{found}");
+    }
+    let roots_line = format!("RUBYLIB={roots}");
+    for line in [
+        &roots_line,
+        "GIT_CONFIG_GLOBAL=/dev/null",
+        "TMPDIR=/tmp",
+        "LANG=C",
+    ] {
+        assert!(found.lines().any(|other| other == line), "{line}: {found}");
+    }
+    let has = |home: &str| found.lines().any(|line| line == format!("HOME={home}"));
+    assert!(has("/root") || has("/"), "{found}");
+}
+
+#[test]
 fn the_command_for_the_vault_s_key_is_found_in_the_same_way() {
     if !is_root() {
         return;
@@ -523,6 +572,17 @@ fn a_run_s_files_are_never_where_others_can_replace_them() {
         let output = cmd.env("TMPDIR", &place).folder("/".into()).run();
         assert!(output.stdout().starts_with("/dev/shm/"), "{output}");
     }
+}
+
+#[test]
+fn without_a_place_for_temporary_files_the_user_still_reads_the_certificates() {
+    if !is_root() {
+        return;
+    }
+    let (home, origin) = (home(), Origin::start(always_ok));
+    let cmd = run(&home, &origin).env("ACME_API_KEY", SECRET);
+    let output = asks(cmd.env("TMPDIR", home.path("none"))).run();
+    assert_eq!(output.stdout(), "ok", "{output}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::environment::OTHER_PROXY;
 use crate::environment::PROXY;
 use crate::files::trusted;
 use crate::program::SearchPath;
+use crate::program::variables as program_variables;
 use crate::provider::definition::Definition;
 use crate::provider::registry::Registry;
 use crate::source::Spec;
@@ -60,15 +61,27 @@ pub(super) fn surroundings(
 }
 
 /// Warns, where the program has a user of its own, of folders of PATH that commands don't get since others than root could put programs
-/// there. Only where there are commands: one of these sources, or the one for the vault's key.
+/// there, and of other variables that lead to what that user could change. Only where there are commands: one of these sources, or the one for the vault's key.
 pub(super) fn warn_of_folders(app: &App, specs: &[&Spec]) {
     let has_commands = specs.iter().any(|spec| matches!(spec, Spec::Command(_)));
-    if trusted::kept_from().is_none() || !has_commands && !app.parent.has(KEY_COMMAND) {
+    let Some(other) = trusted::kept_from() else {
+        return;
+    };
+    if !has_commands && !app.parent.has(KEY_COMMAND) {
         return;
     }
     for why in SearchPath::of(&app.parent).left_out {
         let warning = format!("left out of PATH for the commands that root runs: {why}");
         app.notices.warn(warning);
+    }
+    // Without values: one may be a secret.
+    let names = program_variables::leading_to(&app.parent, other);
+    if !names.is_empty() {
+        let names: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
+        app.notices.warn(format!(
+            "left out for the commands that root runs, since they lead to what user {other} could change: {}",
+            names.join(", ")
+        ));
     }
 }
 

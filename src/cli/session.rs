@@ -319,10 +319,10 @@ impl Files {
         // is why the first would not do.
         write_in(&temporary).or_else(|error| {
             let instead = match (RunDirectory::is_refused_in(&temporary), is_shared) {
-                (false, _) => at_home(),
-                (true, false) => at_home().or_else(|_| in_memory()),
                 // The home is most likely closed to the program's user.
-                (true, true) => in_memory().or_else(|_| at_home()),
+                (_, true) => in_memory().or_else(|_| at_home()),
+                (true, false) => at_home().or_else(|_| in_memory()),
+                (false, false) => at_home(),
             };
             instead.map_err(|_| {
                 Error::new("cannot write the certificate files", error)

@@ -50,7 +50,7 @@ impl Growing {
     /// # Errors
     /// Those of [`Self::open`].
     pub(crate) fn open_any(path: &Path) -> Result<Self, Error> {
-        if let Some(number) = own_descriptor(path) {
+        if let Some(number) = super::own_descriptor(path) {
             let file = descriptor::copy(number).map_err(Error::io("open", path))?;
             return Ok(Self::of(file, None));
         }
@@ -134,18 +134,6 @@ fn open(path: &Path, create: bool) -> Result<File, Error> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
         .map_err(Error::io("open", path))
-}
-
-/// The number of the descriptor that a path stands for.
-fn own_descriptor(path: &Path) -> Option<i32> {
-    if path == Path::new("/dev/stdout") {
-        return Some(1);
-    }
-    if path == Path::new("/dev/stderr") {
-        return Some(2);
-    }
-    let name = path.file_name()?.to_str()?;
-    super::is_among_descriptors(path).then(|| name.parse().ok())?
 }
 
 #[cfg(test)]

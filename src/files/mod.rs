@@ -12,13 +12,16 @@ use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
 use std::io::Read;
+use std::io::Seek;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
+use crate::sys::descriptor;
 pub(crate) use run_directory::RunDirectory;
 
 /// Where authsome keeps its things: `AUTHSOME_HOME`, or `.authsome` in the person's home.
@@ -99,8 +102,8 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
 /// Those of reading; a larger file is `FileTooLarge`. A named pipe is refused: nobody may ever write to it. So is, where the program has
 /// a user of its own, what that user could have changed ([`trusted`]).
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    if is_own_descriptor(path) {
-        return read_open(File::open(path)?, limit);
+    if let Some(number) = own_descriptor(path) {
+        return read_open(open_own(path, number)?, limit);
     }
     if let Some(other) = trusted::kept_from() {
         let opened = trusted::open(path, other).map_err(private::Error::into_io);
@@ -120,17 +123,59 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_open(file, limit)
 }
 
-/// Whether the path stands for something that this process was given open: standard input, or what a shell puts in the place of
-/// `<(...)`. A pipe there has its other end, and is waited for.
-fn is_own_descriptor(path: &Path) -> bool {
-    path == Path::new("/dev/stdin") || is_among_descriptors(path)
+/// Standard input, once it was taken from the programs that are started.
+static TAKEN: OnceLock<File> = OnceLock::new();
+
+/// Keeps what a path stands for from the programs that are started from here on, where that is an open descriptor that they would
+/// inherit. To be called, before any of them is, for what holds a secret.
+pub(crate) fn keep_own(path: &Path) {
+    match own_descriptor(path) {
+        Some(libc::STDIN_FILENO) if TAKEN.get().is_none() => {
+            // What isn't open is an error when it is read.
+            if let Ok(Some(taken)) = descriptor::take_stdin() {
+                // Nobody else takes it: there is one thread that starts things.
+                let _ = TAKEN.set(taken);
+            }
+        }
+        Some(number) if number > libc::STDERR_FILENO => descriptor::keep(number),
+        _ => {}
+    }
 }
 
-/// Whether the path is of an open file of this process by its number.
-fn is_among_descriptors(path: &Path) -> bool {
-    ["/dev/fd", "/proc/self/fd"]
-        .iter()
-        .any(|folder| path.parent() == Some(Path::new(folder)))
+/// Returns whether a path stands for something that this process was given open, and that is read once.
+pub(crate) fn is_own_descriptor(path: &Path) -> bool {
+    own_descriptor(path).is_some()
+}
+
+/// Returns the number of the descriptor that a path stands for: a standard stream's, or that of what a shell puts in the place of
+/// `<(...)`. A pipe there has its other end, and is waited for.
+fn own_descriptor(path: &Path) -> Option<i32> {
+    for (name, number) in [
+        ("/dev/stdin", libc::STDIN_FILENO),
+        ("/dev/stdout", libc::STDOUT_FILENO),
+        ("/dev/stderr", libc::STDERR_FILENO),
+    ] {
+        if path == Path::new(name) {
+            return Some(number);
+        }
+    }
+    let folders = ["/dev/fd", "/proc/self/fd"].map(Path::new);
+    let folder = path.parent()?;
+    let number = path.file_name()?.to_str()?.parse().ok()?;
+    (folders.contains(&folder) && number >= 0).then_some(number)
+}
+
+/// Opens what a path stands for under this number, to read it from its beginning.
+fn open_own(path: &Path, number: i32) -> io::Result<File> {
+    match TAKEN.get() {
+        Some(taken) if number == libc::STDIN_FILENO => {
+            let mut file = taken.try_clone()?;
+            // A pipe has no beginning.
+            let _ = file.rewind();
+            Ok(file)
+        }
+        _ => File::open(path),
+    }
 }
 
 /// Reads the rest of an open file, at most `limit` bytes.

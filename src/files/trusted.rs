@@ -353,6 +353,22 @@ pub(crate) fn could_be_made_by_others(path: &Path, other: u32) -> bool {
     })
 }
 
+/// Returns whether this user could change what a path leads to, or put something else there; also whether anybody could.
+pub(crate) fn is_open_to(path: &Path, other: u32) -> bool {
+    let Ok(mut walk) = Walk::begin(path, Purpose::Read(other)) else {
+        return false;
+    };
+    match walk.run() {
+        Ok(End::File(_, at, found)) if found.is_file() => walk.check_file(&at, &found).is_err(),
+        // A socket or a device: others may be meant to write to it.
+        Ok(End::File(_, _, found)) => found.uid() == other,
+        Ok(End::Folder | End::Nothing(_)) => walk
+            .here()
+            .is_ok_and(|here| here.found.mode() & WRITABLE != 0),
+        Err(error) => matches!(error, Error::NotPrivate { .. }),
+    }
+}
+
 /// Checks that a program is one that nobody but root can change.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Programs that are run for what they print: a credential's source, the vault's key.
 
 mod search_path;
+pub(crate) mod variables;
 mod words;
 
 use std::fmt;
@@ -60,7 +61,8 @@ impl fmt::Display for Failed {
 /// A program that is run for what it prints, as often as that is needed.
 ///
 /// Where the user of a run's program must not have a say in what root runs ([`trusted`]), it is found once, in folders that are root's
-/// alone; these are its PATH, too, and its working directory is `/` unless the present one is such a folder.
+/// alone; these are its PATH, too, it gets no variable that leads to what that user could change, and its working directory is `/` unless
+/// the present one is such a folder.
 pub(crate) struct Program {
     /// The words of the command line.
     words: Vec<String>,
@@ -84,13 +86,15 @@ impl Program {
         };
         let mut environment = environment.clone();
         let (mut path, mut folder) = (PathBuf::from(program), None);
-        if trusted::kept_from().is_some() {
+        if let Some(other) = trusted::kept_from() {
             let search = SearchPath::of(&environment);
             path = search.find(program).map_err(|why| Failed {
                 program: program.clone(),
                 why,
             })?;
             environment.set("PATH", search.joined());
+            let names = variables::leading_to(&environment, other);
+            variables::take_out(&mut environment, &names);
             let present = std::env::current_dir().ok();
             let is_trusted = |folder: &PathBuf| trusted::folder(folder, Purpose::Run).is_ok();
             folder = (!present.as_ref().is_some_and(is_trusted)).then_some("/");

@@ -112,6 +112,12 @@ impl Source {
                     .ok_or_else(|| Error::NoVariable(name.clone()))?;
                 Self::held(&format!("the variable {name}"), value.as_encoded_bytes())
             }
+            Spec::File(path) if files::is_own_descriptor(path) => {
+                files::keep_own(path);
+                let bytes = files::read(path, MAX_OUTPUT)
+                    .map_err(|error| Error::File(path.clone(), error.to_string()))?;
+                Self::held(&format!("the file {}", path.display()), &bytes)
+            }
             Spec::File(path) => {
                 let source = FileSource {
                     path: path.clone(),

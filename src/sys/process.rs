@@ -144,8 +144,8 @@ pub(crate) struct Identity {
 
 /// Has this process be somebody else, for good: no other groups, no way back, no program that would give more rights (setuid, file
 /// capabilities) does so from here on, and where the kernel can do it, other processes of that user are out of its reach.
-/// Async-signal-safe.
-fn become_user(identity: Identity) -> io::Result<()> {
+/// `may_ask` is what [`may_ask_for_domain`] says. Async-signal-safe.
+fn become_user(identity: Identity, may_ask: bool) -> io::Result<()> {
     // SAFETY: no groups, so no memory is read.
     if unsafe { libc::setgroups(0, std::ptr::null()) } < 0 {
         return Err(io::Error::last_os_error());
@@ -173,12 +173,47 @@ fn become_user(identity: Identity) -> io::Result<()> {
         if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, NONE, NONE, NONE) } < 0 {
             return Err(io::Error::last_os_error());
         }
-        match landlock::scope(landlock::SIGNALS | landlock::ABSTRACT_SOCKETS)? {
-            Scoped::Done | Scoped::Unknown => {}
-            Scoped::NotAllowed => return Err(io::Error::from_raw_os_error(libc::EPERM)),
+        if may_ask {
+            match landlock::scope(landlock::SIGNALS | landlock::ABSTRACT_SOCKETS)? {
+                Scoped::Done | Scoped::Unknown => {}
+                Scoped::NotAllowed => return Err(io::Error::from_raw_os_error(libc::EPERM)),
+            }
         }
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = may_ask;
     Ok(())
+}
+
+/// Returns whether the kernel can be asked for a domain of Landlock's. A filter of system calls that doesn't know the question may end
+/// whoever asks it, as those of an older systemd do (`SystemCallFilter=`); so where there is a filter, another process asks first.
+#[cfg(target_os = "linux")]
+fn may_ask_for_domain() -> bool {
+    // SAFETY: PR_GET_SECCOMP takes nothing.
+    let filters = unsafe { libc::prctl(libc::PR_GET_SECCOMP, NONE, NONE, NONE, NONE) };
+    if filters == 0 {
+        return true;
+    }
+    // SAFETY: the new process makes only system calls, none of which needs what another thread may hold.
+    match unsafe { libc::fork() } {
+        0 => {
+            let _ = landlock::scope(landlock::SIGNALS);
+            // SAFETY: ends this process, with nothing run that others have left to be run at its end.
+            unsafe { libc::_exit(0) }
+        }
+        pid @ 1.. => {
+            let end = wait_pid(pid, 0).ok().flatten();
+            end.and_then(|(_, status)| change(status)) == Some(Change::Exited(0))
+        }
+        // Then the program can't be started either.
+        _ => true,
+    }
+}
+
+/// Nothing is asked for elsewhere.
+#[cfg(not(target_os = "linux"))]
+fn may_ask_for_domain() -> bool {
+    false
 }
 
 /// PR_CAP_AMBIENT_CLEAR_ALL of linux/prctl.h.
@@ -192,13 +227,14 @@ const CLEAR_AMBIENT: libc::c_ulong = 4;
 pub(crate) fn can_be_read_by(identity: Identity, path: &CStr) -> io::Result<bool> {
     const UNREADABLE: libc::c_int = 255;
 
+    let may_ask = may_ask_for_domain();
     // SAFETY: the new process makes only system calls, none of which needs what another thread may hold.
     let pid = unsafe { libc::fork() };
     if pid < 0 {
         return Err(io::Error::last_os_error());
     }
     if pid == 0 {
-        let code = match become_user(identity) {
+        let code = match become_user(identity, may_ask) {
             // SAFETY: reads a string that ends with a zero.
             Ok(()) if unsafe { libc::open(path.as_ptr(), libc::O_RDONLY) } < 0 => UNREADABLE,
             Ok(()) => 0,
@@ -223,6 +259,7 @@ pub(crate) fn can_be_read_by(identity: Identity, path: &CStr) -> io::Result<bool
 /// The parent's death is judged by the *thread* that forked (prctl(2)): spawn from the main thread.
 pub(crate) fn prepare_child(command: &mut Command, limits: Limits, identity: Option<Identity>) {
     let parent = own_pid();
+    let may_ask = may_ask_for_domain();
     #[cfg(target_os = "linux")]
     let signal = libc::c_ulong::from(libc::SIGTERM.unsigned_abs());
     let before_exec = move || {
@@ -230,13 +267,12 @@ pub(crate) fn prepare_child(command: &mut Command, limits: Limits, identity: Opt
         set_limit(libc::RLIMIT_CORE, limits.core)?;
         // What follows must come afterwards: a change of user takes the wish for a signal back.
         match identity {
-            Some(identity) => become_user(identity)?,
+            Some(identity) => become_user(identity, may_ask)?,
             // It needs CAP_SYS_ADMIN or no_new_privs; without them the child is as free as any.
             #[cfg(target_os = "linux")]
-            None => {
+            None if may_ask => {
                 let _ = landlock::scope(landlock::SIGNALS);
             }
-            #[cfg(not(target_os = "linux"))]
             None => {}
         }
         #[cfg(target_os = "linux")]
@@ -356,3 +392,52 @@ pub(crate) fn is_in_foreground() -> bool {
 
 /// The controlling terminal, whichever it is.
 pub(super) const TERMINAL: &str = "/dev/tty";
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// An instruction of a filter (linux/filter.h).
+    fn instruction(code: u16, skip: u8, value: u32) -> libc::sock_filter {
+        libc::sock_filter {
+            code,
+            jt: 0,
+            jf: skip,
+            k: value,
+        }
+    }
+
+    #[test]
+    fn a_filter_that_ends_who_asks_for_a_domain_ends_no_program() {
+        assert!(may_ask_for_domain());
+        // A filter is its thread's alone.
+        let filtered = |outcome: u32| {
+            let asks = move || {
+                let number = u32::try_from(libc::SYS_landlock_create_ruleset).unwrap();
+                let mut filter = [
+                    instruction(0x20, 0, 0),      // load the number of the call
+                    instruction(0x15, 1, number), // go on if it is this one
+                    instruction(0x06, 0, outcome),
+                    instruction(0x06, 0, libc::SECCOMP_RET_ALLOW),
+                ];
+                let filter = libc::sock_fprog {
+                    len: 4,
+                    filter: filter.as_mut_ptr(),
+                };
+                let on: libc::c_ulong = 1;
+                let kind = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
+                // SAFETY: PR_SET_NO_NEW_PRIVS takes one number, and wants zeros behind it.
+                let done = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, NONE, NONE, NONE) };
+                assert_eq!(done, 0);
+                // SAFETY: reads a filter of ours.
+                let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, kind, &raw const filter) };
+                assert_eq!(done, 0);
+                may_ask_for_domain()
+            };
+            std::thread::scope(|scope| scope.spawn(asks).join().unwrap())
+        };
+        assert!(!filtered(libc::SECCOMP_RET_KILL_PROCESS));
+        let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
+        assert!(filtered(refused));
+    }
+}

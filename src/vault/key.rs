@@ -134,9 +134,17 @@ impl KeyRing {
             None if parent.has(PASSPHRASE_FILE) => PassphraseFile::Unusable,
             None => PassphraseFile::Nothing,
         };
+        let given = Given::by(parent);
+        // Whether they are read or not, they are no program's.
+        if let Given::File(path) = &given {
+            files::keep_own(path);
+        }
+        if let PassphraseFile::Path(path) = &passphrase_file {
+            files::keep_own(path);
+        }
         Self {
             home: home.clone(),
-            given: Given::by(parent),
+            given,
             passphrase_file,
             ask,
             is_asking_over: AtomicBool::new(false),
