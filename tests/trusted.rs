@@ -272,6 +272,36 @@ fn a_command_gets_no_variable_that_leads_to_what_the_user_could_change() {
 }
 
 #[test]
+fn a_script_finds_no_program_in_a_folder_where_everybody_may_put_some() {
+    if !is_root() {
+        return;
+    }
+    let (home, origin) = (home(), Origin::start(always_ok));
+    fs::create_dir(home.path("sticky")).expect("a folder");
+    set_mode(home.path("sticky"), 0o1777);
+    give(write_program(&home, "sticky/get-token", "of-theirs"));
+    write_program(&home, "roots/get-token", SECRET);
+    let seen = home.path("seen").display().to_string();
+    let line = format!("sh -c 'pwd >{seen}; get-token'");
+    let output = asks(run(&home, &origin).arg(format!("--credential=acme=command:{line}")))
+        .env("PATH", search_path(&home, &["sticky", "roots"]))
+        .folder(home.path("sticky"))
+        .run();
+    assert_eq!(output.stdout(), "ok", "{output}");
+    let sticky = home.path("sticky").display().to_string();
+    output.assert_stderr(&["left out of PATH", &sticky, "others can make files"]);
+    let ran = fs::read_to_string(home.path("mark")).expect("it ran");
+    let roots = home.path("roots/get-token").display().to_string();
+    assert!(ran.lines().all(|line| line == roots), "{ran}");
+    assert_eq!(fs::read_to_string(&seen).expect("it ran"), "/\n");
+    let arrived = origin.finish();
+    assert_eq!(
+        arrived.only().one("Authorization"),
+        format!("Bearer {SECRET}")
+    );
+}
+
+#[test]
 fn the_command_for_the_vault_s_key_is_found_in_the_same_way() {
     if !is_root() {
         return;

@@ -10,6 +10,7 @@
 //!   their owners can't change them.
 //! - A folder with such a bit that is sticky (`/tmp`, a Secret's folder in Kubernetes) will do where the entry in it is root's, since
 //!   nobody else can put another in its place. Of what is run that counts for folders alone: a file of root's may have been moved there.
+//!   A folder that programs are looked for in, or that they start in, must not have such a bit at all.
 //!
 //! Without `--user` none of this is asked.
 
@@ -195,6 +196,18 @@ impl Walk {
         Ok(())
     }
 
+    /// Checks the folder at the end of the walk: where programs are looked for nobody else may add one, so a sticky folder won't do.
+    fn check_last_folder(&self) -> Result<(), Error> {
+        let here = self.here()?;
+        let mode = here.found.mode() & 0o7777;
+        if self.purpose == Purpose::Run && mode & WRITABLE != 0 {
+            let why = format!("is a folder in which others can make files (mode {mode:04o})");
+            let remedy = "use a folder that nobody but root can write to";
+            return Err(refused(&here.path, why, remedy.into()));
+        }
+        Ok(())
+    }
+
     /// Goes to an entry of the folder that the walk is in.
     fn step(&mut self, name: OsString) -> Result<Option<End>, Error> {
         self.check_folder()?;
@@ -316,6 +329,7 @@ pub(crate) fn folder(path: &Path, purpose: Purpose) -> Result<File, Error> {
     let mut walk = Walk::begin(path, purpose)?;
     match walk.run()? {
         End::Folder => {
+            walk.check_last_folder()?;
             let failed = Error::io("look into", path);
             directory::open(&walk.here()?.file, c".", directory::FOLDER, 0).map_err(failed)
         }
