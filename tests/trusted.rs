@@ -861,3 +861,44 @@ fn the_end_of_authsome_is_heard_in_the_domain() {
     crate::support::wait_until("the child has ended", || is_over(child));
     run.wait_for_stderr("gone");
 }
+
+/// Gives this thread, and what it starts, a keyring of its own with a key of this name in it; false where there are no keyrings.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no library makes keys in the kernel")]
+fn make_key(name: &std::ffi::CStr) -> bool {
+    let none = std::ptr::null::<u8>();
+    // SAFETY: KEYCTL_JOIN_SESSION_KEYRING with no name; no memory is read.
+    if unsafe { libc::syscall(libc::SYS_keyctl, 1_i64, none) } < 0 {
+        return false;
+    }
+    let kind = c"user".as_ptr();
+    // SAFETY: add_key(2) reads two strings that end with a zero, and so many bytes; KEY_SPEC_SESSION_KEYRING.
+    let made = unsafe {
+        libc::syscall(
+            libc::SYS_add_key,
+            kind,
+            name.as_ptr(),
+            SECRET.as_ptr(),
+            SECRET.len(),
+            -3_i64,
+        )
+    };
+    made > 0
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn keys_that_the_kernel_keeps_for_root_are_not_handed_on() {
+    const NAME: &str = "authsome-test-of-keys";
+
+    if !is_root() || !make_key(c"authsome-test-of-keys") {
+        return;
+    }
+    let (home, origin) = (home(), Origin::start(always_ok));
+    // A change of user alone leaves them in reach.
+    let plain = Cmd::new(&home, "cat").arg("/proc/keys").user(NOBODY);
+    let plain = plain.folder("/".into()).run();
+    assert!(plain.stdout().contains(NAME), "{plain}");
+    let output = run(&home, &origin).args(["--", "cat", "/proc/keys"]).run();
+    output.assert_code(0).assert_without(NAME);
+}

@@ -143,8 +143,8 @@ pub(crate) struct Identity {
 }
 
 /// Has this process be somebody else, for good: no other groups, no way back, no program that would give more rights (setuid, file
-/// capabilities) does so from here on, and where the kernel can do it, other processes of that user are out of its reach.
-/// `may_ask` is what [`may_ask_for_domain`] says. Async-signal-safe.
+/// capabilities) does so from here on, none of the keys that the kernel keeps for this user, and where the kernel can do it, other
+/// processes of that user are out of its reach. `may_ask` is what [`may_ask_for_domain`] says. Async-signal-safe.
 fn become_user(identity: Identity, may_ask: bool) -> io::Result<()> {
     // SAFETY: no groups, so no memory is read.
     if unsafe { libc::setgroups(0, std::ptr::null()) } < 0 {
@@ -168,6 +168,9 @@ fn become_user(identity: Identity, may_ask: bool) -> io::Result<()> {
         // Where there are none of these, there is nothing to clear.
         // SAFETY: two numbers, and others that are not used.
         unsafe { libc::prctl(libc::PR_CAP_AMBIENT, CLEAR_AMBIENT, NONE, NONE, NONE) };
+        if may_ask {
+            leave_session_keyring();
+        }
         let on: libc::c_ulong = 1;
         // SAFETY: PR_SET_NO_NEW_PRIVS takes one number, and wants zeros behind it.
         if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, NONE, NONE, NONE) } < 0 {
@@ -185,8 +188,8 @@ fn become_user(identity: Identity, may_ask: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether the kernel can be asked for a domain of Landlock's. A filter of system calls that doesn't know the question may end
-/// whoever asks it, as those of an older systemd do (`SystemCallFilter=`); so where there is a filter, another process asks first.
+/// Returns whether the kernel can be asked for a domain of Landlock's, and for a keyring. A filter of system calls that doesn't know the
+/// question may end whoever asks it, as those of an older systemd do (`SystemCallFilter=`); so where there is a filter, another process asks first.
 #[cfg(target_os = "linux")]
 fn may_ask_for_domain() -> bool {
     // SAFETY: PR_GET_SECCOMP takes nothing.
@@ -197,6 +200,7 @@ fn may_ask_for_domain() -> bool {
     // SAFETY: the new process makes only system calls, none of which needs what another thread may hold.
     match unsafe { libc::fork() } {
         0 => {
+            leave_session_keyring();
             let _ = landlock::scope(landlock::SIGNALS);
             // SAFETY: ends this process, with nothing run that others have left to be run at its end.
             unsafe { libc::_exit(0) }
@@ -214,6 +218,17 @@ fn may_ask_for_domain() -> bool {
 #[cfg(not(target_os = "linux"))]
 fn may_ask_for_domain() -> bool {
     false
+}
+
+/// Gives this process a session keyring of its own. Keys are reached by whoever has the keyring that they are linked to (keyrings(7)), and
+/// a change of user leaves that as it is. Where the call isn't there, or is kept away, there are none to reach. Async-signal-safe.
+#[cfg(target_os = "linux")]
+fn leave_session_keyring() {
+    /// KEYCTL_JOIN_SESSION_KEYRING of linux/keyctl.h; without a name the keyring is a new one.
+    const JOIN: libc::c_ulong = 1;
+
+    // SAFETY: keyctl(2) with a number and no name; no memory is read.
+    unsafe { libc::syscall(libc::SYS_keyctl, JOIN, NONE, NONE, NONE, NONE) };
 }
 
 /// PR_CAP_AMBIENT_CLEAR_ALL of linux/prctl.h.
