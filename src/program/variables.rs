@@ -30,7 +30,8 @@ pub(crate) fn leading_to(environment: &Environment, user: u32) -> Vec<OsString> 
     let leads = |(name, value): &(&OsStr, &OsStr)| {
         let is_one_of = |names: &[&str]| names.iter().any(|known| name == known);
         let leads_there = |path: &Path| {
-            let is_place = is_one_of(&TEMPORARY) && trusted::folder(path, Purpose::Run).is_ok();
+            let is_place =
+                is_one_of(&TEMPORARY) && trusted::folder(path, Purpose::Read(user)).is_ok();
             !is_place && trusted::is_open_to(path, user)
         };
         !is_one_of(&PASSED_OVER) && paths(value).any(leads_there)
