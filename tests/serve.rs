@@ -3,6 +3,7 @@
 use std::fs;
 use std::fs::File;
 use std::io::Read;
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +14,7 @@ use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 use crate::support::BINARY;
@@ -454,6 +456,20 @@ fn a_probe_tells_by_its_exit_code_whether_a_proxy_is_well() {
     output
         .assert_code(1)
         .assert_stderr(&["is not well: it answers 503"]);
+
+    // One connection is closed without an answer, as a stranger's may be for another.
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let answering = thread::spawn(move || {
+        drop(busy.accept().unwrap());
+        let (mut second, _) = busy.accept().unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        second.write_all(answer).unwrap();
+        // Not before the question is read: closing would reset it.
+        let _ = second.read(&mut [0; 4096]);
+    });
+    probe(&address).assert_code(0);
+    answering.join().unwrap();
 
     let served = Served::start(&home, serve(&home, &origin));
     probe(&format!(":{}", served.proxy.port)).assert_code(0);

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -22,6 +23,9 @@ const PATH: &str = "/healthz";
 
 /// How long the proxy may take to answer who asks.
 const TIME: Duration = Duration::from_secs(5);
+
+/// How long who asks waits before it asks again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is told. Nothing of it is secret.
 #[derive(Serialize)]
@@ -78,12 +82,33 @@ pub(super) fn answer(
     }
 }
 
-/// Asks a proxy, and gives the status of its answer.
+/// Asks a proxy, and returns the status of its answer. Asks again where the connection is closed without one: among very many connections
+/// from the same address it may have given way to another before the question was read.
 ///
 /// # Errors
-/// When it can't be reached, or gives none in time.
+/// When the proxy can't be reached, or gives no answer within 5 s.
 pub(crate) fn ask(address: SocketAddr) -> io::Result<u16> {
     let deadline = Instant::now() + TIME;
+    loop {
+        match ask_once(address, deadline) {
+            Err(error) if is_closed(&error) && Instant::now() + PAUSE < deadline => {
+                thread::sleep(PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Returns whether a connection was closed by the other side.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}
+
+/// Asks a proxy on one connection.
+fn ask_once(address: SocketAddr, deadline: Instant) -> io::Result<u16> {
     let mut wire = Wire::plain(TcpStream::connect_timeout(&address, TIME)?)?;
     let request = format!("GET {PATH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     wire.output().extend_from_slice(request.as_bytes());
