@@ -410,7 +410,9 @@ fn without_threads_connections_are_closed_and_it_recovers() {
     assert_eq!(early.response("GET").text(), "ok");
     drop(early);
     let mut early = run.proxy.plain();
-    early.try_send("GET http://no-such-host.invalid/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    early.try_send(
+        "GET http://no-such-host.invalid/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    );
     early.rest();
     drop((early, crowd));
     wait_until("there is room", || serves(&run));
