@@ -79,7 +79,7 @@ impl Grant {
         self.to_secret_with(self.client_secret.as_ref())
     }
 
-    /// The same with this secret of the client.
+    /// Returns the grant as a secret, with this secret of the client in the place of its own.
     pub(super) fn to_secret_with(&self, client_secret: Option<&Secret>) -> Secret {
         /// A secret's text. What a server or a person gave as text is text.
         fn text(secret: &Secret) -> Cow<'_, str> {

@@ -29,7 +29,7 @@ use crate::vault::Contents;
 use crate::vault::NewKey;
 use crate::vault::Vault;
 
-/// How long another process's refresh is waited for before the user hears of it.
+/// How long a command waits for another process's refresh before it tells the user.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// What the names of kept files in the vault begin with.
@@ -446,7 +446,7 @@ impl Store {
                 };
                 let secret = contents.secret(&record.key())?;
                 let grant = secret.as_ref().and_then(Grant::of_secret);
-                // One that was made for another client, or for another server, is none of it.
+                // A grant that was made for another client, or by another server, keeps its secret.
                 let endpoints = [Some(&about.token_url), about.revocation_url.as_ref()];
                 let hosts: Vec<String> = endpoints
                     .into_iter()

@@ -497,7 +497,7 @@ struct Hosts {
     agree_at: String,
     /// Where the code is redeemed.
     code_goes_to: String,
-    /// Who gets the tokens, if that is a resource at another host than where the person agrees.
+    /// The resource that gets the tokens, if it is at another host than where the user agrees.
     tokens_go_to: Option<String>,
 }
 
