@@ -87,7 +87,7 @@ impl Admission {
     }
 }
 
-/// Who is at the other side of a connection.
+/// The other side of a connection, as far as the system knows it.
 #[derive(Debug)]
 #[cfg(target_os = "linux")]
 enum Peer {

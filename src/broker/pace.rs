@@ -30,7 +30,7 @@ pub(super) struct Pace {
 struct Last {
     /// When it began.
     when: Instant,
-    /// The pause behind it, before tokens are replaced again.
+    /// The pause after this replacement, before tokens are replaced again.
     pause: Duration,
     /// A hash of what the refused request asked for.
     place: u64,

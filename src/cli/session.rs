@@ -315,8 +315,8 @@ impl Files {
         };
         let at_home = || home.create().and_then(|()| write_in(home.path()));
         let in_memory = || write_in(Path::new(SHARED_MEMORY));
-        // A container may have no place for temporary files, a full one, or one where everybody can replace what is there. What is told
-        // is why the first would not do.
+        // A container may have no place for temporary files, a full one, or one where everybody can replace what is there. The
+        // error says why the first place would not do.
         write_in(&temporary).or_else(|error| {
             let instead = match (RunDirectory::is_refused_in(&temporary), is_shared) {
                 // The home is most likely closed to the program's user.

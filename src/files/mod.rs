@@ -99,8 +99,8 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
 /// Reads a whole file of at most `limit` bytes.
 ///
 /// # Errors
-/// Those of reading; a larger file is `FileTooLarge`. A named pipe is refused: nobody may ever write to it. So is, where the program has
-/// a user of its own, what that user could have changed ([`trusted`]).
+/// When the file can't be read; `FileTooLarge` when it is larger. A named pipe is refused, since nobody may ever write to it. Where the
+/// program has a user of its own, so is a file that this user could have changed ([`trusted`]).
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if let Some(number) = own_descriptor(path) {
         return read_open(open_own(path, number)?, limit);

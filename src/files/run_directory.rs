@@ -55,8 +55,8 @@ const MAX_DEPTH: u32 = 16;
 
 /// A directory that lasts as long as a run: only we can write in it, and it goes when the value is dropped.
 ///
-/// It is made, filled and removed by descriptors, never by its path again, and only in a folder where nobody else can put another
-/// directory in its place.
+/// The directory is made, filled and removed by descriptors, never by its path again, and only in a folder where nobody else can put
+/// another directory in its place.
 ///
 /// What a killed run left behind is removed by the next one: the file `alive` is locked by a living run, and the lock goes with
 /// the process however it ended.
@@ -85,7 +85,7 @@ impl RunDirectory {
     /// Makes the directory so that every user can read what is in it. They still can't write there.
     ///
     /// # Errors
-    /// Those of [`Self::create`].
+    /// When the folder can't be made there, as for [`Self::create`].
     pub(crate) fn create_shared(parent: &Path) -> io::Result<Self> {
         Self::with_mode(parent, SHARED)
     }

@@ -77,7 +77,7 @@ impl Purpose {
 
 /// A walk along a path, step by step.
 struct Walk {
-    /// Whose files may be on the path.
+    /// What the path is walked for, which says whose files may be on it.
     purpose: Purpose,
     /// The folders on the way, from the root directory on, without links.
     folders: Vec<Step>,

@@ -28,7 +28,7 @@ const DEVICE: &str = "device authorization endpoint";
 pub(crate) struct Metadata {
     /// Who it is.
     pub(crate) issuer: String,
-    /// Its host: what it says counts for no other.
+    /// The issuer's host; metadata counts for no other.
     pub(crate) host: Authority,
     /// Its endpoints.
     pub(crate) endpoints: Endpoints,

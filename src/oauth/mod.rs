@@ -55,7 +55,7 @@ pub(crate) enum Error {
     Foreign {
         /// The issuer's host.
         issuer: Authority,
-        /// What it names.
+        /// The kind of endpoint that the metadata names at another host.
         endpoint: &'static str,
         /// Where that is.
         host: Authority,

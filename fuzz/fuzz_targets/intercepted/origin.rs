@@ -76,7 +76,7 @@ pub(crate) const ORIGINS: [About; 6] = [
 const RENEWED: &str = "renewed.test";
 /// The place of the one with rules.
 const PART: usize = 1;
-/// The place of the one that reads no content: it answers when it has the head, and takes what comes behind it for requests.
+/// The place of the origin that reads no content: it answers when it has the head, and takes what follows for requests.
 pub(crate) const DEAF: usize = 2;
 /// The place of the one with the credential in the query.
 pub(crate) const QUERY: usize = 3;
@@ -283,7 +283,7 @@ impl Far {
     }
 }
 
-/// Whether a request has content, if only an end of it.
+/// Returns whether a request has content; chunks that end at once count.
 fn has_content(request: &Message) -> bool {
     !matches!(request.length, Length::None | Length::Bytes(0))
 }
