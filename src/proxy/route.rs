@@ -204,6 +204,16 @@ impl Router {
                 .any(|route| route.rule.claims(authority))
     }
 
+    /// Returns the connections whose routes the authority could meet.
+    pub(super) fn claimants(&self, authority: &Authority) -> Vec<ConnectionId> {
+        let routes = self.of_host(&authority.host);
+        let claiming = routes.filter(|route| route.rule.claims(authority));
+        let mut claimants: Vec<ConnectionId> = claiming.map(|route| route.connection).collect();
+        claimants.sort();
+        claimants.dedup();
+        claimants
+    }
+
     /// The exact hosts of all routes; `None` when a pattern is among them.
     pub(crate) fn exact_hosts(&self) -> Option<Vec<Host>> {
         self.patterns.is_empty().then(|| {
