@@ -481,13 +481,14 @@ fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared)
     };
     shared.notices.step(Step::Asked, authority.host.as_str());
     let (is_claimed, by) = (state.router.claims(&authority), state.pass());
+    let is_read = state.router.reads(&authority);
     // A tunnel may last for hours, and what the state holds shall not.
     drop(state);
     if let Err(refused) = shared.dialer.egress().admit(&authority, is_claimed) {
         let refusal = Refusal::Egress(refused);
         return refuse_of(client, &refusal, About::connect(&authority), shared);
     }
-    if is_claimed {
+    if is_read {
         intercept(client, &authority, by, shared);
     } else {
         pass(client, &authority, shared);
