@@ -1,30 +1,8 @@
-//! Refuses clients that speak only HTTP/2 to a host whose TLS ends here: libraries of gRPC, and streaming clients of some SDKs.
+//! The server side of HTTP/2 for refusals alone: frames in, frames out.
 //!
-//! Each stream gets one answer that both kinds can read: status 505, and gRPC's UNIMPLEMENTED with a message. The refusal needs no HPACK
-//! decoder (RFC 7541), because it reads nothing of a request but the frames' headers, and writes its own fields as literals. Everything
-//! that a connection can cost has a limit: answers, other frames, content, and the time without a new stream.
+//! It needs no HPACK decoder (RFC 7541), because it reads nothing of a request but the frames' headers, and writes the fields of its one
+//! answer as literals. Everything that a connection can cost has a limit: answers, other frames, header blocks, content.
 #![deny(clippy::indexing_slicing)]
-
-use std::io;
-use std::io::ErrorKind;
-use std::time::Duration;
-use std::time::Instant;
-
-use super::Shared;
-use super::client;
-use super::exchange::ANSWER_TIME;
-use super::service::Service;
-use crate::audit::Event;
-use crate::audit::Kind;
-use crate::audit::event;
-use crate::broker::Connection;
-use crate::notice::Step;
-use crate::url::Authority;
-use crate::url::Scheme;
-use crate::wire::Wire;
-
-/// The protocol's name in TLS (RFC 9113 section 3.2).
-pub(super) const ALPN: &[u8] = b"h2";
 
 /// What a client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -47,24 +25,27 @@ const MAX_OTHERS: u32 = 1000;
 /// CONTINUATION frames of a header block, at the most.
 const MAX_CONTINUATIONS: u32 = 8;
 
-/// How long a connection may stay without a new stream.
-const IDLE_TIME: Duration = Duration::from_secs(120);
-
-/// Types of frames.
-#[expect(
-    clippy::missing_docs_in_private_items,
-    reason = "RFC 9113 section 6 has a section for each"
-)]
+/// Types of frames (RFC 9113 section 6).
 mod kind {
+    /// Content.
     pub(super) const DATA: u8 = 0;
+    /// A header block that opens a stream, or a trailer section.
     pub(super) const HEADERS: u8 = 1;
+    /// Advice of the past (RFC 9113 section 5.3).
     pub(super) const PRIORITY: u8 = 2;
+    /// The end of a stream.
     pub(super) const RST_STREAM: u8 = 3;
+    /// Limits of the sender.
     pub(super) const SETTINGS: u8 = 4;
+    /// A stream that a server opens.
     pub(super) const PUSH_PROMISE: u8 = 5;
+    /// A question whether the other side is there.
     pub(super) const PING: u8 = 6;
+    /// The end of the connection.
     pub(super) const GOAWAY: u8 = 7;
+    /// Room for more content.
     pub(super) const WINDOW_UPDATE: u8 = 8;
+    /// More of a header block.
     pub(super) const CONTINUATION: u8 = 9;
 }
 
@@ -122,7 +103,7 @@ pub(crate) struct Refuser {
     /// The header block of each answer.
     answer: Vec<u8>,
     /// Whether the client's preface has come.
-    has_begun: bool,
+    pub(super) has_begun: bool,
     /// Whether the SETTINGS behind the preface have come.
     is_set_up: bool,
     /// The header block that has not ended.
@@ -130,7 +111,7 @@ pub(crate) struct Refuser {
     /// The last stream that the client has opened.
     last: u32,
     /// Streams answered.
-    answered: u32,
+    pub(super) answered: u32,
     /// Frames that belonged to no new stream.
     others: u32,
     /// Bytes of content that have come.
@@ -174,7 +155,7 @@ impl Refuser {
     }
 
     /// Tells the client that the connection ends.
-    fn end(&self, code: Code, out: &mut Vec<u8>) {
+    pub(super) fn end(&self, code: Code, out: &mut Vec<u8>) {
         let payload = [self.last.to_be_bytes(), (code as u32).to_be_bytes()].concat();
         write_frame(out, kind::GOAWAY, 0, 0, &payload);
     }
@@ -374,122 +355,6 @@ fn printable(text: &str) -> String {
     text.chars().filter(is_plain).collect()
 }
 
-/// Who claims the host of a connection, and what its clients and the user hear.
-struct Refused {
-    /// The host, as events name it.
-    host: String,
-    /// The connection whose credential its requests would get, where there is only one.
-    connection: Option<(String, String)>,
-    /// The message of each answer.
-    message: String,
-    /// The warning.
-    warning: String,
-}
-
-impl Refused {
-    /// Asks the state of now.
-    fn at(authority: &Authority, shared: &Shared) -> Self {
-        let state = shared.current.get();
-        let claimants = state.router.claimants(authority);
-        let connections = claimants.iter().map(|id| state.broker.connection(*id));
-        let connections: Vec<&Connection> = connections.collect();
-        let labels: Vec<String> = connections.iter().map(|found| found.label()).collect();
-        let (host, labels) = (&authority.host, labels.join(" and "));
-        Self {
-            connection: match connections.as_slice() {
-                [only] => Some((only.provider.name.to_string(), only.name.to_string())),
-                _ => None,
-            },
-            message: format!(
-                "authsome speaks HTTP/1.1 to {host}, where {labels} is connected; to let this program reach it without the credential use --blind {host}"
-            ),
-            warning: format!(
-                "a client speaks HTTP/2 only to {host}, and authsome speaks HTTP/1.1 there because {labels} is connected: the client's requests are refused; to let it reach {host} without the credential use --blind {host}"
-            ),
-            host: authority.to_header(Scheme::Https),
-        }
-    }
-
-    /// The event of one answer.
-    fn event(&self) -> Event<'_> {
-        let of_kind = match &self.connection {
-            Some((provider, name)) => Event::about(Kind::Refused, provider, Some(name)),
-            None => Event::of(Kind::Refused),
-        };
-        Event {
-            host: Some(self.host.as_str().into()),
-            status: Some(505),
-            error: Some(event::error("the client speaks HTTP/2 only".to_owned())),
-            hint: Some("--blind HOST lets programs reach that host without the credential"),
-            ..of_kind
-        }
-    }
-}
-
-/// Serves a connection that speaks HTTP/2 to its end.
-pub(super) fn serve(mut client: Wire, authority: &Authority, shared: &Shared) {
-    let refused = Refused::at(authority, shared);
-    let draining = shared.service.as_ref().map(Service::draining);
-    // A run's end waits for what there is to tell of a client that hangs up on the certificate.
-    let mut first = Some(shared.audit.under_way());
-    let mut refuser = Refuser::new(&refused.message, client.output());
-    let mut idle = Instant::now() + IDLE_TIME;
-    loop {
-        let before = refuser.answered;
-        let Ok(goes_on) = answer(&mut client, &mut refuser, &refused, shared) else {
-            return;
-        };
-        if !goes_on || client.end().is_some() {
-            break;
-        }
-        if refuser.answered > before {
-            idle = Instant::now() + IDLE_TIME;
-            shared.notices.step(Step::Trusted, authority.host.as_str());
-        }
-        if refuser.has_begun {
-            first = None;
-        }
-        match client.wait_for_input_or(draining, idle) {
-            Ok(false) => {}
-            Err(error) if error.kind() != ErrorKind::TimedOut => break,
-            Ok(true) | Err(_) => {
-                refuser.end(Code::None, client.output());
-                break;
-            }
-        }
-    }
-    if first.is_some() && !refuser.has_begun {
-        client::tell_no_request(authority, shared);
-    }
-    client.close_gracefully();
-}
-
-/// Answers what has come, and tells of it. Returns whether the connection goes on.
-///
-/// # Errors
-/// When the client does not take the answers.
-fn answer(
-    client: &mut Wire,
-    refuser: &mut Refuser,
-    refused: &Refused,
-    shared: &Shared,
-) -> io::Result<bool> {
-    let _under_way = shared.audit.under_way();
-    let (before, mut output) = (refuser.answered, Vec::new());
-    let read = refuser.read(client.input(), &mut output);
-    client.consume(read.unwrap_or(0));
-    client.output().append(&mut output);
-    if refuser.answered > before {
-        shared.notices.warn(&*refused.warning);
-        let sent = client.flush_all(Instant::now() + ANSWER_TIME);
-        for _ in before..refuser.answered {
-            shared.audit.record(refused.event());
-        }
-        sent?;
-    }
-    Ok(read.is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -626,94 +491,97 @@ mod tests {
         }
     }
 
+    /// Checks that behind preface and SETTINGS this ends the connection with the code.
+    fn assert_ends(frames: &[Vec<u8>], code: Code) {
+        let (answers, end) = said(&begun(frames));
+        assert_eq!(end, Err(code), "{answers:?}");
+        assert_eq!(answers.last(), Some(&(kind::GOAWAY, 0)), "{code:?}");
+    }
+
     #[test]
-    fn what_breaks_a_rule_ends_the_connection_with_its_code() {
-        use Code::*;
-        let flood =
-            |frame: Vec<u8>, count: u32| (0..count).map(|_| frame.clone()).collect::<Vec<_>>();
-        let large = [&[0, 0x40, 1][..], &[0; 6]].concat();
-        for (frames, code) in [
-            (vec![large], FrameSize),
-            (vec![request(2)], Protocol),
-            (vec![request(0)], Protocol),
-            (vec![frame(kind::DATA, 0, 0, b"")], Protocol),
-            (vec![frame(kind::DATA, 0, 1, b"")], Protocol),
-            (vec![request(3), frame(kind::DATA, 0, 2, b"")], Protocol),
-            (vec![frame(kind::RST_STREAM, 0, 1, &[0; 4])], Protocol),
-            (vec![frame(kind::WINDOW_UPDATE, 0, 1, &[0; 4])], Protocol),
-            (vec![frame(kind::WINDOW_UPDATE, 0, 0, &[0; 3])], FrameSize),
-            (
-                vec![request(1), frame(kind::RST_STREAM, 0, 1, &[0; 5])],
-                FrameSize,
-            ),
-            (vec![frame(kind::PRIORITY, 0, 0, &[0; 5])], Protocol),
-            (vec![frame(kind::SETTINGS, 0, 1, b"")], Protocol),
-            (vec![frame(kind::SETTINGS, 0, 0, &[0; 7])], FrameSize),
-            (vec![frame(kind::SETTINGS, ACK, 0, &[0; 6])], FrameSize),
-            (vec![frame(kind::PING, 0, 1, &[0; 8])], Protocol),
-            (vec![frame(kind::PING, 0, 0, &[0; 9])], FrameSize),
-            (vec![frame(kind::PUSH_PROMISE, 0, 1, b"")], Protocol),
-            (
-                vec![frame(kind::CONTINUATION, END_HEADERS, 1, b"")],
-                Protocol,
-            ),
-            (vec![frame(kind::HEADERS, 0, 1, b""), request(3)], Protocol),
-            (
-                vec![
-                    frame(kind::HEADERS, 0, 1, b""),
-                    frame(kind::PING, 0, 0, &[0; 8]),
-                ],
-                Protocol,
-            ),
-            (
-                vec![
-                    frame(kind::HEADERS, 0, 1, b""),
-                    frame(kind::CONTINUATION, 4, 3, b""),
-                ],
-                Protocol,
-            ),
-            (
-                [
-                    vec![frame(kind::HEADERS, 0, 1, b"")],
-                    flood(frame(kind::CONTINUATION, 0, 1, b""), 9),
-                ]
-                .concat(),
-                Calm,
-            ),
-            (
-                [
-                    vec![request(1)],
-                    flood(frame(kind::DATA, 0, 1, &[0; 16_384]), 4),
-                ]
-                .concat(),
-                FlowControl,
-            ),
-            (
-                [vec![request(1)], flood(frame(kind::DATA, 0, 1, b""), 1000)].concat(),
-                Calm,
-            ),
-            ([vec![request(1)], flood(request(1), 1000)].concat(), Calm),
-            (flood(frame(kind::PING, 0, 0, &[0; 8]), 1000), Calm),
-            (flood(frame(kind::SETTINGS, 0, 0, b""), 1000), Calm),
-            (flood(frame(0xfa, 0, 5, b""), 1000), Calm),
-            (vec![request(1), frame(kind::GOAWAY, 0, 0, &[0; 8])], None),
-            (
-                (0..100).map(|number| request(2 * number + 1)).collect(),
-                None,
-            ),
+    fn what_breaks_a_rule_ends_the_connection() {
+        for (kind, flags, stream, size) in [
+            (kind::HEADERS, END_HEADERS, 0, 0),
+            (kind::HEADERS, END_HEADERS, 2, 0),
+            (kind::DATA, 0, 0, 0),
+            (kind::DATA, 0, 2, 0),
+            (kind::DATA, 0, 3, 0),
+            (kind::RST_STREAM, 0, 0, 4),
+            (kind::RST_STREAM, 0, 3, 4),
+            (kind::WINDOW_UPDATE, 0, 3, 4),
+            (kind::PRIORITY, 0, 0, 5),
+            (kind::SETTINGS, 0, 1, 0),
+            (kind::PING, 0, 1, 8),
+            (kind::GOAWAY, 0, 1, 8),
+            (kind::PUSH_PROMISE, 0, 1, 0),
+            (kind::CONTINUATION, END_HEADERS, 1, 0),
         ] {
-            let (answers, end) = said(&begun(&frames));
-            assert_eq!(end, Err(code), "{answers:?}");
-            assert_eq!(answers.last(), Some(&(kind::GOAWAY, 0)), "{code:?}");
+            let bad = frame(kind, flags, stream, &vec![0; size]);
+            assert_ends(&[request(1), bad], Code::Protocol);
         }
-        let settings_first = [PREFACE, &request(1)].concat();
-        for input in [
-            &settings_first[..],
-            b"GET / HTTP/1.1\r\n",
-            b"PRI * HTTP/2.1",
+        let open = frame(kind::HEADERS, 0, 1, b"");
+        for behind in [
+            request(3),
+            frame(kind::PING, 0, 0, &[0; 8]),
+            frame(kind::CONTINUATION, END_HEADERS, 3, b""),
         ] {
-            assert_eq!(said(input).1, Err(Protocol), "{}", input.escape_ascii());
+            assert_ends(&[open.clone(), behind], Code::Protocol);
         }
+        let early = [PREFACE, &request(1)].concat();
+        for input in [&early[..], b"GET / HTTP/1.1\r\n", b"PRI * HTTP/2.1"] {
+            assert_eq!(said(input).1, Err(Code::Protocol));
+        }
+    }
+
+    #[test]
+    fn sizes_that_frames_cannot_have_end_the_connection() {
+        for (kind, flags, stream, size) in [
+            (kind::WINDOW_UPDATE, 0, 0, 3),
+            (kind::WINDOW_UPDATE, 0, 1, 5),
+            (kind::RST_STREAM, 0, 1, 5),
+            (kind::SETTINGS, 0, 0, 7),
+            (kind::SETTINGS, ACK, 0, 6),
+            (kind::PING, 0, 0, 9),
+            (kind::DATA, 0, 1, MAX_FRAME + 1),
+            (0xfa, 0, 0, 0xff_ffff),
+        ] {
+            let bad = frame(kind, flags, stream, &vec![0; size]);
+            assert_ends(&[request(1), bad.clone()], Code::FrameSize);
+            // By its header alone, where no payload of this size is read.
+            let header = bad[..FRAME_HEADER].to_vec();
+            let (_, end) = said(&begun(&[request(1), header]));
+            assert_eq!(end.is_err(), size > MAX_FRAME);
+        }
+    }
+
+    #[test]
+    fn what_goes_on_without_end_is_ended() {
+        let open = frame(kind::HEADERS, 0, 1, b"");
+        let parts = frame(kind::CONTINUATION, 0, 1, b"").repeat(9);
+        assert_ends(&[open, parts], Code::Calm);
+        let content = frame(kind::DATA, 0, 1, &[0; MAX_FRAME]).repeat(4);
+        assert_ends(&[request(1), content], Code::FlowControl);
+        for flood in [
+            frame(kind::DATA, 0, 1, b""),
+            frame(kind::PING, 0, 0, &[0; 8]),
+            frame(kind::PING, ACK, 0, &[0; 8]),
+            frame(kind::SETTINGS, 0, 0, b""),
+            frame(kind::RST_STREAM, 0, 1, &[0; 4]),
+            frame(kind::WINDOW_UPDATE, 0, 0, &[0; 4]),
+            frame(kind::PRIORITY, 0, 5, &[0; 5]),
+            frame(0xfa, 0, 5, b""),
+            request(1),
+        ] {
+            assert_ends(&[request(1), flood.repeat(1000)], Code::Calm);
+        }
+        let streams = |count: u32| {
+            (0..count)
+                .flat_map(|number| request(2 * number + 1))
+                .collect()
+        };
+        assert_ends(&[streams(MAX_STREAMS)], Code::None);
+        assert_eq!(said(&begun(&[streams(MAX_STREAMS - 1)])).1, Ok(()));
+        assert_ends(&[frame(kind::GOAWAY, 0, 0, &[0; 8])], Code::None);
     }
 
     #[test]
