@@ -12,8 +12,8 @@ use crate::upstream::egress::Pattern;
 pub(super) const OPTION: Opt = valued(
     "blind",
     "HOST",
-    "leave this host unread, for a program that speaks HTTP/2 only or pins certificates: requests there get no credential, and the host \
-     refuses those with a placeholder; a name or *.NAME, with :PORT for one port; repeatable",
+    "leave this host unread, for a program that speaks HTTP/2 only or pins certificates: no credential is added there, and a \
+     placeholder is refused by the host; a name or *.NAME, each with :PORT for one port",
 );
 
 /// One use of the option.
