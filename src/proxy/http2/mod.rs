@@ -33,6 +33,8 @@ const IDLE_TIME: Duration = Duration::from_secs(120);
 
 /// Who claims the host of a connection, and what its clients and the user hear.
 struct Refused {
+    /// The host's name.
+    name: String,
     /// The host, as events name it.
     host: String,
     /// The connection whose credential its requests would get, where there is only one.
@@ -63,6 +65,7 @@ impl Refused {
             warning: format!(
                 "a client speaks HTTP/2 only to {host}, and authsome speaks HTTP/1.1 there because {labels} is connected: the client's requests are refused; to let it reach {host} without the credential use --blind {host}"
             ),
+            name: host.to_string(),
             host: authority.to_header(Scheme::Https),
         }
     }
@@ -101,7 +104,6 @@ pub(super) fn serve(mut client: Wire, authority: &Authority, shared: &Shared) {
         }
         if refuser.answered > before {
             idle = Instant::now() + IDLE_TIME;
-            shared.notices.step(Step::Trusted, authority.host.as_str());
         }
         if refuser.has_begun {
             first = None;
@@ -137,6 +139,7 @@ fn answer(
     client.consume(read.unwrap_or(0));
     client.output().append(&mut output);
     if refuser.answered > before {
+        shared.notices.step(Step::Trusted, &refused.name);
         shared.notices.warn(&*refused.warning);
         let sent = client.flush_all(Instant::now() + ANSWER_TIME);
         for _ in before..refuser.answered {

@@ -324,6 +324,8 @@ fn header_block(message: &str) -> Vec<u8> {
         (":status", "505"),
         ("content-type", "application/grpc"),
         ("proxy-status", "authsome; error=http_request_error"),
+        // All that SDKs of AWS show of an answer without content.
+        ("x-amzn-errortype", "AuthsomeRefused"),
         ("grpc-status", "12"),
         ("grpc-message", &printable(message)),
     ] {
@@ -484,6 +486,7 @@ mod tests {
                 (":status", "505"),
                 ("content-type", "application/grpc"),
                 ("proxy-status", "authsome; error=http_request_error"),
+                ("x-amzn-errortype", "AuthsomeRefused"),
                 ("grpc-status", "12"),
                 ("grpc-message", &*text),
             ];
