@@ -202,3 +202,33 @@ fn a_service_leaves_a_host_unread_after_it_has_read_everything_anew() {
     served.stop();
     origin.finish().assert_without(SECRET);
 }
+
+#[test]
+fn a_host_that_a_pattern_claims_is_left_unread_by_its_name() {
+    let (home, origin) = (Home::new(), Origin::start(always_ok));
+    home.acme(r#""api_url": "regex:api[0-9]?[.]acme[.]test""#);
+    let options = [
+        "--blind",
+        HOST,
+        "--blind=apix.acme.test",
+        "--blind=*.acme.test:8443",
+        "--blind=*.apis.acme.test",
+    ];
+    let run = home.run(&origin).args(options);
+    let run = run
+        .args(origin.leads_here(&["api7.acme.test"], 443))
+        .start();
+    assert_eq!(ask_unread(&run, &origin).text(), "ok");
+    let request = get().replace(HOST, "api7.acme.test");
+    assert_eq!(run.proxy.exchange("api7.acme.test", &request).text(), "ok");
+    let output = run.stop();
+    output.assert_stderr(&["--blind apix.acme.test: no connected provider claims it"]);
+    assert_eq!(output.lines_with("--blind"), 2, "{output}");
+    let sent = origin.finish().requests;
+    let sent: Vec<&str> = sent
+        .iter()
+        .map(|request| request.one("Authorization"))
+        .collect();
+    let with_credential = format!("Bearer {SECRET}");
+    assert_eq!(sent, [&format!("Bearer {PLACEHOLDER}"), &with_credential]);
+}

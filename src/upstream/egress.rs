@@ -120,14 +120,14 @@ impl Pattern {
         Ok(Self { hosts, port })
     }
 
-    /// Returns whether it could name a host of the rule. Of a regular expression only a name can be told apart.
+    /// Returns whether it could name a host of the rule. What is below a name may always meet a regular expression.
     pub(crate) fn may_meet(&self, rule: &HostRule) -> bool {
         match (rule, &self.hosts) {
             (HostRule::Exact { authority, .. }, _) => self.has_host(authority),
-            (HostRule::Pattern { .. }, Hosts::Name(host)) => {
-                self.has_port(443) && rule.claims_host(host)
-            }
-            (HostRule::Pattern { .. }, _) => true,
+            (HostRule::Pattern { .. }, _) if !self.has_port(443) => false,
+            (HostRule::Pattern { .. }, Hosts::Name(host)) => rule.claims_host(host),
+            (HostRule::Pattern { .. }, Hosts::Below(_) | Hosts::AnyName) => true,
+            (HostRule::Pattern { .. }, Hosts::Addresses(_)) => false,
         }
     }
 
