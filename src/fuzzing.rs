@@ -20,6 +20,7 @@ use crate::provider::Placement;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::provider::host_rule::HostRule;
+use crate::proxy::http2::Refuser;
 use crate::secret::Secret;
 use crate::tls::hello::NameCheck;
 use crate::upstream::fetch::Answer;
@@ -69,6 +70,22 @@ pub fn check_names(input: &[u8], cuts: &[usize]) -> Result<(u64, bool), String> 
         assert!(check.cleared() <= check.seen() && check.seen() == start as u64);
     }
     Ok((check.cleared(), check.is_over()))
+}
+
+/// What a client of HTTP/2 is answered whose bytes arrive up to each of `cuts` and then whole, and the code of the connection's end.
+#[must_use]
+pub fn refuse_http2(input: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<u32>) {
+    let mut out = Vec::new();
+    let mut refuser = Refuser::new("a message", &mut out);
+    let mut used = 0;
+    for end in cuts.iter().chain([&input.len()]) {
+        let arrived = input.get(used..*end).unwrap_or_default();
+        match refuser.read(arrived, &mut out) {
+            Ok(count) => used += count,
+            Err(code) => return (out, Some(code as u32)),
+        }
+    }
+    (out, None)
 }
 
 /// A head in its parts.

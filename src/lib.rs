@@ -26,8 +26,8 @@
 //! ```text
 //! proxy::mod ── accept ──▶ client.rs ── Access: whose connection? its password? ── CONNECT host:port
 //!                             ├─ Egress::admit says no ─▶ 403
-//!                             ├─ no route can match ─▶ tunnel: bytes both ways; where egress is restricted, the server name of TLS is read
-//!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop:
+//!                             ├─ no route can match, or --blind names it ─▶ tunnel: bytes both ways; where egress is restricted, the server name of TLS is read
+//!                             └─ some route can ─▶ 200, TLS with a leaf for the host, then requests in a loop (HTTP/2 alone: http2 refuses each):
 //! exchange.rs   Framing::of_request ─▶ Destination::of ─▶ Router::decide
 //! sending.rs    ─▶ Connection::current ─▶ Outgoing::arm ─▶ Pool::take or Dialer::secure ─▶ Armed::send ─▶ Relay::run ─▶ Pool::put
 //!               (a token that the origin refuses: Connection::other_than, and once more)

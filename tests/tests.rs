@@ -19,6 +19,9 @@ mod ca;
 // The command that shows it, and what a run tells of its requests besides.
 mod audit_view;
 
+// Hosts that a run leaves unread.
+mod blind;
+
 // The program that is run: environment, streams, exit code, signals, what is left afterwards.
 mod child;
 
@@ -45,6 +48,9 @@ mod faults;
 
 // HTTP on the wire: what is refused, how messages are framed, streams and upgrades.
 mod http;
+
+// Clients that speak HTTP/2 only.
+mod http2;
 
 // What becomes of a request that gets a credential.
 mod inject;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::app::App;
+use super::blind;
+use super::blind::Blind;
 use super::error::Error;
 use super::programs;
 use super::settled;
@@ -32,6 +34,7 @@ use crate::provider::Provider;
 use crate::provider::definition::Definition;
 use crate::source::Source;
 use crate::source::Spec;
+use crate::upstream::egress::Pattern;
 
 /// How long a command's answer is used where nothing is said.
 pub(super) const TTL: Duration = Duration::from_secs(300);
@@ -67,6 +70,7 @@ pub(super) const OPTIONS: Group = Group {
             "no-env-credentials",
             "take none from the environment (but mask them)",
         ),
+        blind::OPTION,
     ],
 };
 
@@ -82,6 +86,8 @@ pub(super) struct ConnectionArgs {
     ttl: Duration,
     /// `--no-env-credentials`
     no_env: bool,
+    /// `--blind HOST`
+    blind: Vec<Blind>,
     /// Whether there is a program that gets the environment.
     has_program: bool,
 }
@@ -124,6 +130,7 @@ impl ConnectionArgs {
                 .seconds("credential-ttl", 0..=MAX_TTL)?
                 .unwrap_or(TTL),
             no_env: parsed.has("no-env-credentials"),
+            blind: Blind::read(parsed)?,
             has_program: true,
         })
     }
@@ -152,6 +159,8 @@ pub(super) struct Connected {
     pub(super) known: Vec<(Export, String)>,
     /// Variables that are a credential's source, and are not to be handed on.
     pub(super) sources: Vec<String>,
+    /// Hosts that are left unread.
+    pub(super) blind: Vec<Pattern>,
 }
 
 /// Looks for connections.
@@ -234,10 +243,15 @@ pub(super) fn connect_again(
             }
         }
     }
+    let broker = Broker::new(finder.found.into_values().collect());
+    for blind in &args.blind {
+        blind.warn_if_unclaimed(&broker, &app.notices);
+    }
     Ok(Connected {
-        broker: Broker::new(finder.found.into_values().collect()),
+        broker,
         known,
         sources,
+        blind: args.blind.iter().map(Blind::hosts).collect(),
     })
 }
 
@@ -264,6 +278,7 @@ pub(super) fn none(app: &App) -> Connected {
         broker: Broker::new(Vec::new()),
         known,
         sources: Vec::new(),
+        blind: Vec::new(),
     }
 }
 

@@ -87,7 +87,7 @@ fn explain(parsed: &Parsed) -> Result<u8, Error> {
         .map_err(|error| parsed.usage(format!("the URL can't be read: {error}")))?;
     let app = App::open(parsed.verbosity)?;
     let connected = connect::connect(&args, &app)?;
-    let router = Router::new(&connected.broker);
+    let router = Router::new(&connected.broker).blind_to(connected.blind);
     let mut answer = Answer {
         version: 1,
         method,
@@ -245,6 +245,10 @@ impl Answer {
             Why::OtherPath => (
                 "the host is claimed for other paths only".to_owned(),
                 "see api_url in the provider's definition",
+            ),
+            Why::Blind => (
+                "--blind leaves the host unread".to_owned(),
+                "leave --blind out if requests there are to get the credential",
             ),
             Why::OauthEndpoint(connection) => (
                 format!(

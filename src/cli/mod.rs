@@ -5,6 +5,7 @@
 mod amounts;
 mod app;
 mod audit;
+mod blind;
 mod ca;
 mod completions;
 mod connect;

@@ -179,7 +179,7 @@ impl Session {
             Listener::bind().map_err(|error| Error::new("cannot listen on 127.0.0.1", error))?;
         let identity = setup.account.map(|account| account.identity);
         let door = setup.door(&listener)?;
-        let state = State::new(connected.broker, door.password);
+        let state = State::new(connected.broker, door.password).blind_to(connected.blind);
         let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);
         let files = Files::write(parent, home, &root, trusted.as_deref(), identity.is_some())?;

@@ -16,6 +16,7 @@ use super::exchange;
 use super::exchange::ANSWER_TIME;
 use super::exchange::After;
 use super::health;
+use super::http2;
 use super::places::Admission;
 use super::places::Place;
 use super::refusal::Refusal;
@@ -480,13 +481,14 @@ fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared)
     };
     shared.notices.step(Step::Asked, authority.host.as_str());
     let (is_claimed, by) = (state.router.claims(&authority), state.pass());
+    let is_read = state.router.reads(&authority);
     // A tunnel may last for hours, and what the state holds shall not.
     drop(state);
     if let Err(refused) = shared.dialer.egress().admit(&authority, is_claimed) {
         let refusal = Refusal::Egress(refused);
         return refuse_of(client, &refusal, About::connect(&authority), shared);
     }
-    if is_claimed {
+    if is_read {
         intercept(client, &authority, by, shared);
     } else {
         pass(client, &authority, shared);
@@ -576,6 +578,10 @@ fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared)
             .map(|()| client)
     });
     match handshake {
+        Ok(client) if client.protocol() == Some(http2::ALPN) => {
+            drop(under_way);
+            http2::serve(client, authority, shared);
+        }
         Ok(client) => {
             drop(under_way);
             serve_intercepted(client, authority, by, shared);
@@ -586,7 +592,7 @@ fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared)
 
 /// Tells of a client that has ended without a word: those that judge a certificate only once TLS is set up send no alert. It is no
 /// warning, since others open connections in advance.
-fn tell_no_request(authority: &Authority, shared: &Shared) {
+pub(super) fn tell_no_request(authority: &Authority, shared: &Shared) {
     let why = "the client ended without a request: it may not trust the certificate";
     shared.audit.record(Event {
         error: Some(event::error(why.to_owned())),

@@ -10,6 +10,7 @@ mod forms;
 mod frames;
 pub(crate) mod health;
 mod hops;
+pub(crate) mod http2;
 mod inject;
 mod lane;
 pub(crate) mod mask;

@@ -12,6 +12,7 @@ use crate::provider::Placement;
 use crate::provider::host_rule::HostRule;
 use crate::provider::policy::Denied;
 use crate::provider::policy::Policy;
+use crate::upstream::egress::Pattern;
 use crate::url;
 use crate::url::Authority;
 use crate::url::Host;
@@ -44,6 +45,8 @@ pub(crate) struct Router {
     endpoints: HashMap<Host, Vec<(ConnectionId, Url)>>,
     /// The rules of each connection's provider, where there are some.
     policies: HashMap<ConnectionId, Policy>,
+    /// Hosts that are left unread, whoever claims them.
+    blind: Vec<Pattern>,
 }
 
 /// Whether a method is refused where a credential would go: the origin would send it back (RFC 9110 section 9.3.8).
@@ -156,6 +159,8 @@ pub(crate) enum Why {
     OtherPort,
     /// Routes have this host, but other paths.
     OtherPath,
+    /// The host is left unread.
+    Blind,
     /// It is an OAuth endpoint of this connection's provider.
     OauthEndpoint(ConnectionId),
     /// Routes of different connections are equally good.
@@ -170,6 +175,7 @@ impl Router {
             patterns: Vec::new(),
             endpoints: HashMap::new(),
             policies: HashMap::new(),
+            blind: Vec::new(),
         };
         for (id, connection) in broker.connections() {
             for rule in &connection.provider.rules {
@@ -196,7 +202,25 @@ impl Router {
         router
     }
 
-    /// Whether some request to the authority could meet a route. If none can, its TLS is none of our business.
+    /// Returns the same routes but for hosts that are left unread: their requests get no credential.
+    pub(crate) fn blind_to(self, hosts: Vec<Pattern>) -> Self {
+        Self {
+            blind: hosts,
+            ..self
+        }
+    }
+
+    /// Returns whether the authority is left unread, whoever claims it.
+    fn is_blind(&self, authority: &Authority) -> bool {
+        self.blind.iter().any(|hosts| hosts.has_host(authority))
+    }
+
+    /// Returns whether TLS to the authority ends here.
+    pub(crate) fn reads(&self, authority: &Authority) -> bool {
+        self.claims(authority) && !self.is_blind(authority)
+    }
+
+    /// Whether some request to the authority could meet a route, be it left unread. If none can, its TLS is none of our business.
     pub(crate) fn claims(&self, authority: &Authority) -> bool {
         !authority.host.is_loopback()
             && self
@@ -204,22 +228,38 @@ impl Router {
                 .any(|route| route.rule.claims(authority))
     }
 
-    /// The exact hosts of all routes; `None` when a pattern is among them.
+    /// Returns the connections whose routes the authority could meet.
+    pub(super) fn claimants(&self, authority: &Authority) -> Vec<ConnectionId> {
+        let routes = self.of_host(&authority.host);
+        let claiming = routes.filter(|route| route.rule.claims(authority));
+        let mut claimants: Vec<ConnectionId> = claiming.map(|route| route.connection).collect();
+        claimants.sort();
+        claimants.dedup();
+        claimants
+    }
+
+    /// The exact hosts of all routes that are read; `None` when a pattern is among them.
     pub(crate) fn exact_hosts(&self) -> Option<Vec<Host>> {
         self.patterns.is_empty().then(|| {
-            let mut hosts: Vec<Host> = self.exact.keys().cloned().collect();
+            let rules = self.rules();
+            let mut hosts: Vec<Host> = rules.filter_map(HostRule::exact_host).cloned().collect();
             hosts.sort();
+            hosts.dedup();
             hosts
         })
     }
 
-    /// All rules.
+    /// All rules but those of hosts that are left unread.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &HostRule> {
         self.exact
             .values()
             .flatten()
             .chain(&self.patterns)
             .map(|route| &route.rule)
+            .filter(|rule| match rule {
+                HostRule::Exact { authority, .. } => !self.is_blind(authority),
+                HostRule::Pattern { .. } => true,
+            })
     }
 
     /// What is done with a request.
@@ -239,6 +279,9 @@ impl Router {
         routes.retain(|route| route.rule.claims(target.authority));
         if routes.is_empty() {
             return Decision::Forward(Why::OtherPort);
+        }
+        if self.is_blind(target.authority) {
+            return Decision::Forward(Why::Blind);
         }
         self.decide_by_path(&routes, target)
     }

@@ -9,6 +9,7 @@ use super::access::Password;
 use super::route::Router;
 use crate::broker::Broker;
 use crate::http1::head::RequestHead;
+use crate::upstream::egress::Pattern;
 
 /// What a request is judged by. Never changed.
 pub(crate) struct State {
@@ -31,6 +32,12 @@ impl State {
             router: Router::new(&broker),
             broker,
         }
+    }
+
+    /// Returns the same state with hosts that are left unread.
+    pub(crate) fn blind_to(self, hosts: Vec<Pattern>) -> Self {
+        let router = self.router.blind_to(hosts);
+        Self { router, ..self }
     }
 
     /// Which requests get whose credential.

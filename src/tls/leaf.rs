@@ -104,7 +104,7 @@ impl LeafCache {
         Ok(config)
     }
 
-    /// Makes a leaf and a configuration around it: TLS 1.2 and 1.3, HTTP/1.x only, no early data, no client certificates.
+    /// Makes a leaf and a configuration around it: TLS 1.2 and 1.3, HTTP/1.x wherever it is offered, no early data, no client certificates.
     fn make(&self, host: &Host, now: SystemTime) -> Result<Made, Error> {
         let failed =
             |error: &dyn fmt::Display| Error(format!("no certificate for {host}: {error}"));
@@ -118,8 +118,10 @@ impl LeafCache {
             .map_err(|error| failed(&error))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
-        // `curl -0` offers only the second.
-        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
+        // `curl -0` offers only the second, clients of gRPC only the last, which is spoken just to refuse them.
+        config.alpn_protocols = [&b"http/1.1"[..], b"http/1.0", b"h2"]
+            .map(<[u8]>::to_vec)
+            .into();
         config.ignore_client_order = true;
         // One is enough: a connection that resumes gets another.
         config.send_tls13_tickets = 1;

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use super::address;
 use super::address::Class;
 use super::address::Network;
+use crate::provider::host_rule::HostRule;
 use crate::sys::route;
 use crate::url;
 use crate::url::Authority;
@@ -119,8 +120,19 @@ impl Pattern {
         Ok(Self { hosts, port })
     }
 
+    /// Returns whether it could name a host of the rule. What is below a name may always meet a regular expression.
+    pub(crate) fn may_meet(&self, rule: &HostRule) -> bool {
+        match (rule, &self.hosts) {
+            (HostRule::Exact { authority, .. }, _) => self.has_host(authority),
+            (HostRule::Pattern { .. }, _) if !self.has_port(443) => false,
+            (HostRule::Pattern { .. }, Hosts::Name(host)) => rule.claims_host(host),
+            (HostRule::Pattern { .. }, Hosts::Below(_) | Hosts::AnyName) => true,
+            (HostRule::Pattern { .. }, Hosts::Addresses(_)) => false,
+        }
+    }
+
     /// Whether the host that is asked for is one of these, by what it is called.
-    fn has_host(&self, authority: &Authority) -> bool {
+    pub(crate) fn has_host(&self, authority: &Authority) -> bool {
         let host = &authority.host;
         self.has_port(authority.port)
             && match (&self.hosts, host.ip()) {

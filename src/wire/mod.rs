@@ -235,6 +235,11 @@ impl Wire {
         self.peer
     }
 
+    /// Returns the application protocol that both sides of TLS agreed on.
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        self.tls.as_ref()?.protocol()
+    }
+
     /// Returns a number that no other connection has.
     pub(crate) fn number(&self) -> u64 {
         self.number

@@ -93,6 +93,14 @@ impl Records {
         matches!(self.role, Role::Server(_))
     }
 
+    /// Returns the application protocol that both sides agreed on (RFC 7301).
+    pub(super) fn protocol(&self) -> Option<&[u8]> {
+        match &self.role {
+            Role::Client(tls) => tls.alpn_protocol(),
+            Role::Server(tls) => tls.alpn_protocol(),
+        }
+    }
+
     /// Whether all that is sealed behind the handshake are tickets for the next one: what a server has left to say in TLS 1.3.
     pub(super) fn has_only_tickets(&self) -> bool {
         match &self.role {

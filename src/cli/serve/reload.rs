@@ -54,7 +54,7 @@ impl Sources {
         let password = self.password.current()?;
         let before = before.map(State::broker);
         let connected = connect::connect_again(&self.connections, &self.app, before)?;
-        Ok(State::new(connected.broker, Some(password)))
+        Ok(State::new(connected.broker, Some(password)).blind_to(connected.blind))
     }
 
     /// The same with the definitions as they are now. Where it fails, all is as it was.
