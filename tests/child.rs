@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use crate::support::BINARY;
 use crate::support::Cmd;
 use crate::support::Home;
 use crate::support::PLACEHOLDER;
 use crate::support::SECRET;
 use crate::support::contains;
+use crate::support::is_ignored;
 use crate::support::is_over;
+use crate::support::run_directories;
 use crate::support::signal;
 use crate::support::wait_until;
 
@@ -30,15 +30,6 @@ fn environment(cmd: Cmd) -> BTreeMap<String, String> {
     let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
     pairs
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
-}
-
-/// The run directories in a folder.
-fn run_directories(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("a folder");
-    let names = entries.map(|entry| entry.expect("an entry").file_name().display().to_string());
-    names
-        .filter(|name| name.starts_with("authsome-run-") || name.starts_with("authsome-new-"))
         .collect()
 }
 
@@ -344,93 +335,6 @@ fn a_word_that_is_no_utf_8_reaches_the_child() {
     assert_eq!(output.stdout, b"\xff\xfe");
 }
 
-// These children look for a signal again and again: a shell that waits in `read` may miss one that comes just before.
-#[test]
-fn term_reaches_a_child_that_catches_it_and_no_file_is_left() {
-    let home = Home::new();
-    let trap = "trap 'echo caught; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
-    let run = script(&home, trap).background();
-    run.wait_for_stdout(b"ready");
-    assert_eq!(run_directories(&home.temporary()).len(), 1);
-    assert!(signal("TERM", &run.pid.to_string()));
-    run.wait_for_stdout(b"caught");
-    run.end().assert_code(3);
-    assert!(run_directories(&home.temporary()).is_empty());
-}
-
-/// Whether the tests were started with the signal ignored, by nohup or in the background of a script: all that they start then ignores
-/// it too, and can't trap it.
-fn is_ignored(number: i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.unwrap_or(0) >> (number - 1) & 1 == 1
-}
-
-#[test]
-fn a_signal_that_authsome_was_told_to_ignore_is_ignored_by_the_child_too() {
-    let home = Home::new();
-    let line = "trap '' HUP; exec \"$0\" run -- sh -c 'kill -HUP $$; echo alive'";
-    let output = Cmd::new(&home, "sh").args(["-c", line, BINARY]).run();
-    output.assert_code(0);
-    assert_eq!(output.stdout(), "alive\n");
-}
-
-#[test]
-fn other_signals_reach_the_child_too() {
-    let signals = [
-        ("HUP", 1),
-        ("INT", 2),
-        ("QUIT", 3),
-        ("USR1", 10),
-        ("USR2", 12),
-        ("WINCH", 28),
-    ];
-    for (name, _) in signals
-        .into_iter()
-        .filter(|(_, number)| !is_ignored(*number))
-    {
-        let home = Home::new();
-        let trap =
-            format!("trap 'echo caught; exit 4' {name}; echo ready; while :; do sleep 0.05; done");
-        let run = script(&home, &trap).background();
-        run.wait_for_stdout(b"ready");
-        assert!(signal(name, &run.pid.to_string()));
-        run.wait_for_stdout(b"caught");
-        run.end().assert_code(4);
-    }
-}
-
-#[test]
-fn a_child_that_term_ends_gives_143_and_no_file_is_left() {
-    let home = Home::new();
-    let run = script(&home, "echo ready; exec sleep 600").background();
-    run.wait_for_stdout(b"ready");
-    assert!(signal("TERM", &run.pid.to_string()));
-    let output = run.end();
-    output.assert_code(143).assert_quiet();
-    assert!(run_directories(&home.temporary()).is_empty());
-}
-
-#[test]
-fn a_child_that_ignores_term_goes_on() {
-    let home = Home::new();
-    let run = script(
-        &home,
-        "trap '' TERM; echo ready; read line; echo \"got $line\"",
-    )
-    .background();
-    run.wait_for_stdout(b"ready");
-    for _ in 0..2 {
-        assert!(signal("TERM", &run.pid.to_string()));
-    }
-    let mut run = run;
-    let mut stdin = run.stdin.take().expect("its input");
-    stdin.write_all(b"more\n").expect("a line");
-    run.wait_for_stdout(b"got more");
-    run.end().assert_code(0);
-}
-
 #[test]
 fn killing_authsome_ends_the_child_and_the_next_run_sweeps_what_was_left() {
     let home = Home::new();
@@ -517,31 +421,6 @@ fn the_child_s_limits_are_the_parent_s() {
     let output = Cmd::new(&home, "sh").args(["-c", &inner]).run();
     output.assert_code(0);
     assert_eq!(output.stdout(), expected.stdout());
-}
-
-/// Which signals are blocked and ignored in a child that this starts.
-fn signals(cmd: Cmd) -> Vec<u64> {
-    // The C library uses 32 and 33 for itself, and leaves them ignored in some children.
-    const OF_LIBC: u64 = 0b11 << 31;
-
-    let output = cmd.run();
-    let text = output.stdout();
-    let words = text
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(1));
-    let masks = words.map(|word| u64::from_str_radix(word, 16).expect("a mask") & !OF_LIBC);
-    masks.collect()
-}
-
-#[test]
-fn the_child_s_signals_are_as_they_were_for_authsome() {
-    let home = Home::new();
-    let words = ["-E", "^Sig(Blk|Ign)", "/proc/self/status"];
-    // What the test's own parent ignores is ignored in both.
-    let alone = signals(Cmd::new(&home, "grep").args(words));
-    let child = signals(home.authsome(["run", "--", "grep"]).args(words));
-    assert_eq!(alone.len(), 2);
-    assert_eq!(child, alone);
 }
 
 #[test]

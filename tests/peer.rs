@@ -455,7 +455,7 @@ fn a_thousand_connections_in_a_row_are_all_served() {
 #[test]
 fn nobody_is_taken_for_a_stranger_when_there_are_no_descriptors_left() {
     let home = Home::new();
-    let limited = "ulimit -n 28; exec \"$0\" run -- \"$@\"";
+    let limited = "ulimit -n 30; exec \"$0\" run -- \"$@\"";
     let child = "env -0; printf '=READY\\0'; exec cat";
     let words = ["-c", limited, BINARY, "sh", "-c", child];
     let run = Cmd::new(&home, "sh")

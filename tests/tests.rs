@@ -122,6 +122,10 @@ mod serve_reload;
 #[cfg(target_os = "linux")]
 mod serve_strangers;
 
+// Signals: which the program hears and how often, and what it inherits.
+#[cfg(target_os = "linux")]
+mod signals;
+
 // Where credentials come from.
 mod sources;
 

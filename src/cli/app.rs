@@ -29,6 +29,7 @@ use crate::provider::Provider;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 use crate::provider::registry::Registry;
+use crate::sys::inherited::Inherited;
 use crate::sys::process;
 use crate::vault::KEY_COMMAND;
 use crate::vault::KeyRing;
@@ -250,7 +251,7 @@ fn store(parent: &Environment, home: &Home, registry: &Registry, notices: &Arc<N
 ///
 /// # Errors
 /// When that can't be done.
-pub(super) fn protect() -> Result<process::Limits, Error> {
+pub(super) fn protect() -> Result<Inherited, Error> {
     process::harden().map_err(|error| Error::new("cannot protect this process", error))
 }
 

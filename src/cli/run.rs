@@ -30,6 +30,7 @@ use super::syntax::valued;
 use super::telling;
 use super::telling::Telling;
 use crate::account::Account;
+use crate::child::supervise::Start;
 use crate::files::trusted;
 use crate::sys::process;
 use crate::tls::bundle;
@@ -205,8 +206,8 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         return Err(Error::plain("only root can run a program as another user")
             .hint("start authsome as root for --user, or leave it out"));
     }
-    let limits = match session::begin()? {
-        Begun::Worker { limits, .. } => limits,
+    let start = match session::begin()? {
+        Begun::Worker { inherited, .. } => Start::new(inherited),
         Begun::Done(code) => return Ok(code),
     };
     if let Some(account) = &args.account {
@@ -235,7 +236,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
     let audit = Arc::clone(&app.audit);
     // With the environment, which holds what no connection of this run needs.
     drop(app);
-    let done = session.run(&args.program, &args.arguments, limits);
+    let done = session.run(&args.program, &args.arguments, start);
     telling::sum_up(&audit);
     done
 }

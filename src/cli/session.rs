@@ -32,6 +32,8 @@ use crate::child::java;
 use crate::child::php;
 use crate::child::supervise;
 use crate::child::supervise::End;
+use crate::child::supervise::Program;
+use crate::child::supervise::Start;
 use crate::environment::EXTRA;
 use crate::environment::Environment;
 use crate::files::Home;
@@ -49,9 +51,9 @@ use crate::proxy::state::Current;
 use crate::proxy::state::State;
 use crate::random;
 use crate::source::Source;
+use crate::sys::inherited::Inherited;
 use crate::sys::process;
 use crate::sys::process::Identity;
-use crate::sys::process::Limits;
 use crate::tls;
 use crate::tls::bundle;
 use crate::tls::leaf::LeafCache;
@@ -93,8 +95,8 @@ pub(super) fn max_connections(parsed: &Parsed) -> Result<usize, Error> {
 pub(super) enum Begun {
     /// This process goes on.
     Worker {
-        /// The program gets them back.
-        limits: Limits,
+        /// What this process was started with.
+        inherited: Inherited,
         /// Whether it was split off from process 1.
         is_split: bool,
     },
@@ -107,11 +109,14 @@ pub(super) enum Begun {
 /// # Errors
 /// When either can't be done.
 pub(super) fn begin() -> Result<Begun, Error> {
-    let limits = app::protect()?;
+    let inherited = app::protect()?;
     let role =
         init::split_if_first().map_err(|error| Error::new("cannot start as process 1", error))?;
     Ok(match role {
-        Role::Worker { is_split } => Begun::Worker { limits, is_split },
+        Role::Worker { is_split } => Begun::Worker {
+            inherited,
+            is_split,
+        },
         Role::Done(code) => Begun::Done(code),
     })
 }
@@ -246,12 +251,17 @@ impl Session {
         self,
         program: &OsString,
         arguments: &[OsString],
-        limits: Limits,
+        start: Start,
     ) -> Result<u8, Error> {
-        let (environment, identity) = (&self.environment, self.identity);
         let name = Path::new(program).file_name().unwrap_or_default();
         self.audit.begin(&name.to_string_lossy());
-        let end = supervise::run(program, arguments, environment, limits, identity)
+        let run = Program {
+            name: program,
+            arguments,
+            environment: &self.environment,
+            identity: self.identity,
+        };
+        let end = supervise::run(&run, start)
             .map_err(|error| Error::new("cannot wait for the program", error))?;
         drop(self.files);
         // A new refresh token that is on its way would be lost, and the old one may be good no more.

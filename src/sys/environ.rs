@@ -40,6 +40,33 @@ pub(crate) fn wipe(is_secret: impl Fn(&OsStr) -> bool) {
     }
 }
 
+/// Overwrites the words that this process was started with by zeros: what `/proc/PID/cmdline` shows. Only for a process that reads
+/// them no more.
+///
+/// # Errors
+/// When the kernel doesn't say where they are.
+#[cfg(target_os = "linux")]
+pub(crate) fn wipe_arguments() -> std::io::Result<()> {
+    /// Fields of proc_pid_stat(5) between the name in parentheses and `arg_start`, behind which there is `arg_end`.
+    const BEFORE: usize = 45;
+
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut addresses = fields
+        .split_whitespace()
+        .skip(BEFORE)
+        .map_while(|field| field.parse::<usize>().ok());
+    let (Some(start @ 1..), Some(end)) = (addresses.next(), addresses.next()) else {
+        return Err(std::io::ErrorKind::NotFound.into());
+    };
+    let start = std::ptr::with_exposed_provenance_mut::<u8>(start);
+    // SAFETY: the kernel says that the words are there, on the stack that it has prepared, which may be written to. Nothing in this
+    // process reads them any more.
+    let words = unsafe { std::slice::from_raw_parts_mut(start, end.saturating_sub(start.addr())) };
+    words.zeroize();
+    Ok(())
+}
+
 /// Where the array of variables begins.
 fn entries() -> *const *mut c_char {
     #[cfg(not(target_os = "macos"))]

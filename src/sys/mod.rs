@@ -4,11 +4,13 @@
     reason = "signals, poll(2), terminals, descriptors by number, process attributes, sockets that were handed over, names of one family, the memory of the environment and of stacks, files by the descriptor of their folder, Landlock, sock_diag(7) and rtnetlink(7) have no safe interface in std"
 )]
 
+pub(crate) mod bystander;
 pub(crate) mod descriptor;
 #[cfg(target_os = "linux")]
 pub(crate) mod diag;
 pub(crate) mod directory;
 pub(crate) mod environ;
+pub(crate) mod inherited;
 #[cfg(target_os = "linux")]
 pub(crate) mod landlock;
 pub(crate) mod manager;

@@ -3,11 +3,12 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use super::inherited;
+use super::inherited::Inherited;
 #[cfg(target_os = "linux")]
 use super::landlock;
 #[cfg(target_os = "linux")]
@@ -26,59 +27,32 @@ pub(crate) enum Change {
     Continued,
 }
 
-/// Limits of this process as it was started; the child gets them back.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    /// Open files: raised for ourselves, since each connection takes two.
-    files: libc::rlimit,
-    /// Core files: none of ours.
-    core: libc::rlimit,
-}
-
 /// Keeps this process's memory and environment from other processes of the same user: no ptrace, no `/proc/PID/mem`, `environ`
-/// or `fd`, no core file. Also raises the limit of open files to what is allowed. Returns the limits as they were.
+/// or `fd`, no core file. Also raises the limit of open files to what is allowed, and makes signals arrive that this process was
+/// started to block. Returns what the program gets back.
 ///
 /// # Errors
-/// When a limit can't be read or the process can't be made undumpable.
-pub(crate) fn harden() -> io::Result<Limits> {
+/// When a limit or the signals can't be read, or the process can't be made undumpable.
+pub(crate) fn harden() -> io::Result<Inherited> {
     #[cfg(target_os = "linux")]
     // SAFETY: PR_SET_DUMPABLE takes one number.
     if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, NONE, NONE, NONE, NONE) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    let limits = Limits {
-        files: limit(libc::RLIMIT_NOFILE)?,
-        core: limit(libc::RLIMIT_CORE)?,
-    };
-    set_limit(
-        libc::RLIMIT_CORE,
-        libc::rlimit {
-            rlim_cur: 0,
-            ..limits.core
-        },
-    )?;
-    // Not being able to raise it is no reason to stop: the limit is then met by refusing connections.
-    let _ = set_limit(
-        libc::RLIMIT_NOFILE,
-        libc::rlimit {
-            rlim_cur: limits.files.rlim_max,
-            ..limits.files
-        },
-    );
-    Ok(limits)
+    Inherited::replace()
 }
 
 /// How many files this process may have open.
 pub(crate) fn open_files() -> usize {
     // Where it can't be read, it is met by refusing connections.
-    limit(libc::RLIMIT_NOFILE).map_or(usize::MAX, |limit| {
+    inherited::limit(libc::RLIMIT_NOFILE).map_or(usize::MAX, |limit| {
         usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
     })
 }
 
 /// How large a file may become that this process writes to. A write beyond it ends the process by a signal.
 pub(crate) fn file_size() -> u64 {
-    limit(libc::RLIMIT_FSIZE).map_or(u64::MAX, |limit| limit.rlim_cur)
+    inherited::limit(libc::RLIMIT_FSIZE).map_or(u64::MAX, |limit| limit.rlim_cur)
 }
 
 /// Whether other processes of the same user can look into this one; `None` where that can't be asked.
@@ -99,39 +73,12 @@ pub(crate) fn is_dumpable() -> Option<bool> {
 /// # Errors
 /// When the limit can't be read.
 pub(crate) fn can_leave_core() -> io::Result<bool> {
-    Ok(limit(libc::RLIMIT_CORE)?.rlim_cur > 0)
+    Ok(inherited::limit(libc::RLIMIT_CORE)?.rlim_cur > 0)
 }
 
 /// An argument of prctl(2) that is zero or not used. It reads each as a long, so an int would leave half of it to chance.
 #[cfg(target_os = "linux")]
 const NONE: libc::c_ulong = 0;
-
-/// The type of a resource's number, which differs between C libraries.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-type Resource = libc::__rlimit_resource_t;
-/// The type of a resource's number, which differs between C libraries.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-type Resource = libc::c_int;
-
-/// getrlimit(2).
-fn limit(resource: Resource) -> io::Result<libc::rlimit> {
-    let mut limit = MaybeUninit::<libc::rlimit>::zeroed();
-    // SAFETY: writes one rlimit to memory of ours.
-    if unsafe { libc::getrlimit(resource, limit.as_mut_ptr()) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has filled it, and all-zero is valid besides.
-    Ok(unsafe { limit.assume_init() })
-}
-
-/// setrlimit(2). Async-signal-safe, so it may run between fork and exec.
-fn set_limit(resource: Resource, limit: libc::rlimit) -> io::Result<()> {
-    // SAFETY: reads one rlimit of ours.
-    if unsafe { libc::setrlimit(resource, &raw const limit) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
 
 /// A user and a group, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,21 +213,22 @@ pub(crate) fn can_be_read_by(identity: Identity, path: &CStr) -> io::Result<bool
     }
 }
 
-/// Has the child, between fork and exec, take back the limits, become somebody else if it is to, leave other processes alone where that
-/// can be had, and ask for SIGTERM when its parent dies.
+/// Has the child, between fork and exec, become somebody else if it is to, leave other processes alone where that can be had, ask for
+/// SIGTERM when its parent dies, and take back the limits and signals that this process was started with.
 ///
 /// For a child of the same user the abstract sockets of others stay open: some of root's tools, and of desktops, are reached by them.
 ///
 /// The parent's death is judged by the *thread* that forked (prctl(2)): spawn from the main thread.
-pub(crate) fn prepare_child(command: &mut Command, limits: Limits, identity: Option<Identity>) {
+pub(crate) fn prepare_child(
+    command: &mut Command,
+    inherited: Inherited,
+    identity: Option<Identity>,
+) {
     let parent = own_pid();
     let may_ask = may_ask_for_domain();
-    #[cfg(target_os = "linux")]
-    let signal = libc::c_ulong::from(libc::SIGTERM.unsigned_abs());
     let before_exec = move || {
-        set_limit(libc::RLIMIT_NOFILE, limits.files)?;
-        set_limit(libc::RLIMIT_CORE, limits.core)?;
-        // What follows must come afterwards: a change of user takes the wish for a signal back.
+        inherited.restore_limits()?;
+        // The wish for a signal must come afterwards: a change of user takes it back.
         match identity {
             Some(identity) => become_user(identity, may_ask)?,
             // It needs CAP_SYS_ADMIN or no_new_privs; without them the child is as free as any.
@@ -290,20 +238,59 @@ pub(crate) fn prepare_child(command: &mut Command, limits: Limits, identity: Opt
             }
             None => {}
         }
+        // The parent may have died before the request is made; then nobody would ever tell.
         #[cfg(target_os = "linux")]
-        // SAFETY: PR_SET_PDEATHSIG takes one number.
-        if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, NONE, NONE, NONE) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // The parent may have died before the request was made; then nobody would ever tell.
-        // SAFETY: takes nothing, cannot fail.
-        if unsafe { libc::getppid() } != parent {
-            return Err(io::Error::from_raw_os_error(libc::ESRCH));
-        }
-        Ok(())
+        end_with_parent(parent, libc::SIGTERM)?;
+        #[cfg(not(target_os = "linux"))]
+        is_child_of(parent)?;
+        // Last: signals that have been held back until now end the child here, or wait for the program.
+        inherited.restore_signals()
     };
     // SAFETY: the closure makes system calls only: no allocation, no lock.
     unsafe { command.pre_exec(before_exec) };
+}
+
+/// Asks for a signal when the thread that started this process dies; `parent` is its process. Async-signal-safe.
+///
+/// # Errors
+/// When it has died already.
+#[cfg(target_os = "linux")]
+pub(super) fn end_with_parent(parent: i32, signal: i32) -> io::Result<()> {
+    let signal = libc::c_ulong::from(signal.unsigned_abs());
+    // SAFETY: PR_SET_PDEATHSIG takes one number.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, NONE, NONE, NONE) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    is_child_of(parent)
+}
+
+/// Fails if the process is no child of `parent`, which then has died. Async-signal-safe.
+fn is_child_of(parent: i32) -> io::Result<()> {
+    // SAFETY: takes nothing, cannot fail.
+    match unsafe { libc::getppid() } == parent {
+        true => Ok(()),
+        false => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+    }
+}
+
+/// Sets the name that ps(1) and pkill(1) know this process by: at most 15 bytes of it.
+#[cfg(target_os = "linux")]
+pub(super) fn set_name(name: &CStr) {
+    // SAFETY: PR_SET_NAME reads a string that ends with a zero.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), NONE, NONE, NONE) };
+}
+
+/// Returns whether the process is in the same group as this one, so that what is sent to the group reaches both.
+pub(crate) fn is_in_own_group(pid: i32) -> bool {
+    // SAFETY: takes a number; a process that is gone has no group.
+    let group = unsafe { libc::getpgid(pid) };
+    // SAFETY: takes nothing, cannot fail.
+    group == unsafe { libc::getpgrp() }
+}
+
+/// Waits for the end of a child, whatever it is.
+pub(super) fn wait(pid: i32) {
+    let _ = wait_pid(pid, 0);
 }
 
 /// This process's number.

@@ -15,6 +15,10 @@ use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
 use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::poll;
+use super::poll::Watch;
 
 /// Where the handler writes; negative while no [`Signals`] are there.
 static PIPE: AtomicI32 = AtomicI32::new(FREE);
@@ -123,6 +127,22 @@ impl Signals {
             sender: (sender > 0).then_some(sender),
         })
     }
+
+    /// The next signal, if it comes before the deadline.
+    ///
+    /// # Errors
+    /// Those of poll(2) and of reading the pipe.
+    pub(crate) fn next_before(&mut self, deadline: Instant) -> io::Result<Option<Arrived>> {
+        let watch = Watch {
+            fd: self.reader.as_fd(),
+            read: true,
+            write: false,
+        };
+        match poll::wait([watch], Some(deadline))? {
+            [true] => self.next().map(Some),
+            [false] => Ok(None),
+        }
+    }
 }
 
 impl Drop for Signals {
@@ -132,15 +152,119 @@ impl Drop for Signals {
     }
 }
 
-/// Whether the signal's disposition is to be ignored.
-fn is_ignored(number: i32) -> io::Result<bool> {
+/// Returns whether the signal is ignored. Async-signal-safe.
+///
+/// # Errors
+/// When there is no such signal.
+pub(super) fn is_ignored(number: i32) -> io::Result<bool> {
+    Ok(action(number)? == libc::SIG_IGN)
+}
+
+/// Returns what the signal does: a handler's address, `SIG_DFL` or `SIG_IGN`.
+fn action(number: i32) -> io::Result<libc::sighandler_t> {
     let mut old = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: a null new action only asks for the old one, written to a sigaction of ours.
     if unsafe { libc::sigaction(number, std::ptr::null(), old.as_mut_ptr()) } < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: sigaction succeeded and zeroed memory is a valid sigaction besides.
-    Ok(unsafe { old.assume_init() }.sa_sigaction == libc::SIG_IGN)
+    Ok(unsafe { old.assume_init() }.sa_sigaction)
+}
+
+/// Has each signal that has a handler do what it does by default. Async-signal-safe.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub(super) fn drop_handlers() -> io::Result<()> {
+    /// The last of the signals that have names; the C library keeps some of those behind it for itself.
+    const LAST: i32 = 31;
+
+    for number in 1..=LAST {
+        if ![libc::SIG_DFL, libc::SIG_IGN].contains(&action(number)?) {
+            set_action(number, libc::SIG_DFL, 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns a set of no signals.
+pub(super) fn none() -> libc::sigset_t {
+    let mut set = MaybeUninit::zeroed();
+    // SAFETY: writes a set of ours.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the call has filled it, and cannot fail.
+    unsafe { set.assume_init() }
+}
+
+/// Returns the set of all signals.
+pub(super) fn all() -> libc::sigset_t {
+    let mut set = MaybeUninit::zeroed();
+    // SAFETY: writes a set of ours.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    // SAFETY: the call has filled it, and cannot fail.
+    unsafe { set.assume_init() }
+}
+
+/// Blocks the signals of the set, and no others, for the calling thread; returns those that were blocked before. Async-signal-safe.
+///
+/// # Errors
+/// Those of sigprocmask(2).
+pub(super) fn set_blocked(set: &libc::sigset_t) -> io::Result<libc::sigset_t> {
+    let mut old = none();
+    // SAFETY: reads one set and writes another, both of ours.
+    match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, set, &raw mut old) } {
+        0 => Ok(old),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+/// Takes one of the pending signals that the calling thread blocks, with its sender if a process has sent it. Never waits.
+#[cfg(target_os = "linux")]
+pub(super) fn take_pending() -> Option<(i32, Option<i32>)> {
+    let (every, now) = (
+        all(),
+        libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        },
+    );
+    let mut info = MaybeUninit::zeroed();
+    // SAFETY: reads a set and a time of ours, and writes a siginfo_t of ours.
+    let number = unsafe { libc::sigtimedwait(&raw const every, info.as_mut_ptr(), &raw const now) };
+    // SAFETY: all-zero is a valid siginfo_t.
+    (number > 0).then(|| (number, sender(unsafe { info.assume_init_ref() })))
+}
+
+/// The process that has sent a signal; `None` if it was the kernel.
+fn sender(info: &libc::siginfo_t) -> Option<i32> {
+    // A code above zero is the kernel's own (SI_KERNEL, CLD_EXITED): there is no sender to name.
+    if info.si_code > 0 {
+        return None;
+    }
+    // SAFETY: for signals sent by a process the field is filled in.
+    match unsafe { info.si_pid() } {
+        0 => Some(i32::MAX), // from outside this pid namespace: a sender without a number here
+        sender => Some(sender),
+    }
+}
+
+/// Signals that the calling thread doesn't get until this is dropped: they wait.
+pub(crate) struct Held(libc::sigset_t);
+
+impl Held {
+    /// Holds all signals back.
+    ///
+    /// # Errors
+    /// Those of sigprocmask(2).
+    pub(crate) fn all() -> io::Result<Self> {
+        set_blocked(&all()).map(Self)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = set_blocked(&self.0);
+    }
 }
 
 /// Points the signal at [`note`].
@@ -153,8 +277,15 @@ fn set_handler(number: i32) -> io::Result<()> {
     )
 }
 
-/// sigaction(2) with an empty mask.
-fn set_action(number: i32, action: libc::sighandler_t, flags: libc::c_int) -> io::Result<()> {
+/// sigaction(2) with an empty mask. Async-signal-safe.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub(super) fn set_action(
+    number: i32,
+    action: libc::sighandler_t,
+    flags: libc::c_int,
+) -> io::Result<()> {
     // SAFETY: all-zero is a valid sigaction: default action, empty mask, no flags.
     let mut new: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     new.sa_sigaction = action;
@@ -185,15 +316,7 @@ extern "C" fn note(number: i32, info: *mut libc::siginfo_t, _context: *mut libc:
     let saved = *errno;
     // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t.
     let info = unsafe { &*info };
-    let mut sender = 0;
-    // A code above zero is the kernel's own (SI_KERNEL, CLD_EXITED): there is no sender to name.
-    if info.si_code <= 0 {
-        // SAFETY: for signals sent by a process the field is filled in.
-        sender = unsafe { info.si_pid() };
-        if sender == 0 {
-            sender = i32::MAX; // from outside this pid namespace: a sender without a number here
-        }
-    }
+    let sender = sender(info).unwrap_or(0);
     let [a, b, c, d] = number.to_ne_bytes();
     let [e, f, g, h] = sender.to_ne_bytes();
     let bytes = [a, b, c, d, e, f, g, h];

@@ -625,6 +625,24 @@ pub(crate) fn signal(name: &str, pid: &str) -> bool {
     sent.is_ok_and(|status| status.success())
 }
 
+/// The run directories in a folder.
+pub(crate) fn run_directories(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().display().to_string());
+    names
+        .filter(|name| name.starts_with("authsome-run-") || name.starts_with("authsome-new-"))
+        .collect()
+}
+
+/// Whether the tests were started with the signal ignored, by nohup or in the background of a script: all that they start then ignores
+/// it too, and can't trap it.
+pub(crate) fn is_ignored(number: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or(0) >> (number - 1) & 1 == 1
+}
+
 /// What a program has come to.
 pub(crate) struct Output {
     /// How it ended.

@@ -25,6 +25,7 @@ use super::super::session::Setup;
 use super::advice;
 use super::report::Check;
 use super::report::Report;
+use crate::child::supervise::Start;
 use crate::notice::Notice;
 use crate::notice::Notices;
 use crate::notice::Step;
@@ -59,8 +60,8 @@ pub(super) fn try_out(
     program: &OsString,
     arguments: &[OsString],
 ) -> Result<u8, Error> {
-    let limits = match session::begin()? {
-        Begun::Worker { limits, .. } => limits,
+    let start = match session::begin()? {
+        Begun::Worker { inherited, .. } => Start::new(inherited),
         Begun::Done(code) => return Ok(code),
     };
     let mut app = App::new(verbosity)?;
@@ -81,7 +82,7 @@ pub(super) fn try_out(
     let arguments: Vec<OsString> = arguments.iter().map(|word| filled(word, &url)).collect();
     Session::start(&app, connected, &setup)?
         .with(URL, &url)
-        .run(program, &arguments, limits)?;
+        .run(program, &arguments, start)?;
     let report = told(&progress, demo.has_credential(), program);
     if verbosity.json {
         output::json(&report.to_json());
