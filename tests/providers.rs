@@ -25,7 +25,7 @@ const SHARED_VARIABLES: [&str; 6] = [
 ];
 
 /// Hosts that no bundled definition may claim.
-const STRANGERS: [&str; 16] = [
+const STRANGERS: [&str; 22] = [
     "example.com",
     "evil.example",
     "api.openai.com.evil.example",
@@ -41,6 +41,12 @@ const STRANGERS: [&str; 16] = [
     "evil.herokuapp.com",
     "evil.amazonaws.com",
     "evil.vercel.app",
+    "evil.hf.space",
+    "a.svc.b.evilpinecone.io",
+    "a.svc.b.pinecone.io.evil.example",
+    "evil.algolianet.com",
+    "evil.algolia.net.evil.example",
+    "storage-us-east4.api.evilmailgun.net",
     "127.0.0.1",
 ];
 
@@ -160,6 +166,51 @@ fn no_definition_claims_a_stranger_s_host() {
         assert_eq!(answer["decision"], "forward", "{answer}");
         assert!(answer["provider"].is_null(), "{answer}");
     }
+}
+
+/// Hosts that a pattern claims, each with its provider: [`sample`] makes none of a pattern.
+const OF_PATTERNS: [(&str, &str); 7] = [
+    ("algolia", "0abcdefghi.algolia.net"),
+    ("algolia", "0abcdefghi-dsn.algolia.net"),
+    ("algolia", "0abcdefghi-2.algolianet.com"),
+    ("mailgun", "storage-us-east4.api.mailgun.net"),
+    ("pinecone", "docs-abc123.svc.aped-4627-b74a.pinecone.io"),
+    (
+        "pinecone",
+        "docs-abc123.svc.private.aped-4627-b74a.pinecone.io",
+    ),
+    ("google-vertex-ai", "us-east5-aiplatform.googleapis.com"),
+];
+
+#[test]
+fn patterns_claim_the_hosts_that_users_have() {
+    let home = Home::new();
+    let key = home.file("key", SECRET);
+    for (name, host) in OF_PATTERNS {
+        let credential = format!("--credential={name}=file:{key}");
+        let answer = home.explain(&[&credential, &format!("https://{host}/x")]);
+        assert_eq!(answer["decision"], "inject", "{answer}");
+        assert_eq!(answer["provider"], name, "{answer}");
+    }
+}
+
+#[test]
+fn a_host_that_is_left_out_on_purpose_is_explained() {
+    let home = Home::new();
+    let mut count = 0;
+    for (name, definition) in definitions() {
+        let empty = serde_json::Map::new();
+        for (host, why) in definition["unclaimed"].as_object().unwrap_or(&empty) {
+            let host = host.replace('*', "some");
+            let answer = home.explain(&[&format!("https://{host}/x")]);
+            assert_eq!(answer["decision"], "forward", "{answer}");
+            let why = why.as_str().expect("a reason");
+            let reason = answer["reason"].as_str().expect("a reason");
+            assert!(reason.ends_with(why), "{name} {host}: {answer}");
+            count += 1;
+        }
+    }
+    assert!(count > 30, "{count}");
 }
 
 /// A URL that a rule is met by, if one can be told from the rule: not from a pattern.

@@ -120,6 +120,7 @@ fn explain(parsed: &Parsed) -> Result<u8, Error> {
             let others = connect::as_if_connected(&args, &app);
             if !answer.not_connected(&why, target, &others) {
                 answer.forward(&why, &connected.broker);
+                answer.unclaimed(&url, &others);
             }
         }
     }
@@ -224,6 +225,22 @@ impl Answer {
         self.provider = Some(names);
         self.route = route;
         true
+    }
+
+    /// Adds why a provider claims other hosts of its service, but not this one.
+    fn unclaimed(&mut self, url: &Url, others: &Broker) {
+        let host = url.authority.host.as_str();
+        for (_, connection) in others.connections() {
+            let provider = &connection.provider;
+            if let Some(why) = provider.why_unclaimed(host) {
+                self.reason = Some(format!(
+                    "{} doesn't claim this host: it {why}",
+                    provider.name
+                ));
+                self.hint = None;
+                return;
+            }
+        }
     }
 
     /// The request is forwarded as it is.

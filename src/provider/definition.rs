@@ -13,6 +13,7 @@ use super::PLACEHOLDER;
 use super::Placement;
 use super::Provider;
 use super::Rule;
+use super::Unclaimed;
 use super::exports;
 use super::host_rule::HostRule;
 use super::key_shape::KeyShape;
@@ -142,6 +143,7 @@ impl Definition {
             ),
             docs_url: top.text("docs_url")?.map(encoding::visible),
             rules: rules_of_it,
+            unclaimed: self.unclaimed()?,
             policy: Policy::read(&top)?,
             missing_base_url: missing,
             exports: self.exports()?,
@@ -383,6 +385,16 @@ impl Definition {
             return Err(self.top().invalid("placeholder", why, "use a longer word"));
         }
         Ok(text.to_owned())
+    }
+
+    /// `unclaimed`.
+    fn unclaimed(&self) -> Result<Vec<Unclaimed>, Invalid> {
+        let pairs = self.top().pairs("unclaimed")?.into_iter();
+        let unclaimed = pairs.map(|(host, why)| Unclaimed {
+            host: host.to_ascii_lowercase(),
+            why: encoding::visible(&why),
+        });
+        Ok(unclaimed.collect())
     }
 
     /// `inject`.

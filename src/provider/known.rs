@@ -4,7 +4,7 @@ use serde_json::Map;
 use serde_json::Value;
 
 /// Fields at the top. Those from `header_name` on belong to `api_key` and may stand here too, as older files have them.
-const TOP: [&str; 26] = [
+const TOP: [&str; 27] = [
     "schema_version",
     "name",
     "display_name",
@@ -12,6 +12,7 @@ const TOP: [&str; 26] = [
     "flow",
     "api_url",
     "host_url",
+    "unclaimed",
     "docs_url",
     "placeholder",
     "base_url",

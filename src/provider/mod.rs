@@ -59,6 +59,8 @@ pub(crate) struct Provider {
     pub(crate) docs_url: Option<String>,
     /// The hosts that take the credential. Empty when the definition needs a base URL that nobody gave.
     pub(crate) rules: Vec<Rule>,
+    /// Hosts of the same service that deliberately get no credential.
+    pub(crate) unclaimed: Vec<Unclaimed>,
     /// Which of their requests may get it.
     pub(crate) policy: Policy,
     /// Why `rules` is empty: what would give the base URL.
@@ -77,7 +79,24 @@ pub(crate) struct Provider {
     pub(crate) oauth: Option<Arc<Oauth>>,
 }
 
+/// A host that a provider doesn't claim, although its users might expect so.
+pub(crate) struct Unclaimed {
+    /// The host, or `*.` and the domain that all of them are below.
+    host: String,
+    /// What the host takes instead, as in "takes signed links".
+    why: String,
+}
+
 impl Provider {
+    /// Returns why the provider doesn't claim this host, if its definition says so. `host` is in lower case.
+    pub(crate) fn why_unclaimed(&self, host: &str) -> Option<&str> {
+        let is_it = |entry: &&Unclaimed| match entry.host.strip_prefix('*') {
+            Some(domain) => host.ends_with(domain),
+            None => host == entry.host,
+        };
+        self.unclaimed.iter().find(is_it).map(|entry| &*entry.why)
+    }
+
     /// The names under which a parent's environment may hold this provider's credential, in alphabetical order.
     pub(crate) fn credential_variables(&self) -> impl Iterator<Item = &str> {
         let holds = |export: &&Export| export.kind == ExportKind::Credential;

@@ -135,6 +135,10 @@ const PROVIDERS: Topic = Topic {
                     "the hosts, as one text or a list (`authsome help matching`); {base_url} in it is filled in from --base-url, from the variable that base_url_env names, or from base_url",
                 ),
                 (
+                    "unclaimed",
+                    "hosts of the same service that get no credential, each with the reason: `authsome explain` shows it",
+                ),
+                (
                     "api_key",
                     "header_name (Authorization), header_prefix (Bearer), in (header, query or basic), param, username, key_pattern",
                 ),
