@@ -218,7 +218,8 @@ mod tests {
         let root = Root::make("test", &Scope::AnyName, now, 100 * day).unwrap();
         let certificate = root.certificate();
         for (time, expected, words) in [
-            (now - day, Standing::NotYet, "check the clock"),
+            (now - 2 * day, Standing::NotYet, "check the clock"),
+            (now - day, Standing::Good, ""),
             (now, Standing::Good, ""),
             (now + 70 * day, Standing::Good, ""),
             (now + 71 * day, Standing::EndsSoon, "ca rotate"),
