@@ -98,3 +98,92 @@ fn set<T>(socket: &TcpStream, level: libc::c_int, option: libc::c_int, value: &T
         );
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::time::Duration;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A connection, both its ends.
+    #[expect(clippy::disallowed_methods, reason = "loopback, in a test")]
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (one, listener.accept().unwrap().0)
+    }
+
+    /// Has the socket be deaf, as if its cable were pulled: a filter that takes nothing of any packet.
+    fn deafen(socket: &TcpStream) {
+        let mut nothing = libc::sock_filter {
+            // BPF_RET of linux/bpf_common.h, with a constant.
+            code: 6,
+            jt: 0,
+            jf: 0,
+            k: 0,
+        };
+        let program = libc::sock_fprog {
+            len: 1,
+            filter: &raw mut nothing,
+        };
+        set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program);
+    }
+
+    #[test]
+    fn a_peer_that_is_deaf_is_told_from_one_that_hears_and_says_nothing() {
+        let (mut one, other) = pair();
+        one.write_all(b"a word").unwrap();
+        assert_eq!(unanswered(&one), 0);
+        deafen(&other);
+        one.write_all(b"another").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while unanswered(&one) < 2 {
+            assert!(Instant::now() < deadline, "it is sent once only");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // It was sent twice more, within a second: nobody is given up for that.
+        assert!(!is_unanswered(&one));
+        let (idle, _other) = pair();
+        assert_eq!(unanswered(&idle), 0);
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_for_now_is_not_deaf() {
+        let (mut one, _other) = pair();
+        one.set_nonblocking(true).unwrap();
+        let bytes = [0; 65_536];
+        while one.write(&bytes).is_ok() {}
+        // The system asks from now on whether there is room again: three times in this time, and is answered each time.
+        std::thread::sleep(Duration::from_millis(800));
+        let last = unanswered(&one);
+        assert!(last < 2, "{last}");
+    }
+
+    #[test]
+    fn keep_alive_finds_a_peer_that_is_gone_within_two_minutes() {
+        let (one, _other) = pair();
+        keep_alive(&one);
+        let value = |option: libc::c_int| {
+            let (mut value, mut size): (libc::c_int, libc::socklen_t) = (0, 4);
+            // SAFETY: writes a number of this size.
+            let result = unsafe {
+                libc::getsockopt(
+                    one.as_raw_fd(),
+                    libc::IPPROTO_TCP,
+                    option,
+                    (&raw mut value).cast(),
+                    &raw mut size,
+                )
+            };
+            assert_eq!(result, 0);
+            value
+        };
+        let [idle, interval, count] =
+            [IDLE_OPTION, libc::TCP_KEEPINTVL, libc::TCP_KEEPCNT].map(value);
+        assert_eq!(idle + interval * count, 120);
+    }
+}
