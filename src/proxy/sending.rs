@@ -244,19 +244,20 @@ impl Sender<'_> {
                 pool.was_closed(authority, rest);
                 None
             }
-            Relayed::Ended(outcome, Err(Failure::NoResponse | Failure::Lost)) if !outcome.begun => {
+            Relayed::Ended(outcome, Err(failure @ (Failure::NoResponse | Failure::Lost)))
+                if !outcome.begun =>
+            {
                 pool.was_closed(authority, rest);
                 if self.can_repeat(sending) {
                     return None;
                 }
-                Some(match rest.is_own {
-                    // The client would have used its own connection once more, as it did here, and have seen it end. Some clients
-                    // send the request again then, which is theirs to decide; an answer of ours would keep them from it.
-                    true => Err(Stop::Abort(
-                        "the origin ended the connection that was kept for the client",
-                    )),
-                    false => Ok(Relayed::Ended(outcome, Err(Failure::NoResponse))),
-                })
+                // The client would have used its own connection once more, as it did here, and have seen it end. Some clients send the
+                // request again then, which is theirs to decide; an answer of ours would keep them from it.
+                if rest.is_own && failure == Failure::NoResponse {
+                    let why = "the origin ended the connection that was kept for the client";
+                    return Some(Err(Stop::Abort(why)));
+                }
+                Some(Ok(Relayed::Ended(outcome, Err(failure))))
             }
             relayed => {
                 pool.was_open(authority, rest);

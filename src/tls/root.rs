@@ -26,11 +26,7 @@ use crate::secret::Secret;
 use crate::url::Host;
 
 /// How far clocks may be behind ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
-
-/// How long before it is made a root's time begins: an hour for clocks that are behind ours, and a day for ours, which may be set back
-/// while the root is in use. The clock of a machine that also runs another system is taken for that of another time zone until it is set.
-pub(crate) const BEFORE: Duration = Duration::from_secs(25 * 60 * 60);
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 
 /// How long a leaf lasts, unless its root ends before: nothing is short of it, since it is made again, and no client finds it too long.
 const LEAF_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -85,7 +81,7 @@ impl Certificate {
     /// What the person should know of it at that time, while it is in use: nobody looks at the clock of a program that runs for weeks.
     pub(crate) fn warning(&self, now: SystemTime) -> Option<String> {
         let Range { start, end } = self.good;
-        let lifetime = end.duration_since(start + BEFORE).unwrap_or_default();
+        let lifetime = end.duration_since(start + CLOCK_SKEW).unwrap_or_default();
         let (from, until) = (text(start), text(end));
         let remedy = "start authsome again; the CA of `authsome ca` is made anew by `authsome ca rotate` before that";
         if now < start {
@@ -127,7 +123,7 @@ impl Root {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<Self, rcgen::Error> {
-        let good = now - BEFORE..now + lifetime;
+        let good = now - CLOCK_SKEW..now + lifetime;
         let serial = serial_number()?;
         let params = root_params(name, &serial, scope, &good);
         let key = KeyPair::generate()?;

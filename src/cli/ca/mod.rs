@@ -25,7 +25,7 @@ use crate::broker::authority::Authority;
 use crate::encoding;
 use crate::provider::host_rule::HostRule;
 use crate::proxy::route::Router;
-use crate::tls::root::BEFORE;
+use crate::tls::root::CLOCK_SKEW;
 use crate::tls::root::Certificate;
 use crate::tls::root::Scope;
 use crate::url::Host;
@@ -281,7 +281,7 @@ fn rotate(parsed: &Parsed, app: &App) -> Result<(), Error> {
     let mut certificate = None;
     app.store.change_authority(|old| {
         let old = old.ok_or_else(root::none)?.certificate;
-        let kept = old.good.end.duration_since(old.good.start + BEFORE);
+        let kept = old.good.end.duration_since(old.good.start + CLOCK_SKEW);
         let lifetime = lifetime.or_else(|| kept.ok()).unwrap_or(LIFETIME);
         let new = made(scope.as_ref().unwrap_or(&old.scope), lifetime)?;
         public::retire(&app.home, &old)?;
