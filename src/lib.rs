@@ -43,6 +43,7 @@
 //! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
 //! - A connection is kept only where the origin surely reads what comes next as a request (`proxy::relay`): content that it left unread
 //!   would be the beginning of one.
+//! - A request that can't be sent twice meets no end of a connection that its client, alone, would not have used (`upstream::habit`).
 //! - No name leads to a link-local or metadata address: what is connected to is what was judged (`upstream::egress`).
 //! - Nobody is lent an identity: where authsome isn't who the client is (`--user`, `serve`), no request leads to this machine.
 //! - What was cut short never looks complete to the client.

@@ -93,6 +93,7 @@ mod overload;
 
 // Addresses of this machine, for those who are another user or elsewhere.
 mod own_addresses;
+mod patience;
 
 // Who may use the proxy: which users, and with a password.
 mod peer;

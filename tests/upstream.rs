@@ -292,21 +292,6 @@ fn a_get_on_a_connection_that_was_dead_is_sent_once_more() {
 }
 
 #[test]
-fn a_post_on_a_connection_that_was_dead_is_not_sent_once_more() {
-    let empty = format!("POST /v1 HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n");
-    for request in [post(), empty] {
-        let scene = Scene::new("", ends_after_one);
-        let mut client = scene.client();
-        client.send(get());
-        assert_eq!(client.response("GET").text(), "first");
-        client.send(request);
-        let response = client.response("POST");
-        response.assert_refusal(502, "connection_terminated");
-        assert_eq!(scene.finish().arrived.requests.len(), 2);
-    }
-}
-
-#[test]
 fn a_get_is_not_sent_once_more_when_its_answer_had_begun() {
     let scene = Scene::new("", |conn| {
         conn.expect_request();

@@ -55,7 +55,7 @@ pub(super) struct OriginArgs {
     /// What may be reached; `--allow` and its kind, of a command that has them.
     pub(super) egress: Egress,
     /// `--upstream-timeout SECONDS`, of a command that has it.
-    pub(super) timeout: Duration,
+    pub(super) timeout: Option<Duration>,
 }
 
 impl OriginArgs {
@@ -83,9 +83,7 @@ impl OriginArgs {
                 .parsed("roots", "`system` or `mozilla`", roots)?
                 .unwrap_or(false),
             egress: egress::read(parsed)?,
-            timeout: parsed
-                .seconds("upstream-timeout", 1..=86_400)?
-                .unwrap_or(Duration::from_secs(300)),
+            timeout: parsed.seconds("upstream-timeout", 1..=86_400)?,
         })
     }
 

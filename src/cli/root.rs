@@ -22,6 +22,10 @@ use crate::tls::root::Scope;
 /// A root that ends sooner than this is told of.
 const ENDS_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// How far the clock may be set back while a root of a process's own is in use. Where a machine also runs another system, its clock is
+/// taken for that of another time zone until it is set.
+const SET_BACK: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What to do about a CA that ends.
 pub(super) const RENEW: &str =
     "make a new one with `authsome ca rotate`, and have it trusted as `authsome ca trust` says";
@@ -74,7 +78,7 @@ pub(super) fn root(choice: Choice, app: &App, router: &Router) -> Result<Root, E
         Choice::Own(lifetime) => {
             let scope = router.exact_hosts().map_or(Scope::AnyName, Scope::Hosts);
             // A name of its own: clients that meet two roots of one name may take the wrong one.
-            made("authsome run", &scope, lifetime)
+            own("authsome run", &scope, lifetime)
         }
         Choice::Kept => {
             let root = kept(app)?;
@@ -91,9 +95,22 @@ pub(super) fn root(choice: Choice, app: &App, router: &Router) -> Result<Root, E
 /// # Errors
 /// For want of randomness.
 pub(super) fn made(name: &str, scope: &Scope, lifetime: Duration) -> Result<Root, Error> {
+    made_at(name, scope, clock::now(), lifetime)
+}
+
+/// A new root of this process's own.
+///
+/// # Errors
+/// For want of randomness.
+pub(super) fn own(name: &str, scope: &Scope, lifetime: Duration) -> Result<Root, Error> {
+    made_at(name, scope, clock::now() - SET_BACK, lifetime + SET_BACK)
+}
+
+/// A new root, as if it had been made at this time.
+fn made_at(name: &str, scope: &Scope, now: SystemTime, lifetime: Duration) -> Result<Root, Error> {
     let token = random::token().map_err(|error| Error::new("no randomness", error))?;
     let name = format!("{name} {}", token.get(..8).unwrap_or_default());
-    Root::make(&name, scope, clock::now(), lifetime)
+    Root::make(&name, scope, now, lifetime)
         .map_err(|error| Error::new("cannot make a root certificate", error))
 }
 
@@ -234,6 +251,16 @@ mod tests {
             assert_eq!((said.0, said.1.is_empty()), (is_usable, words.is_empty()));
             assert!(said.1.contains(words), "{said:?}");
         }
+    }
+
+    #[test]
+    fn a_process_s_own_root_is_good_when_the_clock_is_set_back_for_as_long_as_it_lasts() {
+        let hour = Duration::from_secs(60 * 60);
+        let before = clock::now();
+        let root = own("test", &Scope::AnyName, 10 * hour).unwrap();
+        let (good, after) = (&root.certificate().good, clock::now());
+        assert!(good.contains(&(before - 24 * hour)) && !good.contains(&(before - 26 * hour)));
+        assert!(good.end >= before + 10 * hour - hour / 3600 && good.end <= after + 10 * hour);
     }
 
     #[test]

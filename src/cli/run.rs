@@ -37,11 +37,8 @@ use crate::tls::bundle;
 
 use crate::upstream::egress::Mode;
 
-/// How long a run's root lasts.
-const CA_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long it lasts as a container's entry point, whose run has no end that anyone plans: a year.
-const CA_LIFETIME_AS_INIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// How long a run's root lasts: a year, since nobody plans the end of a run, and the program can't be told of another root.
+const CA_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What `run` says of itself.
 pub(super) const SYNTAX: Syntax = Syntax {
@@ -89,7 +86,7 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                 valued(
                     "ca-lifetime",
                     "HOURS",
-                    "how long the run's own root lasts (24; 8760 as a container's first process)",
+                    "how long the run's own root lasts (8760: a year)",
                 ),
             ],
         },
@@ -150,11 +147,7 @@ impl RunArgs {
             return Err(parsed.usage("the command to run is missing"));
         };
         let hours = parsed.number("ca-lifetime", " of hours", 1..=24 * 825)?;
-        let lifetime = match hours {
-            Some(hours) => Duration::from_secs(hours * 3600),
-            None if process::own_pid() == 1 => CA_LIFETIME_AS_INIT,
-            None => CA_LIFETIME,
-        };
+        let lifetime = hours.map_or(CA_LIFETIME, |hours| Duration::from_secs(hours * 3600));
         let account = account(parsed)?;
         let mut origins = OriginArgs::read(parsed)?;
         // The program's requests would come from root.

@@ -70,11 +70,11 @@ pub(super) const MAX_CONNECTIONS: usize = 1024;
 /// Where a run's files are when TMPDIR would let others replace them: a Linux has this folder, sticky, and so have containers.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// The option that says how long an origin may take; [`OriginArgs`] reads it.
+/// The option that limits how long an origin may take; [`OriginArgs`] reads it.
 pub(super) const UPSTREAM_TIMEOUT: Opt = valued(
     "upstream-timeout",
     "SEC",
-    "how long an origin may take to answer (300)",
+    "how long an origin may take to begin its answer (no limit: as long as the program waits)",
 );
 
 /// The option that says how many connections there may be at once.

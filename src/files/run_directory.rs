@@ -131,6 +131,9 @@ impl RunDirectory {
             folder.set_permissions(Permissions::from_mode(mode))?;
             let alive = directory::open(&folder, ALIVE, NEW_FILE, 0o600)?;
             alive.lock()?;
+            // What removes temporary files by their age passes over a folder that is locked (systemd's tmpfiles.d(5)): nobody may have
+            // read them for days. Where a folder can't be locked, nothing else is lost.
+            let _ = folder.lock_shared();
             directory::rename(&place, new, &name)?;
             Ok((folder, alive))
         };
@@ -286,6 +289,16 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn a_run_directory_is_locked_for_those_who_remove_old_files() {
+        let run = RunDirectory::create(&std::env::temp_dir()).unwrap();
+        let folder = File::open(&run.path).unwrap();
+        assert!(matches!(
+            folder.try_lock(),
+            Err(fs::TryLockError::WouldBlock)
+        ));
+    }
 
     #[test]
     fn a_run_directory_is_private_and_goes_when_dropped() {

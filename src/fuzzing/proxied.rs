@@ -155,7 +155,7 @@ impl Proxied {
             masking: mask::Known::new().expect("there is randomness"),
             notices: Arc::new(Notices::new(|_| {})),
             audit: Arc::new(Audit::off()),
-            patience: PATIENCE,
+            patience: Some(PATIENCE),
             capacity,
             service: None,
         };

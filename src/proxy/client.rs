@@ -29,6 +29,7 @@ use super::target::Scope;
 use crate::audit::Event;
 use crate::audit::Kind;
 use crate::audit::event;
+use crate::clock;
 use crate::http1;
 use crate::http1::framing::Framing;
 use crate::http1::head::HeadScanner;
@@ -555,6 +556,9 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Ends the client's TLS here, with a leaf for the host of the CONNECT.
 fn intercept(mut client: Wire, authority: &Authority, by: Pass, shared: &Shared) {
+    if let Some(warning) = shared.leaves.root().certificate().warning(clock::now()) {
+        shared.notices.warn(warning);
+    }
     let config = match shared.leaves.config(&authority.host) {
         Ok(config) => config,
         Err(error) => {

@@ -227,7 +227,7 @@ impl Exchange<'_> {
         };
         match destination.scheme {
             Scheme::Https => {
-                let found = found.as_ref();
+                let (found, client_number) = (found.as_ref(), client.number());
                 // A request that keeps a credential of its own is nobody's here.
                 let gets_credential = found.is_some_and(|found| {
                     let connection = self.state.broker.connection(found.connection());
@@ -243,7 +243,7 @@ impl Exchange<'_> {
                 let key = Key {
                     authority: destination.authority.clone(),
                     identity,
-                    client: is_own.then(|| client.number()),
+                    client: is_own.then_some(client_number),
                 };
                 self.sender().over_tls(
                     client,
@@ -253,6 +253,7 @@ impl Exchange<'_> {
                         gets_credential,
                         sent: self.shared.masking.at(&key.authority),
                         key,
+                        client: client_number,
                     },
                 )
             }

@@ -83,8 +83,8 @@ pub(crate) struct Shared {
     pub(crate) notices: Arc<Notices>,
     /// Where it is told what was done.
     pub(crate) audit: Arc<Audit>,
-    /// How long an origin may take to begin its response.
-    pub(crate) patience: Duration,
+    /// How long an origin may take to begin its response, where the person has limited that.
+    pub(crate) patience: Option<Duration>,
     /// How much is held open at once.
     pub(crate) capacity: Capacity,
     /// What stops it; nothing where it goes on as long as the process does.

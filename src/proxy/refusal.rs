@@ -64,8 +64,10 @@ pub(crate) enum Refusal {
     NoResponse,
     /// The origin changed to a protocol that nobody asked for.
     Upgrade,
-    /// The origin did not answer in time.
-    ResponseTimeout,
+    /// The origin did not begin its answer within the time that the person gave it.
+    ResponseTimeout(Duration),
+    /// The origin is gone without a word.
+    Lost,
     /// There are as many connections as there may be.
     TooManyConnections,
     /// Something that should not happen.
@@ -112,7 +114,8 @@ impl Refusal {
             Self::BadResponse(_) => (502, "http_protocol_error"),
             Self::NoResponse => (502, "connection_terminated"),
             Self::Upgrade => (502, "http_upgrade_failed"),
-            Self::ResponseTimeout => (504, "http_response_timeout"),
+            Self::ResponseTimeout(_) => (504, "http_response_timeout"),
+            Self::Lost => (504, "connection_read_timeout"),
             Self::TooManyConnections => (503, "connection_limit_reached"),
             Self::Internal(_) => (500, "proxy_internal_error"),
         }
@@ -138,6 +141,10 @@ impl Refusal {
             Self::BadResponse(error) => {
                 return format!("the origin's answer is malformed: {error}");
             }
+            Self::ResponseTimeout(limit) => {
+                let limit = limit.as_secs();
+                return format!("the origin did not begin its answer within {limit} s");
+            }
             Self::HeadTimeout(limit) => {
                 let limit = limit.as_secs();
                 return format!("the request's head did not come within {limit} s");
@@ -154,7 +161,9 @@ impl Refusal {
             Self::TraceHere => "this proxy does not echo a TRACE that ends here",
             Self::NoResponse => "the origin ended the connection before it answered",
             Self::Upgrade => "the origin changed to a protocol that was not asked for",
-            Self::ResponseTimeout => "the origin did not answer in time",
+            Self::Lost => {
+                "the origin is gone without a word: for minutes, nothing there has acknowledged that the connection exists"
+            }
             Self::TooManyConnections => "too many connections",
         };
         fixed.to_owned()
@@ -164,7 +173,11 @@ impl Refusal {
     pub(crate) fn is_failure(&self) -> bool {
         match self {
             Self::Upstream(error) => !matches!(error.kind, Kind::Prohibited | Kind::Loop),
-            Self::BadResponse(_) | Self::NoResponse | Self::Upgrade | Self::ResponseTimeout => true,
+            Self::BadResponse(_)
+            | Self::NoResponse
+            | Self::Upgrade
+            | Self::ResponseTimeout(_)
+            | Self::Lost => true,
             _ => false,
         }
     }
@@ -200,7 +213,12 @@ impl Refusal {
             Self::BadResponse(_) => "this is a fault of the origin, or of something between",
             Self::NoResponse => "send the request again if it can be repeated",
             Self::Upgrade => "this is a fault of the origin",
-            Self::ResponseTimeout => "raise --upstream-timeout if it needs longer",
+            Self::ResponseTimeout(_) => {
+                "raise --upstream-timeout, or leave it out: the program's own patience counts then"
+            }
+            Self::Lost => {
+                "check the network of this machine, then send the request again if it can be repeated"
+            }
             Self::TooManyConnections => {
                 "close some, or raise --max-connections, or the limit of open files (`ulimit -Hn`) if that is lower"
             }

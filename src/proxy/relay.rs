@@ -7,6 +7,7 @@
 //! Each turn moves what can be moved, then waits until a socket is ready. A lane moves nothing while its far side still has
 //! something to send, so memory does not depend on a body's length or on a slow reader.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -31,18 +32,16 @@ use crate::wire;
 use crate::wire::Interest;
 use crate::wire::Wire;
 
-/// How long an origin may take nothing of a request. A client has no such limit: `curl ... | less` may wait for its reader for ever.
-const STALL: Duration = Duration::from_secs(300);
-
-/// How long the origin may be silent once the client has ended its sending: it may have closed only its own direction, and still
-/// read. Most have gone, and the origin works for nobody.
-const HALF_CLOSED: Duration = Duration::from_secs(30);
-
-/// The same for a tunnel, of either side, whose protocol is not known.
-const HALF_CLOSED_TUNNEL: Duration = Duration::from_secs(600);
+/// How long the origin may be silent once the client has ended TLS and its sending: it may still read. Most have gone, and the origin
+/// works for nobody. Without TLS more of them still read, and the system tells which do (see [`LOOK_AT_BOTH`]).
+const HUNG_UP: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether a client has ended from which nothing can be read for now.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a side is gone that nothing is read from, or that acknowledges nothing. Nothing else ends the wait for
+/// a peer that has begun to work on something: how long that may take is for the client to say.
+const LOOK_AT_BOTH: Duration = Duration::from_secs(30);
 
 /// Why an exchange ended before its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,8 +56,10 @@ pub(crate) enum Failure {
     Response(http1::Error),
     /// The origin changed to a protocol that nobody asked for.
     Upgrade,
-    /// The origin did not begin a response in time, or takes nothing any more.
-    Timeout,
+    /// The origin did not begin a response in the time that the person gave it, or took nothing for that long.
+    Timeout(Duration),
+    /// The origin is gone without a word.
+    Lost,
     /// The origin wants another credential; its answer is held back.
     Unauthorized,
     /// The proxy has stopped.
@@ -106,8 +107,8 @@ pub(crate) struct Request<'a> {
     pub(crate) upgrade: Option<&'a str>,
     /// Which of its trailers go on.
     pub(crate) keep_trailer: TrailerFilter<'a>,
-    /// How long the origin may take to begin its response.
-    pub(crate) patience: Duration,
+    /// How long the origin may take to begin its response, and take nothing of the request, where that is limited.
+    pub(crate) patience: Option<Duration>,
     /// Whether an answer with status 401 is held back, and ends the exchange as [`Failure::Unauthorized`]: a further relay on the same
     /// connection passes it on.
     pub(crate) holds_unauthorized: bool,
@@ -551,9 +552,14 @@ impl<'a> Relay<'a> {
             Down::Body(_) | Down::Head(_) => None,
         };
         // A client that ends behind input for which there is no room wakes nobody: it is looked after.
-        let look = self.client.is_full().then(|| Instant::now() + LOOK);
+        let look = Instant::now()
+            + if self.client.is_full() {
+                LOOK
+            } else {
+                LOOK_AT_BOTH
+            };
         let limit = deadline.as_ref().map(|(when, _)| *when);
-        let until = [limit, held, look].into_iter().flatten().min();
+        let until = [limit, held, Some(look)].into_iter().flatten().min();
         let client = Interest {
             read: self.client.has_room(),
             write: self.client.wants_flush(),
@@ -573,38 +579,68 @@ impl<'a> Relay<'a> {
             // A reset: nobody is there to be answered.
             return Err(Failure::ClientGone);
         }
-        if upstream_ready && upstream.read && self.upstream.receive().is_err() {
-            self.upstream.cut();
+        if upstream_ready && upstream.read {
+            self.receive_upstream()?;
+        }
+        if client_ready || upstream_ready {
+            return Ok(());
         }
         match deadline {
-            Some((when, failure)) if !client_ready && !upstream_ready && Instant::now() >= when => {
-                Err(failure)
-            }
+            Some((when, failure)) if Instant::now() >= when => Err(failure),
+            _ if Instant::now() >= look => self.look_at_both(),
             _ => Ok(()),
+        }
+    }
+
+    /// Receives from the origin.
+    fn receive_upstream(&mut self) -> Result<(), Failure> {
+        let Err(error) = self.upstream.receive() else {
+            return Ok(());
+        };
+        let is_silence = matches!(
+            error.kind(),
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+        );
+        if is_silence && !self.outcome.begun {
+            return Err(Failure::Lost);
+        }
+        self.upstream.cut();
+        Ok(())
+    }
+
+    /// Ends the exchange where a side is gone and nothing else shows it.
+    fn look_at_both(&self) -> Result<(), Failure> {
+        if self.client.is_lost() {
+            return Err(Failure::ClientGone);
+        }
+        match self.upstream.is_lost() {
+            true => Err(Failure::Lost),
+            false => Ok(()),
         }
     }
 
     /// Until when something must move, and what it means if nothing does. A response that has begun may pause for ever.
     fn deadline(&self) -> Option<(Instant, Failure)> {
-        let takes = self.upstream.wants_flush() && !self.is_tunnel;
-        let stall = takes.then(|| (self.last_up + STALL, Failure::Timeout));
         let last = self.last_up.max(self.last_down);
+        let takes = self.upstream.wants_flush() && !self.is_tunnel;
         let answers = matches!(&self.down, Down::Head(_)) && (self.up.finished || self.up_broken);
-        let answer = answers.then(|| (last + self.request.patience, Failure::Timeout));
+        let since = match (takes, answers) {
+            (true, _) => Some(self.last_up),
+            (false, true) => Some(last),
+            (false, false) => None,
+        };
+        let patience = since
+            .zip(self.request.patience)
+            .map(|(since, patience)| (since + patience, Failure::Timeout(patience)));
         // Behind a body that the origin is slow to take, an end is only an end.
         let client_ended = if self.is_tunnel || self.up.finished {
             self.client.has_ended()
         } else {
             self.client.end().is_some()
         };
-        let half_closed = if self.is_tunnel && (client_ended || self.upstream.end().is_some()) {
-            Some((last + HALF_CLOSED_TUNNEL, Failure::ClientGone))
-        } else if !self.is_tunnel && client_ended {
-            Some((last + HALF_CLOSED, Failure::ClientGone))
-        } else {
-            None
-        };
-        let limits = [stall, answer, half_closed].into_iter().flatten();
+        let hung_up = (client_ended && self.client.has_hung_up())
+            .then(|| (last + HUNG_UP, Failure::ClientGone));
+        let limits = [patience, hung_up].into_iter().flatten();
         limits.min_by_key(|(when, _)| *when)
     }
 }

@@ -29,6 +29,9 @@ use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
 use crate::upstream::dial::SecureStream;
 use crate::upstream::pool::Key;
+use crate::upstream::pool::Need;
+use crate::upstream::pool::Rest;
+use crate::upstream::pool::Taken;
 use crate::wire::Wire;
 
 /// Why a request has no answer from the origin, or not a whole one.
@@ -70,6 +73,8 @@ pub(super) struct Sending<'a> {
     pub(super) key: Key,
     /// The credentials that its authority was sent in this run.
     pub(super) sent: Arc<Sent>,
+    /// The number of the client's connection that it came on.
+    pub(super) client: u64,
 }
 
 /// What sending a request has come to.
@@ -201,32 +206,17 @@ impl Sender<'_> {
         given: Option<&Arc<Credential>>,
         holds_unauthorized: bool,
     ) -> Result<Relayed, Stop> {
-        let outgoing = sending.outgoing;
         let mut prepared = self.prepare(sending, given)?;
-        let can_repeat = outgoing.framing.is_empty() && is_idempotent(&self.head.method);
-        loop {
-            let pooled = match outgoing.upgrade {
-                None => self.idle(sending, prepared.1.as_ref(), can_repeat),
-                Some(_) => None,
-            };
-            let Some(stream) = pooled else { break };
+        while let Some(Taken { stream, rest }) = self.idle(sending, prepared.1.as_ref()) {
             self.takes(true);
-            let is_dead = match self.send_and_relay(
-                client,
-                stream,
-                prepared,
-                (sending, holds_unauthorized),
-            )? {
-                Relayed::Stale => false,
-                Relayed::Ended(outcome, Err(Failure::NoResponse))
-                    if can_repeat && !outcome.begun =>
-                {
-                    true
-                }
-                relayed => return Ok(relayed),
-            };
+            let how = (sending, holds_unauthorized);
+            let relayed = self.send_and_relay(client, stream, prepared, how)?;
+            let is_stale = matches!(relayed, Relayed::Stale);
+            if let Some(end) = self.judge(relayed, &rest, sending) {
+                return end;
+            }
             prepared = self.prepare(sending, given)?;
-            if is_dead {
+            if !is_stale {
                 break;
             }
         }
@@ -240,19 +230,64 @@ impl Sender<'_> {
         self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))
     }
 
+    /// Judges what sending a request on a kept connection has come to, and notes what that says of how long the origin keeps them.
+    /// Returns what is the end of it; nothing where the request is to be sent again.
+    fn judge(
+        &self,
+        relayed: Relayed,
+        rest: &Rest,
+        sending: &Sending<'_>,
+    ) -> Option<Result<Relayed, Stop>> {
+        let (pool, authority) = (&self.shared.pool, &sending.key.authority);
+        match relayed {
+            Relayed::Stale => {
+                pool.was_closed(authority, rest);
+                None
+            }
+            Relayed::Ended(outcome, Err(failure @ (Failure::NoResponse | Failure::Lost)))
+                if !outcome.begun =>
+            {
+                pool.was_closed(authority, rest);
+                if self.can_repeat(sending) {
+                    return None;
+                }
+                // The client would have used its own connection once more, as it did here, and have seen it end. Some clients send the
+                // request again then, which is theirs to decide; an answer of ours would keep them from it.
+                if rest.is_own && failure == Failure::NoResponse {
+                    let why = "the origin ended the connection that was kept for the client";
+                    return Some(Err(Stop::Abort(why)));
+                }
+                Some(Ok(Relayed::Ended(outcome, Err(failure))))
+            }
+            relayed => {
+                pool.was_open(authority, rest);
+                Some(Ok(relayed))
+            }
+        }
+    }
+
+    /// Returns whether the request may be sent twice, since nothing of it is gone and twice is the same as once.
+    fn can_repeat(&self, sending: &Sending<'_>) -> bool {
+        sending.outgoing.framing.is_empty() && is_idempotent(&self.head.method)
+    }
+
     /// Returns an idle connection for the request. One that carried another credential is closed: its server may take whoever uses it for
     /// whom that credential was.
-    fn idle(
-        &self,
-        sending: &Sending<'_>,
-        used: Option<&Used>,
-        can_repeat: bool,
-    ) -> Option<SecureStream> {
+    fn idle(&self, sending: &Sending<'_>, used: Option<&Used>) -> Option<Taken> {
+        if sending.outgoing.upgrade.is_some() {
+            return None;
+        }
+        let need = match self.can_repeat(sending) {
+            true => Need::Any,
+            false => Need::Sure {
+                client: sending.client,
+            },
+        };
         let mark = used.map(|Used(credential)| credential.mark());
         loop {
-            let stream = self.shared.pool.take(&sending.key, can_repeat)?;
-            if stream.mark() == mark {
-                return Some(stream);
+            let taken = self.shared.pool.take(&sending.key, need)?;
+            if taken.stream.mark() == mark {
+                return Some(taken);
             }
         }
     }
@@ -450,8 +485,8 @@ impl Sender<'_> {
     /// Keeps a connection if it is good for more.
     fn keep(&self, stream: SecureStream, outcome: &Outcome, sending: &Sending<'_>) {
         if outcome.upstream_reusable {
-            let announced = outcome.upstream_waits;
-            self.shared.pool.put(sending.key.clone(), stream, announced);
+            let (key, announced) = (sending.key.clone(), outcome.upstream_waits);
+            self.shared.pool.put(key, stream, announced, sending.client);
         }
     }
 
@@ -540,7 +575,8 @@ fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, St
         Failure::Response(http1::Error::Incomplete) => Refusal::NoResponse.into(),
         Failure::Response(error) => Refusal::BadResponse(error).into(),
         Failure::Upgrade => Refusal::Upgrade.into(),
-        Failure::Timeout => Refusal::ResponseTimeout.into(),
+        Failure::Timeout(limit) => Refusal::ResponseTimeout(limit).into(),
+        Failure::Lost => Refusal::Lost.into(),
         Failure::Unauthorized => Refusal::Internal("an answer was held back").into(),
         Failure::ServerName(_) => Refusal::Internal("a request was checked as a tunnel").into(),
     })

@@ -5,7 +5,6 @@ use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
-use std::time::Instant;
 
 use super::Error;
 use super::lock;
@@ -14,6 +13,7 @@ use crate::environment::Environment;
 use crate::program::Failed;
 use crate::program::LineError;
 use crate::program::Program;
+use crate::sys::uptime;
 
 /// A command line of nothing.
 const NO_WORDS: Error = Error::Line(LineError("no words"));
@@ -37,8 +37,8 @@ struct Run {
     running: bool,
     /// How many have ended.
     count: u64,
-    /// What the last gave, and when.
-    last: Option<(Instant, Result<Arc<Credential>, Error>)>,
+    /// What the last gave, and when: by the clock that goes on while the machine is suspended, since the credential grows old then, too.
+    last: Option<(Duration, Result<Arc<Credential>, Error>)>,
 }
 
 impl CommandSource {
@@ -71,7 +71,7 @@ impl CommandSource {
     pub(super) fn current(&self) -> Result<Arc<Credential>, Error> {
         let mut state = lock(&self.state);
         if let Some((when, Ok(credential))) = &state.last
-            && when.elapsed() < self.ttl
+            && uptime::since_boot().saturating_sub(*when) < self.ttl
         {
             return Ok(Arc::clone(credential));
         }
@@ -92,7 +92,7 @@ impl CommandSource {
         let mut state = lock(&self.state);
         state.running = false;
         state.count += 1;
-        state.last = Some((Instant::now(), found.clone()));
+        state.last = Some((uptime::since_boot(), found.clone()));
         self.ended.notify_all();
         found
     }

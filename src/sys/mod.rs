@@ -24,3 +24,4 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod stack;
 pub(crate) mod terminal;
+pub(crate) mod uptime;

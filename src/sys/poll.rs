@@ -67,6 +67,17 @@ pub(crate) fn has_ended(fd: BorrowedFd<'_>) -> bool {
     unsafe { libc::poll(&raw mut fd, 1, 0) > 0 }
 }
 
+/// Whether the connection has failed: it was reset, or nobody is at its other end. Never waits, and takes nothing from the socket.
+pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
+    let mut fd = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: one initialised pollfd that lives through the call.
+    unsafe { libc::poll(&raw mut fd, 1, 0) > 0 && fd.revents & libc::POLLERR != 0 }
+}
+
 /// The rest of the time as poll(2) takes it: milliseconds, rounded up, -1 for ever.
 fn timeout_ms(deadline: Option<Instant>) -> libc::c_int {
     let Some(deadline) = deadline else { return -1 };

@@ -186,6 +186,35 @@ mod tests {
     }
 
     #[test]
+    fn a_root_of_a_year_has_good_leaves_to_its_end_and_says_when_that_comes() {
+        let (cache, start) = cache(24 * 365);
+        let day = 24 * HOUR;
+        let certificate = cache.root().certificate();
+        for (time, words) in [
+            (start - 2 * HOUR, "check this machine's clock"),
+            (start, ""),
+            (start + 40 * day, ""),
+            (start + 363 * day, ""),
+            (start + 364 * day, "ends at"),
+            (start + 365 * day, "has ended"),
+            (start + 4000 * day, "has ended"),
+        ] {
+            let warning = certificate.warning(time).unwrap_or_default();
+            assert_eq!(warning.is_empty(), words.is_empty(), "{warning}");
+            assert!(warning.contains(words), "{warning}");
+            let (_, good) = cache.root().leaf(&host("api.x.com"), time).unwrap();
+            let is_good = good.contains(&time) && certificate.good.contains(&time);
+            let is_refused = words.contains("clock") || words.contains("has");
+            assert_eq!(is_good, !is_refused, "{words}");
+            // Clients refuse one that is longer than the root, or than some hundred days.
+            assert!(good.end <= certificate.good.end && good.end <= time.max(start) + day);
+        }
+        // One that lasts for an hour is not told of from the start on.
+        let short = Root::make("short", &Scope::AnyName, start, HOUR).unwrap();
+        assert_eq!(short.certificate().warning(start), None);
+    }
+
+    #[test]
     fn many_hosts_are_not_all_kept() {
         let (cache, now) = cache(24);
         for number in 0..MAX_HOSTS + 10 {

@@ -20,6 +20,7 @@ use rcgen::SerialNumber;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
+use crate::clock;
 use crate::encoding;
 use crate::secret::Secret;
 use crate::url::Host;
@@ -27,8 +28,11 @@ use crate::url::Host;
 /// How far clocks may be behind ours.
 pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 
-/// How long a leaf lasts, unless its root ends before.
+/// How long a leaf lasts, unless its root ends before: nothing is short of it, since it is made again, and no client finds it too long.
 const LEAF_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long before its end a root in use is told of, unless that is much of its time.
+const ENDS_SOON: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which hosts a root may vouch for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +76,28 @@ impl Certificate {
     /// As PEM.
     pub(crate) fn pem(&self) -> String {
         encoding::pem("CERTIFICATE", &self.der)
+    }
+
+    /// What the person should know of it at that time, while it is in use: nobody looks at the clock of a program that runs for weeks.
+    pub(crate) fn warning(&self, now: SystemTime) -> Option<String> {
+        let Range { start, end } = self.good;
+        let lifetime = end.duration_since(start + CLOCK_SKEW).unwrap_or_default();
+        let (from, until) = (text(start), text(end));
+        let remedy = "start authsome again; the CA of `authsome ca` is made anew by `authsome ca rotate` before that";
+        if now < start {
+            return Some(format!(
+                "the CA is good from {from} on only, and programs refuse new connections: check this machine's clock"
+            ));
+        }
+        if now >= end {
+            return Some(format!(
+                "the CA has ended, at {until}, and programs refuse new connections: {remedy}"
+            ));
+        }
+        let is_soon = now + ENDS_SOON.min(lifetime / 10) >= end;
+        is_soon.then(|| {
+            format!("the CA ends at {until}, and programs refuse new connections then: {remedy}")
+        })
     }
 }
 
@@ -180,6 +206,12 @@ impl Root {
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
+}
+
+/// A time as people read it.
+fn text(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    clock::rfc3339(since.unwrap_or_default().as_secs())
 }
 
 /// A serial number: positive and without leading zeros, 127 bits with the highest set (RFC 5280 section 4.1.2.2).

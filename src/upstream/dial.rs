@@ -43,6 +43,8 @@ pub(crate) struct SecureStream {
     authority: Authority,
     /// The mark of the credential that was sent on it, if one was.
     mark: Option<u64>,
+    /// How long the TLS handshake took.
+    distance: Duration,
 }
 
 impl SecureStream {
@@ -54,6 +56,11 @@ impl SecureStream {
     /// What it was verified for.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// Returns how long the TLS handshake took: a round trip to the origin at the least.
+    pub(super) fn distance(&self) -> Duration {
+        self.distance
     }
 
     /// Returns the mark of the credential that was sent on it, if one was.
@@ -175,12 +182,14 @@ impl Dialer {
         let mut wire = wire
             .connect_tls(tls)
             .map_err(|error| Error::of_tls(host, &error))?;
-        wire.handshake(Instant::now() + HANDSHAKE_TIME)
+        let begun = Instant::now();
+        wire.handshake(begun + HANDSHAKE_TIME)
             .map_err(|error| Error::of_tls(host, &error))?;
         Ok(SecureStream {
             wire,
             authority: authority.clone(),
             mark: None,
+            distance: begun.elapsed(),
         })
     }
 

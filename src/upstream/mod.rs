@@ -5,6 +5,7 @@ pub(crate) mod connect_to;
 pub(crate) mod dial;
 pub(crate) mod egress;
 pub(crate) mod fetch;
+mod habit;
 mod happy_eyeballs;
 mod lookups;
 pub(crate) mod pool;

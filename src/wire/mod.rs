@@ -610,6 +610,17 @@ impl Wire {
         self.end.is_some() || self.is_full() && poll::has_ended(self.socket.as_fd())
     }
 
+    /// Whether the peer has ended the connection itself, not just what it sends over it. Who ends TLS and only then its sending is done;
+    /// without TLS, an end may be that of a request, whose answer is waited for.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.tls.is_some() && self.has_ended() && poll::has_ended(self.socket.as_fd())
+    }
+
+    /// Whether the connection has failed, or the peer is gone without a word, although nothing is read from it for now.
+    pub(crate) fn is_lost(&self) -> bool {
+        poll::has_failed(self.socket.as_fd()) || socket::is_unanswered(&self.socket)
+    }
+
     /// Whether the peer has, as far as it was read, neither ended nor sent anything that isn't used.
     pub(crate) fn is_clear(&self) -> bool {
         self.input().is_empty() && self.end.is_none()

@@ -154,7 +154,7 @@ fn cannot_listen(address: std::net::SocketAddr, error: &io::Error) -> Error {
 fn root(args: &ServeArgs, app: &App, trusted: Option<&[u8]>) -> Result<Root, Error> {
     let root = match &args.ca_file {
         // Any name: a reload may bring other hosts.
-        Some(_) => root::made("authsome serve", &Scope::AnyName, args.ca_lifetime)?,
+        Some(_) => root::own("authsome serve", &Scope::AnyName, args.ca_lifetime)?,
         None => {
             let snapshot = app.store.snapshot().map_err(Error::from)?;
             if snapshot.authority().map_err(Error::from)?.is_none() {
