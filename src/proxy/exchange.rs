@@ -345,10 +345,9 @@ impl Exchange<'_> {
             Decision::RefusePath => Err(Refusal::AmbiguousPath),
             Decision::Deny(denial) => {
                 self.met = Some(denial.connection);
-                Err(Refusal::Rules {
-                    label: self.state.broker.connection(denial.connection).label(),
-                    why: denial.why,
-                })
+                let label = self.state.broker.connection(denial.connection).label();
+                let host = destination.authority.host.as_str();
+                Err(Refusal::rules(label, denial.why, host))
             }
             Decision::Forward(Why::Ambiguous(connections)) => {
                 let labels: Vec<String> = connections

@@ -329,6 +329,7 @@ impl Sender<'_> {
             Err(unfit) => Err(Refusal::NoCredential {
                 label: connection.label(),
                 why: unfit.to_string(),
+                is_lasting: true,
             }),
         }
     }
