@@ -91,6 +91,9 @@ mod own_addresses;
 // Who may use the proxy: which users, and with a password.
 mod peer;
 
+// Placeholders that leave where no credential is put.
+mod placeholders;
+
 // The bundled definitions.
 mod providers;
 

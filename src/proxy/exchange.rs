@@ -161,6 +161,7 @@ impl Exchange<'_> {
             received: is_sent.then_some(traffic.received),
             ms: u64::try_from(took.as_millis()).ok(),
             reused: is_sent.then_some(traffic.is_reused),
+            placeholder: traffic.stray.map(|place| place.word().into()),
             error: error.or(claimed_by),
             hint,
             is_clear,
@@ -387,6 +388,7 @@ pub(crate) fn tunnel(
         patience: shared.patience,
         holds_unauthorized: false,
         secret: None,
+        placeholders: None,
         service: shared.service.as_ref(),
     };
     Relay::new(client, upstream, &request)

@@ -21,6 +21,7 @@ mod search;
 mod sending;
 pub(crate) mod service;
 pub(crate) mod state;
+mod stray;
 mod target;
 mod workers;
 

@@ -21,6 +21,8 @@ use super::relay::Request;
 use super::route;
 use super::route::Match;
 use super::state::State;
+use super::stray;
+use super::stray::About;
 use super::target::Destination;
 use crate::broker::Means;
 use crate::credential::Credential;
@@ -29,6 +31,7 @@ use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
 use crate::upstream::dial::SecureStream;
 use crate::upstream::pool::Key;
+use crate::url::Scheme;
 use crate::wire::Wire;
 
 /// Why a request has no answer from the origin, or not a whole one.
@@ -56,6 +59,8 @@ pub(super) struct Traffic {
     pub(super) received: u64,
     /// Whether the connection had been used before.
     pub(super) is_reused: bool,
+    /// Where in the request a placeholder was left.
+    pub(super) stray: Option<stray::Place>,
 }
 
 /// A request for an https origin.
@@ -405,7 +410,26 @@ impl Sender<'_> {
         let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
         self.count(&outcome);
         self.tell(&outcome, sending);
+        self.tell_stray(&About {
+            head: self.head,
+            scheme: Scheme::Https,
+            authority: &sending.key.authority,
+            target: sending.outgoing.target,
+            armed: sending.found.filter(|_| sending.gets_credential),
+            met: sending.found,
+            in_body: outcome.stray,
+        });
         (outcome, result)
+    }
+
+    /// Tells the user of a placeholder that has left with the request.
+    fn tell_stray(&self, about: &About<'_>) {
+        let placeholders = &self.state.placeholders;
+        let stray = placeholders.tell(about, &self.state.broker, &self.shared.notices);
+        self.traffic.set(Traffic {
+            stray,
+            ..self.traffic.get()
+        });
     }
 
     /// Has all further answers of the authority searched for a credential, before that leaves. Warns where it can't be masked, unless
@@ -501,6 +525,15 @@ impl Sender<'_> {
         };
         let (outcome, result) = Relay::new(client, &mut wire, &request).run();
         self.count(&outcome);
+        self.tell_stray(&About {
+            head: self.head,
+            scheme: Scheme::Http,
+            authority: &destination.authority,
+            target: &destination.target,
+            armed: None,
+            met: None,
+            in_body: outcome.stray,
+        });
         conclude(outcome, result)
     }
 
@@ -520,6 +553,7 @@ impl Sender<'_> {
             patience: self.shared.patience,
             holds_unauthorized: false,
             secret: None,
+            placeholders: Some(&self.state.placeholders),
             service: self.shared.service.as_ref(),
         }
     }
