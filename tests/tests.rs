@@ -125,6 +125,9 @@ mod sources;
 // What root reads and runs while the program is another user, and what that one can do to other processes.
 mod trusted;
 
+// Connections that a run has, and no request came for.
+mod unused;
+
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
 
