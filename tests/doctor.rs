@@ -3,6 +3,7 @@
 use std::fs;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -476,4 +477,31 @@ fn a_tool_gets_no_secret_and_needs_no_vault() {
     let words = ["--", "sh", "-c", "env; curl -sS \"$AUTHSOME_DOCTOR_URL\""];
     let output = doctor(&home, &words).env("ACME_API_KEY", SECRET).run();
     output.assert_code(0).assert_without(SECRET);
+}
+
+#[test]
+fn libraries_that_need_a_line_of_their_own_are_told_of_and_not_run() {
+    let home = Home::new();
+    for folder in ["venv/bin", "venv/lib/python3.12/site-packages/stripe"] {
+        fs::create_dir_all(home.path(folder)).unwrap();
+    }
+    home.file("venv/lib/python3.12/site-packages/stripe/__init__.py", "");
+    // What stands for a Python leaves a file if it is run for anything but the tool.
+    let python = home.path("venv/bin/python3");
+    symlink("/bin/sh", &python).unwrap();
+    let tool = home.file(
+        "tool",
+        &format!("#!{}\necho ran >>\"$0.ran\"\n", python.display()),
+    );
+    set_mode(&home, "tool", 0o755);
+    let output = home.authsome(["doctor", "--", &tool]).run();
+    output.assert_code(1);
+    let line = "warn  library     stripe is installed, and trusts by itself none but its own certificates; \
+                hint: where it is used, write stripe.ca_bundle_path = os.environ[\"SSL_CERT_FILE\"]\n";
+    assert!(output.stderr().contains(line), "{output}");
+    assert_eq!(output.lines_with("library"), 1, "{output}");
+    assert_eq!(fs::read_to_string(home.path("tool.ran")).unwrap(), "ran\n");
+    // For another program, none of them matters.
+    let output = home.authsome(["doctor", "--", "sh", "-c", ":"]).run();
+    assert_eq!(output.lines_with("library"), 0, "{output}");
 }

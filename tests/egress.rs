@@ -843,7 +843,36 @@ fn behind_an_address_a_name_may_be_meant_that_the_program_could_ask_for() {
     }
 }
 
+#[test]
+fn the_status_line_of_a_refused_connect_says_why() {
+    let reach = Reach::with(&["--deny=tracker.example"]);
+    let answer = tunnel(&reach.run, "tracker.example:443");
+    assert_denied(&answer, "--deny");
+    let line = "HTTP/1.1 403 authsome: tracker.example:443 is refused by --deny";
+    assert_eq!(answer.line, line);
+    for arrived in reach.finish() {
+        arrived.assert_nothing();
+    }
+}
+
 // What a provider's rules say.
+
+#[test]
+fn rules_of_a_service_at_aws_refuse_with_a_status_that_its_clients_show() {
+    let host = "bedrock-runtime.us-east-1.amazonaws.com";
+    let home = Home::new();
+    home.acme(&format!(
+        r#""api_url": "{host}", "rules": [{{"methods": ["GET"], "action": "allow"}}]"#
+    ));
+    let origin = Origin::start(always_ok);
+    let run = home.run(&origin).start();
+    let request = format!("POST /model/m HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n");
+    let answer = run.proxy.exchange(host, &request);
+    answer.assert_refusal(400, "http_request_denied");
+    assert_eq!(answer.one("X-Should-Retry"), "false");
+    run.stop();
+    origin.finish().assert_nothing();
+}
 
 /// Whoever may read only: never what is below `/secret`, and one search by POST.
 const READ_ONLY: &str = r#""rules": [

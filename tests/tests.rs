@@ -98,6 +98,9 @@ mod patience;
 // Who may use the proxy: which users, and with a password.
 mod peer;
 
+// Placeholders that leave where no credential is put.
+mod placeholders;
+
 // The bundled definitions.
 mod providers;
 
@@ -132,6 +135,9 @@ mod sources;
 
 // What root reads and runs while the program is another user, and what that one can do to other processes.
 mod trusted;
+
+// Connections that a run has, and no request came for.
+mod unused;
 
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;

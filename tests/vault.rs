@@ -902,7 +902,7 @@ fn a_run_that_is_going_on_sees_what_becomes_of_the_vault() {
     let error = "no credential for acme: it was logged out meanwhile; log in again";
     assert_eq!(body["error"], error);
     assert_eq!(body["provider"], "acme");
-    assert_eq!(body.as_object().unwrap().len(), 3, "{refused}");
+    assert_eq!(body.as_object().unwrap().len(), 4, "{refused}");
     change(home.login(&["acme"], "the-fourth-0123"));
     assert_eq!(ask(&run).status(), 200);
     run.stop().assert_without(SECRET);

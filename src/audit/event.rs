@@ -125,6 +125,9 @@ pub(crate) struct Event<'a> {
     /// Whether the connection to the origin had been used before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reused: Option<bool>,
+    /// Where in the request a placeholder was left: `body`, `query`, `path` or `header`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) placeholder: Option<Text<'a>>,
     /// Why it was refused, or has no whole answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<Text<'a>>,

@@ -143,6 +143,15 @@ impl ConnectionArgs {
         }
     }
 
+    /// Returns whether they name a provider.
+    pub(super) fn name(&self, provider: &str) -> bool {
+        let credentials = self.credentials.iter().map(|(name, _)| name);
+        let chosen = self.chosen.iter().map(|(name, _)| name);
+        let base_urls = self.base_urls.iter().map(|(name, _)| name);
+        let mut named = credentials.chain(chosen).chain(base_urls);
+        named.any(|name| name == provider)
+    }
+
     /// The base URL that they give a provider.
     fn base_url(&self, provider: &str) -> Option<&str> {
         let mut given = self.base_urls.iter().rev();

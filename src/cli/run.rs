@@ -29,6 +29,7 @@ use super::syntax::flag;
 use super::syntax::valued;
 use super::telling;
 use super::telling::Telling;
+use super::unused;
 use crate::account::Account;
 use crate::child::supervise::Start;
 use crate::files::trusted;
@@ -207,11 +208,16 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         trusted::keep_from(account.identity.user);
     }
     let mut app = App::new(args.verbosity)?;
+    let watch = Arc::new(unused::Watch::default());
+    app.notices = Arc::new(watch.notices(args.verbosity));
     for warning in bundle::refused(&app.parent) {
         app.notices.warn(warning);
     }
     app.audit = Arc::new(args.telling.audit(&app)?);
     let mut connected = connect::connect(&args.connections, &app)?;
+    watch.begin(&connected.broker, |provider| {
+        args.connections.name(provider)
+    });
     let demo = args
         .demo
         .then(|| session::add_demo(&mut connected))
@@ -230,6 +236,9 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
     // With the environment, which holds what no connection of this run needs.
     drop(app);
     let done = session.run(&args.program, &args.arguments, start);
+    if let Ok(code) = done {
+        watch.tell(&args.program, code, args.verbosity);
+    }
     telling::sum_up(&audit);
     done
 }

@@ -334,7 +334,10 @@ impl<'a> About<'a> {
 /// The same for one of which something is known.
 fn refuse_of(mut client: Wire, refusal: &Refusal, about: About<'_>, shared: &Shared) {
     let under_way = shared.audit.under_way();
-    refusal.write(true, true, client.output());
+    match about.method {
+        Some("CONNECT") => refusal.write_to_connect(client.output()),
+        _ => refusal.write(true, true, client.output()),
+    }
     tell(&mut client, refusal, about, shared);
     drop(under_way);
     client.close_gracefully();

@@ -161,6 +161,7 @@ impl Exchange<'_> {
             received: is_sent.then_some(traffic.received),
             ms: u64::try_from(took.as_millis()).ok(),
             reused: is_sent.then_some(traffic.is_reused),
+            placeholder: traffic.stray.map(|place| place.word().into()),
             error: error.or(claimed_by),
             hint,
             is_clear,
@@ -346,10 +347,9 @@ impl Exchange<'_> {
             Decision::RefusePath => Err(Refusal::AmbiguousPath),
             Decision::Deny(denial) => {
                 self.met = Some(denial.connection);
-                Err(Refusal::Rules {
-                    label: self.state.broker.connection(denial.connection).label(),
-                    why: denial.why,
-                })
+                let label = self.state.broker.connection(denial.connection).label();
+                let host = destination.authority.host.as_str();
+                Err(Refusal::rules(label, denial.why, host))
             }
             Decision::Forward(Why::Ambiguous(connections)) => {
                 let labels: Vec<String> = connections
@@ -389,6 +389,7 @@ pub(crate) fn tunnel(
         patience: shared.patience,
         holds_unauthorized: false,
         secret: None,
+        placeholders: None,
         service: shared.service.as_ref(),
     };
     Relay::new(client, upstream, &request)

@@ -7,6 +7,8 @@ use zeroize::Zeroizing;
 
 use super::frames::Frames;
 use super::mask::Masker;
+use super::stray;
+use super::stray::Watch;
 use crate::http1;
 use crate::http1::body::BodyReader;
 use crate::http1::body::BodyWriter;
@@ -41,6 +43,8 @@ pub(super) struct Lane<'a> {
     writer: BodyWriter,
     /// Takes out what must not arrive.
     pub(super) masker: Masker<'a>,
+    /// Looks for placeholders in what passes.
+    watch: Option<Watch<'a>>,
     /// What comes behind an upgrade.
     socket: Option<Box<WebSocket<'a>>>,
     /// Bytes of content that have come in.
@@ -59,6 +63,7 @@ impl<'a> Lane<'a> {
             reader,
             writer,
             masker: Masker::default(),
+            watch: None,
             socket: None,
             content: 0,
             finished,
@@ -68,6 +73,16 @@ impl<'a> Lane<'a> {
     /// The same with something to take out.
     pub(super) fn masked(self, masker: Masker<'a>) -> Self {
         Self { masker, ..self }
+    }
+
+    /// The same with placeholders to look for.
+    pub(super) fn watched(self, watch: Option<Watch<'a>>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// Returns the placeholder that has passed, if one has.
+    pub(super) fn stray(&mut self) -> Option<stray::Number> {
+        self.watch.as_mut().and_then(Watch::finish)
     }
 
     /// Bytes as they are, until the connection ends.
@@ -117,6 +132,9 @@ impl<'a> Lane<'a> {
             let step = self.reader.step(input.get(..piece).unwrap_or(input))?;
             let used = step.used;
             self.content += step.content.len() as u64;
+            if let Some(watch) = &mut self.watch {
+                watch.see(step.content);
+            }
             if let Some(socket) = &mut self.socket {
                 socket.pass(step.content, &mut self.masker, to.output());
             } else {

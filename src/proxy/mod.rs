@@ -22,6 +22,7 @@ mod search;
 mod sending;
 pub(crate) mod service;
 pub(crate) mod state;
+mod stray;
 mod target;
 mod workers;
 

@@ -12,6 +12,9 @@ use crate::upstream;
 use crate::upstream::Kind;
 use crate::upstream::egress;
 
+/// Letters of a reason phrase, at the most.
+const MAX_REASON: usize = 256;
+
 /// Why the proxy answers instead of the origin.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -37,6 +40,9 @@ pub(crate) enum Refusal {
         label: String,
         /// Why.
         why: policy::Denied,
+        /// Whether the request is for a service of AWS. Clients of these take a 403 for credentials that have expired, and some send the
+        /// request again for minutes without a word; they show a 400 at once.
+        is_aws: bool,
     },
     /// Content came with a method other than POST, PUT and PATCH, and rules apply to the request.
     Content {
@@ -55,6 +61,8 @@ pub(crate) enum Refusal {
         label: String,
         /// Why, without anything that its source gave.
         why: String,
+        /// Whether it can't be had by asking again.
+        is_lasting: bool,
     },
     /// The origin can't be reached, or not be trusted.
     Upstream(upstream::Error),
@@ -84,6 +92,8 @@ struct Body<'a> {
     provider: Option<&'a str>,
     /// What to do.
     hint: &'a str,
+    /// Both, and who says so: GitHub's CLI, Octokit and boto show this member and nothing else.
+    message: String,
 }
 
 impl Refusal {
@@ -92,6 +102,33 @@ impl Refusal {
         Self::NoCredential {
             label,
             why: error.brief(),
+            is_lasting: !matches!(error, broker::Error::Refresh(_)),
+        }
+    }
+
+    /// A request that the rules of a connection's definition keep from its credential at this host.
+    pub(crate) fn rules(label: String, why: policy::Denied, host: &str) -> Self {
+        let is_aws = host.ends_with(".amazonaws.com");
+        Self::Rules { label, why, is_aws }
+    }
+
+    /// Returns whether the same request would be refused again, however soon. Clients that send failed requests again don't have to.
+    fn is_lasting(&self) -> bool {
+        match self {
+            Self::NoCredential { is_lasting, .. } => *is_lasting,
+            Self::Upstream(error) => matches!(
+                error.kind,
+                Kind::Certificate | Kind::Loop | Kind::Prohibited | Kind::TlsProtocol
+            ),
+            Self::HeadTimeout(_)
+            | Self::NoResponse
+            | Self::BadResponse(_)
+            | Self::Upgrade
+            | Self::ResponseTimeout(_)
+            | Self::Lost
+            | Self::TooManyConnections
+            | Self::Internal(_) => false,
+            _ => true,
         }
     }
 
@@ -105,6 +142,7 @@ impl Refusal {
             Self::Scheme => (501, "http_request_error"),
             Self::AmbiguousPath | Self::Content { .. } => (400, "http_request_denied"),
             Self::Expectation => (417, "http_request_error"),
+            Self::Rules { is_aws: true, .. } => (400, "http_request_denied"),
             Self::Egress(_) | Self::Rules { .. } => (403, "http_request_denied"),
             Self::Trace(_) | Self::TraceHere => (405, "http_request_denied"),
             Self::NoCredential { .. } => (502, "proxy_configuration_error"),
@@ -125,12 +163,12 @@ impl Refusal {
     pub(crate) fn text(&self) -> String {
         let fixed = match self {
             Self::Malformed(error) => return format!("the request is malformed: {error}"),
-            Self::NoCredential { label, why } => {
+            Self::NoCredential { label, why, .. } => {
                 return format!("no credential for {label}: {why}");
             }
             Self::Upstream(error) => return error.text.clone(),
             Self::Egress(refused) => return refused.to_string(),
-            Self::Rules { label, why } => {
+            Self::Rules { label, why, .. } => {
                 return format!("the request may not have the credential of {label}: {why}");
             }
             Self::Content { label } => {
@@ -245,16 +283,35 @@ impl Refusal {
     /// Writes the whole answer. `close` says that the connection ends with it, `with_body` that the request's method lets
     /// the answer have one.
     pub(crate) fn write(&self, close: bool, with_body: bool, out: &mut Vec<u8>) {
+        let reason = reason(self.status());
+        self.write_with_reason(reason, close, with_body, out);
+    }
+
+    /// Writes the answer to a CONNECT, which ends the connection. What failed is the reason phrase: of such an answer Go's and Python's
+    /// clients show the status line alone.
+    pub(crate) fn write_to_connect(&self, out: &mut Vec<u8>) {
+        let text = format!("authsome: {}", self.text());
+        let printable = text.chars().take(MAX_REASON).map(|letter| match letter {
+            ' '..='~' => letter,
+            _ => '?',
+        });
+        let reason: String = printable.collect();
+        self.write_with_reason(&reason, true, true, out);
+    }
+
+    /// Writes the answer with this reason phrase.
+    fn write_with_reason(&self, reason: &str, close: bool, with_body: bool, out: &mut Vec<u8>) {
         let (status, token) = self.kind();
         let error = self.text();
         let body = Body {
             error: &error,
             provider: self.provider(),
             hint: self.hint(),
+            message: format!("authsome: {error}; hint: {}", self.hint()),
         };
         let mut body = serde_json::to_vec(&body).unwrap_or_default();
         body.push(b'\n');
-        let line = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+        let line = format!("HTTP/1.1 {status} {reason}\r\n");
         out.extend_from_slice(line.as_bytes());
         write_field(
             out,
@@ -267,6 +324,10 @@ impl Refusal {
         write_field(out, b"Content-Type", b"application/json");
         write_field(out, b"Content-Length", body.len().to_string().as_bytes());
         write_field(out, b"Cache-Control", b"no-store");
+        if self.is_lasting() {
+            // No standard field, but SDKs made by Stainless (OpenAI's, Anthropic's and many more) go by it.
+            write_field(out, b"X-Should-Retry", b"false");
+        }
         if close {
             write_field(out, b"Connection", b"close");
         }
@@ -336,6 +397,7 @@ mod tests {
         let refusal = Refusal::NoCredential {
             label: "openai".into(),
             why: "cannot read \"/x\"".into(),
+            is_lasting: true,
         };
         let mut out = Vec::new();
         refusal.write(true, true, &mut out);
@@ -351,7 +413,55 @@ mod tests {
             body["error"],
             "no credential for openai: cannot read \"/x\""
         );
-        assert!(body["hint"].is_string());
+        let hint = body["hint"].as_str().unwrap();
+        let message =
+            format!("authsome: no credential for openai: cannot read \"/x\"; hint: {hint}");
+        assert_eq!(body["message"], message);
+    }
+
+    #[test]
+    fn clients_are_told_not_to_repeat_what_would_be_refused_again() {
+        let says_so = |refusal: &Refusal| {
+            let mut out = Vec::new();
+            refusal.write(true, true, &mut out);
+            String::from_utf8(out)
+                .unwrap()
+                .contains("\r\nX-Should-Retry: false\r\n")
+        };
+        let no_credential = |is_lasting| Refusal::NoCredential {
+            label: "openai".into(),
+            why: "none".into(),
+            is_lasting,
+        };
+        let upstream = |kind| Refusal::Upstream(upstream::Error::new(kind, "no"));
+        assert!(says_so(&no_credential(true)));
+        assert!(!says_so(&no_credential(false)));
+        assert!(says_so(&upstream(Kind::Certificate)));
+        assert!(!says_so(&upstream(Kind::DnsTimeout)));
+        assert!(!says_so(&Refusal::NoResponse));
+        assert!(!says_so(&Refusal::TooManyConnections));
+    }
+
+    #[test]
+    fn rules_at_aws_have_the_status_that_its_clients_show() {
+        let status = |host| Refusal::rules("x".into(), policy::Denied::NoRule, host).status();
+        assert_eq!(status("bedrock.us-east-1.amazonaws.com"), 400);
+        assert_eq!(status("api.github.com"), 403);
+        assert_eq!(status("notamazonaws.com"), 403);
+    }
+
+    #[test]
+    fn the_status_line_of_a_connect_says_what_failed_in_letters_that_may_stand_there() {
+        let text = format!("caf\u{e9}\r\nX: {}", "y".repeat(1000));
+        let mut out = Vec::new();
+        Refusal::Upstream(upstream::Error::new(Kind::DnsError, text)).write_to_connect(&mut out);
+        let text = String::from_utf8(out).unwrap();
+        let line = text.lines().next().unwrap();
+        assert!(
+            line.starts_with("HTTP/1.1 502 authsome: caf???X: yyy"),
+            "{line}"
+        );
+        assert_eq!(line.len(), "HTTP/1.1 502 ".len() + MAX_REASON);
     }
 
     #[test]

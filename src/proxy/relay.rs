@@ -16,6 +16,8 @@ use super::lane::TrailerFilter;
 use super::mask::Masker;
 use super::mask::Sent;
 use super::service::Service;
+use super::stray;
+use super::stray::Placeholders;
 use crate::encoding;
 use crate::http1;
 use crate::http1::body::BodyWriter;
@@ -87,6 +89,8 @@ pub(crate) struct Outcome {
     pub(crate) coding: Option<String>,
     /// Whether the answer was a part of a whole (RFC 9110 section 15.3.7): parts can cut a credential.
     pub(crate) is_partial: bool,
+    /// The placeholder in the request's body, if there was one.
+    pub(super) stray: Option<stray::Number>,
     /// Bytes of content that went up.
     pub(crate) sent: u64,
     /// Bytes of content that came down.
@@ -114,6 +118,8 @@ pub(crate) struct Request<'a> {
     pub(crate) holds_unauthorized: bool,
     /// The credentials that were sent to the same place, to be masked in what comes back.
     pub(crate) secret: Option<&'a Sent>,
+    /// What to look for in the body.
+    pub(super) placeholders: Option<&'a Placeholders>,
     /// What may stop meanwhile.
     pub(crate) service: Option<&'a Service>,
 }
@@ -169,7 +175,8 @@ impl<'a> Relay<'a> {
             Framing::Chunked => BodyWriter::Chunked,
             _ => BodyWriter::Plain,
         };
-        let up = Lane::new(request.framing, writer);
+        let watch = request.placeholders.map(Placeholders::watch);
+        let up = Lane::new(request.framing, writer).watched(watch);
         let now = Instant::now();
         Self {
             outcome: Outcome::default(),
@@ -240,6 +247,7 @@ impl<'a> Relay<'a> {
             }
         }
         self.outcome.sent = self.up.content;
+        self.outcome.stray = self.up.stray();
         self.outcome.client_reusable &= clean;
         self.outcome.upstream_reusable &= clean
             && !self.is_early

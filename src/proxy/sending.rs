@@ -21,6 +21,8 @@ use super::relay::Request;
 use super::route;
 use super::route::Match;
 use super::state::State;
+use super::stray;
+use super::stray::About;
 use super::target::Destination;
 use crate::broker::Means;
 use crate::credential::Credential;
@@ -32,6 +34,7 @@ use crate::upstream::pool::Key;
 use crate::upstream::pool::Need;
 use crate::upstream::pool::Rest;
 use crate::upstream::pool::Taken;
+use crate::url::Scheme;
 use crate::wire::Wire;
 
 /// Why a request has no answer from the origin, or not a whole one.
@@ -59,6 +62,8 @@ pub(super) struct Traffic {
     pub(super) received: u64,
     /// Whether the connection had been used before.
     pub(super) is_reused: bool,
+    /// Where in the request a placeholder was left.
+    pub(super) stray: Option<stray::Place>,
 }
 
 /// A request for an https origin.
@@ -364,6 +369,7 @@ impl Sender<'_> {
             Err(unfit) => Err(Refusal::NoCredential {
                 label: connection.label(),
                 why: unfit.to_string(),
+                is_lasting: true,
             }),
         }
     }
@@ -439,7 +445,26 @@ impl Sender<'_> {
         let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
         self.count(&outcome);
         self.tell(&outcome, sending);
+        self.tell_stray(&About {
+            head: self.head,
+            scheme: Scheme::Https,
+            authority: &sending.key.authority,
+            target: sending.outgoing.target,
+            armed: sending.found.filter(|_| sending.gets_credential),
+            met: sending.found,
+            in_body: outcome.stray,
+        });
         (outcome, result)
+    }
+
+    /// Tells the user of a placeholder that has left with the request.
+    fn tell_stray(&self, about: &About<'_>) {
+        let placeholders = &self.state.placeholders;
+        let stray = placeholders.tell(about, &self.state.broker, &self.shared.notices);
+        self.traffic.set(Traffic {
+            stray,
+            ..self.traffic.get()
+        });
     }
 
     /// Has all further answers of the authority searched for a credential, before that leaves. Warns where it can't be masked, unless
@@ -535,6 +560,15 @@ impl Sender<'_> {
         };
         let (outcome, result) = Relay::new(client, &mut wire, &request).run();
         self.count(&outcome);
+        self.tell_stray(&About {
+            head: self.head,
+            scheme: Scheme::Http,
+            authority: &destination.authority,
+            target: &destination.target,
+            armed: None,
+            met: None,
+            in_body: outcome.stray,
+        });
         conclude(outcome, result)
     }
 
@@ -554,6 +588,7 @@ impl Sender<'_> {
             patience: self.shared.patience,
             holds_unauthorized: false,
             secret: None,
+            placeholders: Some(&self.state.placeholders),
             service: self.shared.service.as_ref(),
         }
     }

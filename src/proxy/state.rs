@@ -7,6 +7,7 @@ use std::sync::RwLock;
 
 use super::access::Password;
 use super::route::Router;
+use super::stray::Placeholders;
 use crate::broker::Broker;
 use crate::http1::head::RequestHead;
 use crate::upstream::egress::Pattern;
@@ -19,6 +20,8 @@ pub(crate) struct State {
     password: Option<Arc<Password>>,
     /// Which requests get whose credential.
     pub(super) router: Router,
+    /// What programs hold in the place of credentials.
+    pub(super) placeholders: Placeholders,
     /// The credentials.
     pub(super) broker: Broker,
 }
@@ -30,6 +33,7 @@ impl State {
             generation: 0,
             password: password.map(Arc::new),
             router: Router::new(&broker),
+            placeholders: Placeholders::new(&broker),
             broker,
         }
     }

@@ -329,8 +329,8 @@ fn progress_of(case: &Case, received: &[u8]) -> Progress {
 /// Whether it is the body of an answer of the proxy's own, or none.
 fn is_answer(body: &[u8]) -> bool {
     let parsed: Result<serde_json::Value, _> = serde_json::from_slice(body);
-    body.is_empty()
-        || parsed.is_ok_and(|body| body["error"].is_string() && body["hint"].is_string())
+    let members = ["error", "hint", "message"];
+    body.is_empty() || parsed.is_ok_and(|body| members.iter().all(|name| body[name].is_string()))
 }
 
 /// Bytes as text.

@@ -168,8 +168,13 @@ impl Message {
         assert_eq!(self.one("Content-Type"), "application/json");
         assert!(self.whole, "{self}");
         let body = self.json();
-        assert!(body["error"].is_string(), "{self}");
-        assert!(body["hint"].is_string(), "{self}");
+        let text = |name: &str| {
+            body[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name}\n{self}"))
+        };
+        let message = format!("authsome: {}; hint: {}", text("error"), text("hint"));
+        assert_eq!(text("message"), message, "{self}");
         body
     }
 }

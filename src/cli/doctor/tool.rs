@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::super::app::App;
 use super::super::connect;
 use super::super::error::Error;
+use super::super::libraries;
 use super::super::origins::OriginArgs;
 use super::super::output;
 use super::super::output::Paint;
@@ -80,10 +81,22 @@ pub(super) fn try_out(
     };
     let url = demo.url();
     let arguments: Vec<OsString> = arguments.iter().map(|word| filled(word, &url)).collect();
+    let installed = libraries::installed(program, &app.parent);
     Session::start(&app, connected, &setup)?
         .with(URL, &url)
         .run(program, &arguments, start)?;
-    let report = told(&progress, demo.has_credential(), program);
+    let mut report = told(&progress, demo.has_credential(), program);
+    for library in installed {
+        let text = format!(
+            "{} is installed, and {}",
+            library.name,
+            library.fault.text()
+        );
+        report.add(
+            Check::warn("library", &text)
+                .remedy(format!("where it is used, write {}", library.remedy)),
+        );
+    }
     if verbosity.json {
         output::json(&report.to_json());
     } else {

@@ -1,5 +1,7 @@
 //! What is to know beyond a single command, as data: `authsome help TOPIC` and the manual page come from it.
 
+use super::super::libraries;
+
 /// Something that concerns more than one command.
 pub(super) struct Topic {
     /// What it is asked for by.
@@ -26,6 +28,7 @@ pub(super) const TOPICS: &[Topic] = &[
     SOURCES,
     PROVIDERS,
     ENVIRONMENT,
+    CLIENTS,
     FILES,
     SECURITY,
     EXIT_CODES,
@@ -234,6 +237,24 @@ const ENVIRONMENT: Topic = Topic {
                     "a placeholder for each credential, as OPENAI_API_KEY=authsome-proxy-managed",
                 ),
             ],
+        },
+    ],
+};
+
+/// What programs need that don't find their way by themselves.
+const CLIENTS: Topic = Topic {
+    name: "clients",
+    summary: "programs and libraries that need a line of their own",
+    parts: &[
+        Part {
+            title: "",
+            text: "Most programs find the proxy and its certificates by the variables that they get (`authsome help environment`). Where no request comes through the proxy, or its certificates aren't trusted, `authsome doctor -- TOOL ...` tries how a tool connects and says what it needs.",
+            rows: &[],
+        },
+        Part {
+            title: "In Python, what to write for",
+            text: "",
+            rows: &libraries::ROWS,
         },
     ],
 };

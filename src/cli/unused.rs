@@ -1,0 +1,125 @@
+//! Connections whose hosts a run's program never asked the proxy for: most likely the program has gone past the proxy.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use super::output;
+use super::output::Verbosity;
+use crate::broker::Broker;
+use crate::notice::Notice;
+use crate::notice::Notices;
+use crate::provider::host_rule::HostRule;
+use crate::url::Host;
+
+/// Exit codes of programs that have most likely not begun: wrong usage (also `EX_USAGE`), and a shell that finds no program or can't run it.
+const NOT_BEGUN: [u8; 4] = [2, 64, 126, 127];
+
+/// Exit codes from here on stand for a signal.
+const BY_SIGNAL: u8 = 128;
+
+/// Which connections' hosts were asked for.
+#[derive(Default)]
+pub(super) struct Watch(OnceLock<Vec<Watched>>);
+
+/// A connection whose hosts the program may be expected to ask for.
+struct Watched {
+    /// Its name in messages.
+    label: String,
+    /// The hosts that it claims.
+    hosts: Vec<HostRule>,
+    /// Whether the user has named it on the command line; else it is the only one.
+    is_named: bool,
+    /// Whether one of the hosts was asked for.
+    is_asked: AtomicBool,
+}
+
+impl Watch {
+    /// Returns notices that the watch sees before the user does.
+    pub(super) fn notices(self: &Arc<Self>, verbosity: Verbosity) -> Notices {
+        let watch = Arc::clone(self);
+        Notices::new(move |notice| match notice {
+            Notice::Step(_, host) => watch.see(host),
+            other => output::notice(verbosity, other),
+        })
+    }
+
+    /// Begins to watch the connections that the user has named or, where nothing is named, a connection that is the only one. Which of
+    /// many stored connections a program is for, nobody can tell.
+    pub(super) fn begin(&self, broker: &Broker, is_named: impl Fn(&str) -> bool) {
+        let count = broker.connections().count();
+        let watched = broker.connections().filter_map(|(_, connection)| {
+            let provider = &connection.provider;
+            let is_named = is_named(provider.name.as_str());
+            let hosts = provider.rules.iter().map(|rule| rule.host.clone());
+            let is_watched = (is_named || count == 1) && !provider.rules.is_empty();
+            is_watched.then(|| Watched {
+                label: connection.label(),
+                hosts: hosts.collect(),
+                is_named,
+                is_asked: AtomicBool::new(false),
+            })
+        });
+        let _ = self.0.set(watched.collect());
+    }
+
+    /// Notes that the proxy was asked for a host.
+    fn see(&self, host: &str) {
+        for watched in self.watched().filter(|watched| !watched.is_asked()) {
+            let claims = |host: &Host| watched.hosts.iter().any(|rule| rule.claims_host(host));
+            if Host::parse(host.as_bytes()).is_ok_and(|host| claims(&host)) {
+                watched.is_asked.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Tells the user, once the program has ended with this code.
+    pub(super) fn tell(&self, program: &OsStr, code: u8, verbosity: Verbosity) {
+        if let Some(text) = self.text(program, code) {
+            output::notice(verbosity, &Notice::Warning(text));
+        }
+    }
+
+    /// Returns what there is to tell, if anything.
+    ///
+    /// A program that went past the proxy had a placeholder for a key, and has failed. One that succeeded may have had no use for the only
+    /// connection; what the user has named for this very run, they expect to be used.
+    fn text(&self, program: &OsStr, code: u8) -> Option<String> {
+        if NOT_BEGUN.contains(&code) || code >= BY_SIGNAL {
+            return None;
+        }
+        let unused = self.watched().filter(|watched| !watched.is_asked());
+        let labels: Vec<&str> = unused
+            .filter(|watched| watched.is_named || code != 0)
+            .map(|watched| watched.label.as_str())
+            .collect();
+        if labels.is_empty() {
+            return None;
+        }
+        let whose = match labels.len() {
+            1 => "its",
+            _ => "their",
+        };
+        let program = Path::new(program).file_name().unwrap_or(program);
+        Some(format!(
+            "{}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it went past: `authsome doctor -- {} ...` tries how it connects, `authsome help clients` says what to write",
+            labels.join(", "),
+            program.to_string_lossy()
+        ))
+    }
+
+    /// Returns the connections; none before the watch has begun.
+    fn watched(&self) -> impl Iterator<Item = &Watched> {
+        self.0.get().into_iter().flatten()
+    }
+}
+
+impl Watched {
+    /// Returns whether one of the hosts was asked for.
+    fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Relaxed)
+    }
+}
