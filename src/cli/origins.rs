@@ -8,13 +8,16 @@ use std::time::Duration;
 use super::app::App;
 use super::egress;
 use super::error::Error;
+use super::surroundings;
+use super::surroundings::Surroundings;
 use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::valued;
 use crate::environment::Environment;
 use crate::proxy::demo::Demo;
+use crate::settings::Settings;
+use crate::settings::upstream::Upstream;
 use crate::tls;
-use crate::tls::bundle;
 use crate::tls::trust;
 use crate::tls::trust::Trust;
 use crate::upstream::connect_to::ConnectTo;
@@ -94,25 +97,29 @@ impl OriginArgs {
     /// # Errors
     /// Certificates, or an upstream proxy, that can't be used.
     pub(super) fn own_dialer(&self, app: &App) -> Result<Dialer, Error> {
-        let trusted = bundle::trusted(&app.parent);
-        let (dialer, warning) = self.dialer(&app.parent, None, None, trusted)?;
-        if let Some(warning) = warning {
+        let settings = Settings::of(&app.parent);
+        let around = Surroundings {
+            parent: &app.parent,
+            settings: &settings,
+            trusted: surroundings::certificates(app, &settings),
+        };
+        let (dialer, warnings) = self.dialer(around, None, None)?;
+        for warning in warnings {
             app.notices.warn(warning);
         }
         Ok(dialer)
     }
 
-    /// The way to origins, and a warning about it. `own` is where we listen, if we do; `trusted` what the parent's programs trust.
+    /// The way to origins, and warnings about it. `own` is where we listen, if we do.
     ///
     /// # Errors
     /// Certificates, or an upstream proxy, that can't be used.
     pub(super) fn dialer(
         &self,
-        parent: &Environment,
+        around: Surroundings<'_>,
         own: Option<SocketAddr>,
         demo: Option<&Demo>,
-        trusted: Option<Vec<u8>>,
-    ) -> Result<(Dialer, Option<String>), Error> {
+    ) -> Result<(Dialer, Vec<String>), Error> {
         let mut extra = Vec::new();
         for path in &self.upstream_ca {
             let roots = trust::read_roots(path).map_err(|error| {
@@ -129,19 +136,49 @@ impl OriginArgs {
             extra.push(demo.root.clone());
             connect_to.extend(ConnectTo::own_origin(demo.authority.clone(), demo.address));
         }
-        let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
-            Error::new("cannot use the upstream proxy", invalid)
-                .hint("set it to http://HOST:PORT, or unset it")
-        })?;
-        let passed_over = passed_over.map(|invalid| {
-            format!("{invalid}; it is passed over, and origins are reached without it")
-        });
-        let bundle = trusted.filter(|_| !self.mozilla_only).map(Arc::from);
+        let (proxies, warnings) = proxies(around.parent, around.settings)?;
+        let bundle = around.trusted.filter(|_| !self.mozilla_only);
+        let bundle = bundle.map(Arc::from);
         let trust = Trust::new(bundle, extra, tls::crypto());
         let egress = self.egress.clone();
         Ok((
             Dialer::new(connect_to, proxies, trust, egress, own),
-            passed_over,
+            warnings,
         ))
     }
+}
+
+/// The upstream proxies, and warnings about them.
+///
+/// # Errors
+/// When a usual variable names one that can't be used.
+fn proxies(
+    parent: &Environment,
+    settings: &Settings,
+) -> Result<(ProxySettings, Vec<String>), Error> {
+    let mut warnings = Vec::new();
+    match Upstream::of(parent, settings) {
+        Upstream::Usual => {}
+        Upstream::Adopted(environment, places) => match ProxySettings::of(&environment) {
+            Ok((proxies, _)) => return Ok((proxies, warnings)),
+            Err(invalid) => warnings.push(format!(
+                "the proxy that {places} names can't be used: {}; origins are reached without it",
+                invalid.why
+            )),
+        },
+        Upstream::Other(places) => warnings.push(format!(
+            "{places}: another proxy than the one of HTTPS_PROXY, by which all programs of a run go"
+        )),
+        Upstream::Unclear(places) => warnings.push(format!(
+            "which proxy leads to origins is unclear, and none is used: see {places}; name it by HTTPS_PROXY where authsome is started"
+        )),
+    }
+    let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
+        Error::new("cannot use the upstream proxy", invalid)
+            .hint("set it to http://HOST:PORT, or unset it")
+    })?;
+    warnings.extend(passed_over.map(|invalid| {
+        format!("{invalid}; it is passed over, and origins are reached without it")
+    }));
+    Ok((proxies, warnings))
 }

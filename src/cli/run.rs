@@ -32,7 +32,6 @@ use super::telling::Telling;
 use crate::account::Account;
 use crate::files::trusted;
 use crate::sys::process;
-use crate::tls::bundle;
 
 use crate::upstream::egress::Mode;
 
@@ -213,9 +212,6 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         trusted::keep_from(account.identity.user);
     }
     let mut app = App::new(args.verbosity)?;
-    for warning in bundle::refused(&app.parent) {
-        app.notices.warn(warning);
-    }
     app.audit = Arc::new(args.telling.audit(&app)?);
     let mut connected = connect::connect(&args.connections, &app)?;
     let demo = args
@@ -230,6 +226,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         account: args.account.as_ref(),
         proxy_auth: args.proxy_auth,
         admit_root: args.admit_root,
+        verbose: args.telling.is_verbose(),
     };
     let session = Session::start(&app, connected, &setup)?;
     let audit = Arc::clone(&app.audit);

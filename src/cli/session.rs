@@ -17,6 +17,8 @@ use super::error::Error;
 use super::origins::OriginArgs;
 use super::root;
 use super::root::Choice;
+use super::surroundings;
+use super::surroundings::Surroundings;
 use super::syntax::Opt;
 use super::syntax::Parsed;
 use super::syntax::valued;
@@ -48,6 +50,7 @@ use crate::proxy::mask;
 use crate::proxy::state::Current;
 use crate::proxy::state::State;
 use crate::random;
+use crate::settings::Settings;
 use crate::source::Source;
 use crate::sys::process;
 use crate::sys::process::Identity;
@@ -132,6 +135,8 @@ pub(super) struct Setup<'a> {
     pub(super) proxy_auth: bool,
     /// Whether the proxy serves root where the program isn't root.
     pub(super) admit_root: bool,
+    /// Whether it is said where the upstream proxy is from.
+    pub(super) verbose: bool,
 }
 
 impl Setup<'_> {
@@ -181,11 +186,17 @@ impl Session {
         let door = setup.door(&listener)?;
         let state = State::new(connected.broker, door.password);
         let root = root::root(setup.root, app, state.router())?;
-        let trusted = bundle::trusted(parent);
+        let settings = Settings::of(parent);
+        let trusted = surroundings::certificates(app, &settings);
         let files = Files::write(parent, home, &root, trusted.as_deref(), identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
-        let (dialer, warning) = setup.origins.dialer(parent, own, setup.demo, trusted)?;
+        let around = Surroundings {
+            parent,
+            settings: &settings,
+            trusted,
+        };
+        let (dialer, warnings) = setup.origins.dialer(around, own, setup.demo)?;
         let plan = environment::Plan {
             proxy: &door.url,
             account: setup.account,
@@ -197,12 +208,14 @@ impl Session {
             known: &connected.known,
             sources: &connected.sources,
             rules: &state.router().rules().collect::<Vec<_>>(),
+            settings: &settings,
             is_restricted: setup.origins.egress.is_restricted(),
         };
         let child = environment::build(parent, &plan);
-        for warning in child.1.into_iter().chain(warning) {
+        for warning in child.1.into_iter().chain(warnings) {
             app.notices.warn(warning);
         }
+        surroundings::tell(app, &settings, setup.verbose);
         let leaves = LeafCache::new(root, tls::crypto())
             .map_err(|error| Error::new("no certificates", error))?;
         app.store.vault().ask_no_more();

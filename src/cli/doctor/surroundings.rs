@@ -1,10 +1,10 @@
 //! What surrounds a run: proxy variables, certificates, the clock, this process.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::super::error::Error;
+use super::super::surroundings::adopted;
 use super::report::Check;
 use super::report::Report;
 use crate::broker::Broker;
@@ -13,8 +13,11 @@ use crate::child::environment;
 use crate::clock;
 use crate::environment::Environment;
 use crate::files::Home;
+use crate::program;
 use crate::provider::host_rule::HostRule;
 use crate::proxy::route::Router;
+use crate::settings::Settings;
+use crate::settings::upstream::Upstream;
 use crate::sys::process;
 use crate::tls::bundle;
 use crate::upstream::via;
@@ -77,25 +80,51 @@ pub(super) fn look_at_proxies(parent: &Environment, broker: Option<&Broker>, rep
     report.add_or(found, Check::ok("proxies", text));
 }
 
+/// Looks at the settings of single tools that name a proxy, or something else that a tool prefers to what a run gives it.
+pub(super) fn look_at_settings(parent: &Environment, settings: &Settings, report: &mut Report) {
+    let name = "settings";
+    let mut found: Vec<Check> = settings
+        .told
+        .iter()
+        .filter(|told| program::is_found(told.tool, parent))
+        .map(|told| Check::warn(name, &*told.text).remedy(told.remedy))
+        .collect();
+    let hint = "name the proxy by HTTPS_PROXY";
+    match Upstream::of(parent, settings) {
+        Upstream::Usual => {}
+        Upstream::Adopted(_, places) => found.push(Check::ok(name, adopted(&places))),
+        Upstream::Other(places) => {
+            let text = format!("{places}: another proxy than the one of HTTPS_PROXY, which counts");
+            found.push(Check::warn(name, text).remedy("name one proxy in all of them"));
+        }
+        Upstream::Unclear(places) => {
+            let text = format!("{places}: these name several proxies, and none is used");
+            found.push(Check::warn(name, text).remedy(hint));
+        }
+    }
+    let otherwise = "no tool's own setting leads past a run";
+    report.add_or(found, Check::ok(name, otherwise));
+}
+
 /// Looks for the certificates that programs of this machine trust.
-pub(super) fn look_at_trust(parent: &Environment, report: &mut Report) {
-    let chosen = parent.get("SSL_CERT_FILE").map(PathBuf::from);
-    let found = bundle::found(parent).map(|(path, _)| path);
-    if let Some(chosen) = chosen
-        && found.as_ref() != Some(&chosen)
-    {
-        let text = format!(
-            "SSL_CERT_FILE names {}, in which no certificate can be read",
-            chosen.display()
-        );
+pub(super) fn look_at_trust(parent: &Environment, settings: &Settings, report: &mut Report) {
+    let trusted = bundle::trusted(parent, settings);
+    for text in trusted.warnings {
         report
             .add(Check::warn("trust", text).remedy("name a PEM file of certificates, or unset it"));
     }
-    report.add(match found {
+    report.add(match trusted.base {
         Some(path) => Check::ok("trust", format!("certificates of this system: {}", path.display())),
         None => Check::warn("trust", "this system has no file of trusted certificates: Mozilla's, which are built in, are used")
             .remedy("install ca-certificates, or name a PEM file by SSL_CERT_FILE"),
     });
+    if !trusted.others.is_empty() {
+        let places = trusted.others.join(", ");
+        let text = format!(
+            "a run's programs, and authsome, also trust the certificates that these name: {places}"
+        );
+        report.add(Check::ok("trust", text));
+    }
 }
 
 /// Looks whether the clock can be right.

@@ -1,0 +1,393 @@
+//! Tools' own settings of proxies and certificates, in variables and in files: for the tool they count more than HTTPS_PROXY and
+//! SSL_CERT_FILE, so it would go past the run's proxy, or lack certificates that it has without authsome.
+//!
+//! Files are read as untrusted input. Those of a repository that the program is started in are not read, but for Git's: whose
+//! certificates are trusted, and which proxy is used, is not for a repository to say.
+
+pub(crate) mod git;
+pub(crate) mod java;
+mod pairs;
+mod places;
+mod tools;
+pub(crate) mod upstream;
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use crate::environment::BUNDLE;
+use crate::environment::BUNDLE_WHERE_SET;
+use crate::environment::EXTRA;
+use crate::environment::Environment;
+use crate::environment::FOLDERS;
+use crate::environment::JAVA;
+use crate::environment::JAVA_OTHERS;
+use crate::environment::NO_PROXY_OF_TOOLS;
+use crate::environment::PROXY_OF_TOOLS;
+use crate::environment::PROXY_WHERE_SET;
+use crate::environment::is_spelling_of;
+use git::Kind;
+use git::Place;
+use places::Places;
+pub(crate) use tools::GCLOUD_PROXY;
+use tools::Key;
+use tools::TOOLS;
+use tools::Tool;
+use tools::What;
+use tools::Winner;
+
+/// A proxy that a tool would use.
+pub(crate) struct Proxy {
+    /// The variable or the file that names it.
+    pub(crate) place: String,
+    /// Its URL, which may have a password; `None` where there is no saying what it is.
+    url: Option<Zeroizing<String>>,
+    /// Whether it is used for all that the tool asks for.
+    is_general: bool,
+}
+
+/// Certificates that a tool trusts.
+pub(crate) struct Certificates {
+    /// The variable or the file that names them.
+    pub(crate) place: String,
+    pub(crate) pem: Pem,
+}
+
+/// Where certificates are.
+pub(crate) enum Pem {
+    /// In a file, or in the files of a folder.
+    Path(PathBuf),
+    /// Here.
+    Text(String),
+}
+
+/// Something that a run can't mend.
+pub(crate) struct Told {
+    /// The program that is affected.
+    pub(crate) tool: &'static str,
+    /// What stands where.
+    pub(crate) text: String,
+    /// What to do.
+    pub(crate) remedy: &'static str,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.text, self.remedy)
+    }
+}
+
+/// What tools' settings say.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) proxies: Vec<Proxy>,
+    /// Hosts that a tool reaches without a proxy.
+    no_proxy: Vec<String>,
+    pub(crate) certificates: Vec<Certificates>,
+    pub(crate) told: Vec<Told>,
+    /// The keys of Git's configuration that name a proxy.
+    pub(crate) git_keys: BTreeSet<String>,
+    /// Variables that a run sets since a file names what they name.
+    pub(crate) variables: BTreeSet<&'static str>,
+}
+
+impl Settings {
+    /// Looks at the parent's variables, and at the files that they lead to.
+    pub(crate) fn of(parent: &Environment) -> Self {
+        let places = Places::of(parent);
+        let mut settings = Self::default();
+        settings.look_at_variables(parent);
+        settings.look_at_gcloud(parent);
+        settings.look_at_java(parent);
+        settings.look_at_git(parent, &places);
+        for tool in &TOOLS {
+            settings.look_at(tool, &places);
+        }
+        settings
+    }
+
+    /// Looks at what variables alone say: for commands that run no program.
+    pub(crate) fn of_variables(parent: &Environment) -> Self {
+        let mut settings = Self::default();
+        settings.look_at_variables(parent);
+        settings
+    }
+
+    /// Looks at the variables that each name one thing.
+    fn look_at_variables(&mut self, parent: &Environment) {
+        let is_one = |name: &OsStr, known: &[&str]| {
+            let mut known = known.iter();
+            known.any(|other| name == *other || is_spelling_of(name, other))
+        };
+        for (name, value) in parent.iter().filter(|(_, value)| !value.is_empty()) {
+            let place = || name.to_string_lossy().into_owned();
+            if is_one(name, &PROXY_OF_TOOLS) || is_one(name, &PROXY_WHERE_SET) {
+                self.add_proxy(place(), value.to_str(), true);
+            } else if is_one(name, &NO_PROXY_OF_TOOLS) {
+                self.add_no_proxy(&value.to_string_lossy());
+            } else if [&BUNDLE[..], &BUNDLE_WHERE_SET, &EXTRA]
+                .into_iter()
+                .any(|set| is_one(name, set))
+            {
+                self.add_path(place(), value.into());
+            } else if is_one(name, &FOLDERS) {
+                for folder in std::env::split_paths(value) {
+                    self.add_path(place(), folder);
+                }
+            } else if is_spelling_of(name, "npm_config_ca") || name == "npm_config_ca" {
+                self.add_text(place(), &value.to_string_lossy());
+            }
+        }
+    }
+
+    /// Looks at gcloud's variables.
+    fn look_at_gcloud(&mut self, parent: &Environment) {
+        if let Some(host) = parent.text(GCLOUD_PROXY) {
+            self.variables.insert(GCLOUD_PROXY);
+            let port = parent.text("CLOUDSDK_PROXY_PORT");
+            let is_plain = parent.get("CLOUDSDK_PROXY_USERNAME").is_none()
+                && matches!(
+                    parent.text("CLOUDSDK_PROXY_TYPE"),
+                    None | Some("http" | "http_no_tunnel")
+                );
+            let port = port.filter(|_| is_plain);
+            let url = port.map(|port| format!("{host}:{port}"));
+            self.add_proxy(GCLOUD_PROXY.to_owned(), url.as_deref(), true);
+        }
+    }
+
+    /// Looks at the options that Java gets by variables.
+    fn look_at_java(&mut self, parent: &Environment) {
+        // Within a run JAVA_TOOL_OPTIONS has that run's proxy, and so has HTTPS_PROXY.
+        for name in JAVA_OTHERS.iter().chain(&[JAVA]) {
+            let Some(options) = parent.get(name) else {
+                continue;
+            };
+            let Some(host) = java::value(options, "https.proxyHost") else {
+                continue;
+            };
+            let port = java::value(options, "https.proxyPort").unwrap_or("443");
+            let is_plain = java::value(options, "https.proxyUser").is_none();
+            let url = is_plain.then(|| format!("{host}:{port}"));
+            self.add_proxy((*name).to_owned(), url.as_deref(), true);
+        }
+    }
+
+    /// Looks at Git's configuration.
+    fn look_at_git(&mut self, parent: &Environment, places: &Places<'_>) {
+        for setting in git::find(parent, places) {
+            let (place, folder) = match &setting.place {
+                Place::Variable(name) => (name.clone(), None),
+                Place::File(path) => (places.shown(path), path.parent()),
+                Place::Repository(path) => {
+                    self.look_at_repository(&setting, &places.shown(path));
+                    continue;
+                }
+            };
+            match setting.kind {
+                Kind::Certificates if !is_nothing(&setting.value) => {
+                    let folder = folder.unwrap_or_else(|| Path::new("/"));
+                    self.add_path(place, places.expanded(&setting.value, folder));
+                }
+                Kind::Certificates => {}
+                Kind::Proxy | Kind::SomeProxy => {
+                    let is_general = setting.kind == Kind::Proxy;
+                    self.add_proxy(place, Some(&setting.value), is_general);
+                    self.git_keys.insert(setting.key);
+                }
+            }
+        }
+    }
+
+    /// Looks at a setting of the repository around the working directory. Set for all repositories, a remote's proxy would make a remote
+    /// in each.
+    fn look_at_repository(&mut self, setting: &git::Setting, place: &str) {
+        let (what, remedy) = match setting.kind {
+            Kind::Certificates => (
+                "certificates, which a run does not trust since a repository names them",
+                "name the file by GIT_SSL_CAINFO where authsome is started",
+            ),
+            Kind::SomeProxy if setting.key.to_ascii_lowercase().starts_with("remote.") => (
+                "a proxy of a remote, which git prefers to authsome's",
+                "remove that line",
+            ),
+            Kind::Proxy | Kind::SomeProxy => {
+                self.git_keys.insert(setting.key.clone());
+                return;
+            }
+        };
+        self.told.push(Told {
+            tool: "git",
+            text: format!("{place} names {what}"),
+            remedy,
+        });
+    }
+
+    /// Looks at a tool's files.
+    fn look_at(&mut self, tool: &Tool, places: &Places<'_>) {
+        for alternatives in tool.places {
+            let Some(path) = places.first(alternatives) else {
+                continue;
+            };
+            if let Some(text) = places.read(&path) {
+                self.look_at_text(tool, &text, &path, places);
+            }
+        }
+    }
+
+    /// Looks at a tool's file.
+    fn look_at_text(&mut self, tool: &Tool, text: &str, path: &Path, places: &Places<'_>) {
+        let place = places.shown(path);
+        let mut file = Found::default();
+        pairs::each(tool.format, text, &mut |name, value| {
+            let key = tool.keys.iter().find(|key| pairs::matches(key.name, name));
+            if let Some(key) = key {
+                file.add(key, value);
+            }
+        });
+        if let Some(host) = &file.host {
+            let port = file.port.as_ref().filter(|_| !file.has_user);
+            let url = port.map(|port| format!("{host}:{port}"));
+            self.add_proxy(place.clone(), url.as_deref(), true);
+        }
+        for (url, is_general) in &file.proxies {
+            self.add_proxy(place.clone(), Some(url), *is_general);
+        }
+        for entries in &file.no_proxy {
+            self.add_no_proxy(entries);
+        }
+        // Cargo's paths begin where the folder `.cargo` is.
+        let folder = match tool.name {
+            "cargo" => path.parent().and_then(Path::parent),
+            _ => path.parent(),
+        };
+        for value in &file.certificates {
+            let path = places.expanded(value, folder.unwrap_or(path));
+            self.add_path(place.clone(), path);
+        }
+        for text in &file.inline {
+            self.add_text(place.clone(), text);
+        }
+        self.variables.extend(file.variables);
+        let what = match (file.has_told_proxy, file.has_told_certificates) {
+            (false, false) => return,
+            (true, false) => "how proxies are used",
+            (false, true) => "certificates",
+            (true, true) => "how proxies are used, and certificates",
+        };
+        let verb = match file.has_told_proxy {
+            true => "says",
+            false => "names",
+        };
+        self.told.push(Told {
+            tool: tool.name,
+            text: format!(
+                "{place} {verb} {what}, which {} prefers to a run's",
+                tool.name
+            ),
+            remedy: tool.remedy,
+        });
+    }
+
+    /// Adds a proxy; an empty value, or npm's word for none, names none.
+    fn add_proxy(&mut self, place: String, url: Option<&str>, is_general: bool) {
+        if url.is_some_and(is_nothing) {
+            return;
+        }
+        let url = url.map(|url| Zeroizing::new(url.to_owned()));
+        self.proxies.push(Proxy {
+            place,
+            url,
+            is_general,
+        });
+    }
+
+    /// Adds hosts that are reached without a proxy.
+    fn add_no_proxy(&mut self, entries: &str) {
+        let entries = entries.split([',', ' ']).filter(|entry| !is_nothing(entry));
+        self.no_proxy.extend(entries.map(str::to_owned));
+    }
+
+    /// Adds certificates that are in a file or a folder.
+    fn add_path(&mut self, place: String, path: PathBuf) {
+        // What an empty one in a list, npm's word for none, and Nix's file that is never there stand for.
+        let is_none = path.to_str().is_some_and(is_nothing) || path == Path::new(NIX_NONE);
+        if !is_none {
+            let pem = Pem::Path(path);
+            self.certificates.push(Certificates { place, pem });
+        }
+    }
+
+    /// Adds certificates that stand in a setting, where line ends may be written as `\n`.
+    fn add_text(&mut self, place: String, text: &str) {
+        if !is_nothing(text) {
+            let pem = Pem::Text(text.replace("\\n", "\n"));
+            self.certificates.push(Certificates { place, pem });
+        }
+    }
+}
+
+/// The file that Nix names where there are to be no certificates.
+const NIX_NONE: &str = "/no-cert-file.crt";
+
+/// Returns whether a value stands for none, or says only yes or no.
+fn is_nothing(value: &str) -> bool {
+    matches!(
+        value.trim(),
+        "" | "null" | "undefined" | "false" | "true" | "truststore"
+    )
+}
+
+/// What a file has.
+#[derive(Default)]
+struct Found {
+    /// Proxies' URLs, and whether each is used for everything.
+    proxies: Vec<(Zeroizing<String>, bool)>,
+    host: Option<String>,
+    port: Option<String>,
+    has_user: bool,
+    no_proxy: Vec<String>,
+    certificates: Vec<String>,
+    inline: Vec<String>,
+    variables: BTreeSet<&'static str>,
+    has_told_proxy: bool,
+    has_told_certificates: bool,
+}
+
+impl Found {
+    /// Adds a pair.
+    fn add(&mut self, key: &Key, value: &str) {
+        let is_certificates = matches!(key.what, What::Certificates | What::Inline | What::Store);
+        match key.winner {
+            Winner::Run => {}
+            // An empty proxy of curl's is one: none.
+            Winner::File if is_certificates => self.has_told_certificates |= !is_nothing(value),
+            Winner::File => self.has_told_proxy = true,
+            Winner::Set(name) => {
+                if !is_nothing(value) {
+                    self.variables.insert(name);
+                }
+            }
+        }
+        match key.what {
+            What::Proxy => {
+                let is_general = !key.name.contains("settings.*");
+                self.proxies
+                    .push((Zeroizing::new(value.to_owned()), is_general));
+            }
+            What::Host => self.host = Some(value.to_owned()),
+            What::Port => self.port = Some(value.to_owned()),
+            What::User => self.has_user = true,
+            What::NoProxy => self.no_proxy.push(value.to_owned()),
+            What::Certificates => self
+                .certificates
+                .extend((!is_nothing(value)).then(|| value.to_owned())),
+            What::Inline => self.inline.push(value.to_owned()),
+            What::Store => {}
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Where settings are, and how they are read: a little of each, without waiting, and never what isn't the user's to say.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use crate::environment::Environment;
+use crate::files;
+use crate::files::trusted;
+
+/// Bytes of a file of settings, at the most.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// The places that an environment leads to.
+pub(super) struct Places<'a> {
+    parent: &'a Environment,
+    home: Option<PathBuf>,
+    /// Whether the program has a user of its own (`run --user`): then only the system's files count. Those of this user, root, are not
+    /// read by the program, and its own are for root neither to read nor to trust.
+    is_guarded: bool,
+}
+
+impl<'a> Places<'a> {
+    /// The places of this environment.
+    pub(super) fn of(parent: &'a Environment) -> Self {
+        Self {
+            parent,
+            home: parent.get("HOME").map(PathBuf::from),
+            is_guarded: trusted::kept_from().is_some(),
+        }
+    }
+
+    /// Returns whether only the system's files count.
+    pub(super) fn are_guarded(&self) -> bool {
+        self.is_guarded
+    }
+
+    /// Returns the first of these alternatives whose variable is set.
+    pub(super) fn first(&self, alternatives: &[&str]) -> Option<PathBuf> {
+        alternatives.iter().find_map(|place| self.path(place))
+    }
+
+    /// Returns the path of a place; `None` where its variable isn't set.
+    fn path(&self, place: &str) -> Option<PathBuf> {
+        if place.starts_with('/') {
+            return Some(place.into());
+        }
+        if self.is_guarded {
+            return None;
+        }
+        if let Some(rest) = place.strip_prefix("~/") {
+            return Some(self.home.as_ref()?.join(rest));
+        }
+        let (name, rest) = match place.split_once('/') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (place, None),
+        };
+        let folder = Path::new(self.parent.get(name.strip_prefix('$')?)?);
+        Some(rest.map_or_else(|| folder.to_owned(), |rest| folder.join(rest)))
+    }
+
+    /// Reads a file of settings. One that can't be read, or isn't text, has none: its tool says what is wrong with it.
+    pub(super) fn read(&self, path: &Path) -> Option<Zeroizing<String>> {
+        // What is read once is the program's.
+        if files::is_own_descriptor(path) {
+            return None;
+        }
+        let bytes = Zeroizing::new(files::read(path, MAX_FILE).ok()?);
+        let text = str::from_utf8(&bytes).ok()?;
+        Some(Zeroizing::new(text.to_owned()))
+    }
+
+    /// Returns the path that a value of a file in this folder means.
+    pub(super) fn expanded(&self, value: &str, folder: &Path) -> PathBuf {
+        let of_variable = || {
+            let (name, rest) = value.strip_prefix("${")?.split_once('}')?;
+            let rest = rest.trim_start_matches('/');
+            Some(Path::new(self.parent.get(name)?).join(rest))
+        };
+        let of_home = || Some(self.home.as_ref()?.join(value.strip_prefix("~/")?));
+        of_home()
+            .or_else(of_variable)
+            .unwrap_or_else(|| folder.join(value))
+    }
+
+    /// Returns a path as a person writes it.
+    pub(super) fn shown(&self, path: &Path) -> String {
+        let below = self
+            .home
+            .as_ref()
+            .and_then(|home| path.strip_prefix(home).ok());
+        match below {
+            Some(rest) => format!("~/{}", rest.display()),
+            None => path.display().to_string(),
+        }
+    }
+}
