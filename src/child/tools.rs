@@ -42,8 +42,10 @@ pub(super) fn set(settings: &Settings, route: &Route<'_>, child: &mut Environmen
     if route.has_java {
         for name in JAVA_OTHERS {
             let found = child.get(name).map(java::without_route);
-            if let Some((kept, true)) = found {
-                child.set(name, kept);
+            match found {
+                Some((kept, true)) if kept.is_empty() => child.remove(name),
+                Some((kept, true)) => child.set(name, kept),
+                _ => {}
             }
         }
     }

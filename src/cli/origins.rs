@@ -167,10 +167,11 @@ fn proxies(
             )),
         },
         Upstream::Other(places) => warnings.push(format!(
-            "{places}: another proxy than the one of HTTPS_PROXY, by which all programs of a run go"
+            "{places} names another proxy than HTTPS_PROXY, which is the one that leads to origins"
         )),
         Upstream::Unclear(places) => warnings.push(format!(
-            "which proxy leads to origins is unclear, and none is used: see {places}; name it by HTTPS_PROXY where authsome is started"
+            "{places} names a proxy that is not for everything, or several are named: origins are reached without it; set HTTPS_PROXY to \
+             the one that leads to them, where authsome is started"
         )),
     }
     let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {

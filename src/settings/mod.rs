@@ -35,6 +35,7 @@ use git::Place;
 use places::Places;
 pub(crate) use tools::GCLOUD_PROXY;
 use tools::Key;
+use tools::OF_FOLDER;
 use tools::TOOLS;
 use tools::Tool;
 use tools::What;
@@ -103,9 +104,14 @@ impl Settings {
         settings.look_at_variables(parent);
         settings.look_at_gcloud(parent);
         settings.look_at_java(parent);
-        settings.look_at_git(parent, &places);
         for tool in &TOOLS {
             settings.look_at(tool, &places);
+        }
+        settings.look_at_git(parent, &places);
+        if !places.are_guarded()
+            && let Ok(here) = std::env::current_dir()
+        {
+            settings.look_around(&here, &places);
         }
         settings
     }
@@ -184,7 +190,10 @@ impl Settings {
                 Place::Variable(name) => (name.clone(), None),
                 Place::File(path) => (places.shown(path), path.parent()),
                 Place::Repository(path) => {
-                    self.look_at_repository(&setting, &places.shown(path));
+                    let folder = path.parent().unwrap_or(path);
+                    if !self.has(&places.expanded(&setting.value, folder)) {
+                        self.look_at_repository(&setting, &places.shown(path));
+                    }
                     continue;
                 }
             };
@@ -229,12 +238,41 @@ impl Settings {
 
     /// Looks at a tool's files.
     fn look_at(&mut self, tool: &Tool, places: &Places<'_>) {
-        for alternatives in tool.places {
-            let Some(path) = places.first(alternatives) else {
-                continue;
-            };
+        let paths = tool.places.iter().filter_map(|place| places.first(place));
+        let paths: Vec<PathBuf> = paths.collect();
+        // That is how pip is told to read no file at all.
+        if tool.name == "pip" && paths.iter().any(|path| path == Path::new("/dev/null")) {
+            return;
+        }
+        for path in paths {
             if let Some(text) = places.read(&path) {
                 self.look_at_text(tool, &text, &path, places);
+            }
+        }
+    }
+
+    /// Looks at tools' files in the working directory, whose certificates a run's variables take the place of.
+    fn look_around(&mut self, here: &Path, places: &Places<'_>) {
+        for (name, file) in OF_FOLDER {
+            let path = here.join(file);
+            let place = places.shown(&path);
+            // In the home, or below Cargo's, it is the user's own.
+            let is_own = place.strip_prefix("~/") == Some(file);
+            let Some(text) = (!is_own).then(|| places.read(&path)).flatten() else {
+                continue;
+            };
+            let tools = TOOLS.iter().filter(|tool| tool.name == name);
+            for tool in tools {
+                let found = Found::in_text(tool, &text);
+                let mut paths = found.certificates.iter();
+                let is_trusted = paths.all(|path| self.has(&places.expanded(path, here)));
+                if !is_trusted || !found.inline.is_empty() {
+                    self.told.push(Told {
+                        tool: tool.name,
+                        text: format!("{place} names certificates, which a run does not trust since they may have come with the folder"),
+                        remedy: "name their file by NODE_EXTRA_CA_CERTS or CURL_CA_BUNDLE where authsome is started, if they are yours",
+                    });
+                }
             }
         }
     }
@@ -242,20 +280,16 @@ impl Settings {
     /// Looks at a tool's file.
     fn look_at_text(&mut self, tool: &Tool, text: &str, path: &Path, places: &Places<'_>) {
         let place = places.shown(path);
-        let mut file = Found::default();
-        pairs::each(tool.format, text, &mut |name, value| {
-            let key = tool.keys.iter().find(|key| pairs::matches(key.name, name));
-            if let Some(key) = key {
-                file.add(key, value);
-            }
-        });
+        let file = Found::in_text(tool, text);
         if let Some(host) = &file.host {
             let port = file.port.as_ref().filter(|_| !file.has_user);
             let url = port.map(|port| format!("{host}:{port}"));
             self.add_proxy(place.clone(), url.as_deref(), true);
         }
         for (url, is_general) in &file.proxies {
-            self.add_proxy(place.clone(), Some(url), *is_general);
+            let url = url.as_deref().map(String::as_str);
+            let url = url.filter(|url| !file.has_user || is_nothing(url));
+            self.add_proxy(place.clone(), url, *is_general);
         }
         for entries in &file.no_proxy {
             self.add_no_proxy(entries);
@@ -273,24 +307,25 @@ impl Settings {
             self.add_text(place.clone(), text);
         }
         self.variables.extend(file.variables);
-        let what = match (file.has_told_proxy, file.has_told_certificates) {
-            (false, false) => return,
-            (true, false) => "how proxies are used",
-            (false, true) => "certificates",
-            (true, true) => "how proxies are used, and certificates",
-        };
-        let verb = match file.has_told_proxy {
-            true => "says",
-            false => "names",
-        };
+        if file.told.is_empty() {
+            return;
+        }
+        let what: Vec<&str> = file.told.into_iter().collect();
         self.told.push(Told {
             tool: tool.name,
             text: format!(
-                "{place} {verb} {what}, which {} prefers to a run's",
+                "{place} names {}, which {} prefers to a run's",
+                what.join(" and "),
                 tool.name
             ),
             remedy: tool.remedy,
         });
+    }
+
+    /// Returns whether this file's certificates are trusted.
+    fn has(&self, path: &Path) -> bool {
+        let mut files = self.certificates.iter();
+        files.any(|file| matches!(&file.pem, Pem::Path(own) if own == path))
     }
 
     /// Adds a proxy; an empty value, or npm's word for none, names none.
@@ -345,8 +380,8 @@ fn is_nothing(value: &str) -> bool {
 /// What a file has.
 #[derive(Default)]
 struct Found {
-    /// Proxies' URLs, and whether each is used for everything.
-    proxies: Vec<(Zeroizing<String>, bool)>,
+    /// Proxies' URLs, where they are known, and whether each is used for everything.
+    proxies: Vec<(Option<Zeroizing<String>>, bool)>,
     host: Option<String>,
     port: Option<String>,
     has_user: bool,
@@ -354,19 +389,38 @@ struct Found {
     certificates: Vec<String>,
     inline: Vec<String>,
     variables: BTreeSet<&'static str>,
-    has_told_proxy: bool,
-    has_told_certificates: bool,
+    /// What the tool takes from the file, whatever a variable says.
+    told: BTreeSet<&'static str>,
 }
 
 impl Found {
+    /// Finds what a tool's file names.
+    fn in_text(tool: &Tool, text: &str) -> Self {
+        let mut found = Self::default();
+        pairs::each(tool.format, text, &mut |name, value| {
+            let is_it = |key: &&Key| pairs::matches(key.name, name);
+            if let Some(key) = tool.keys.iter().find(is_it) {
+                found.add(key, value);
+            }
+        });
+        found
+    }
+
     /// Adds a pair.
     fn add(&mut self, key: &Key, value: &str) {
-        let is_certificates = matches!(key.what, What::Certificates | What::Inline | What::Store);
+        let what = match key.what {
+            What::Certificates | What::Inline | What::Store => "certificates",
+            What::NoProxy => "hosts without a proxy",
+            What::Proxy | What::OtherProxy | What::Host | What::Port | What::User => "a proxy",
+        };
         match key.winner {
             Winner::Run => {}
             // An empty proxy of curl's is one: none.
-            Winner::File if is_certificates => self.has_told_certificates |= !is_nothing(value),
-            Winner::File => self.has_told_proxy = true,
+            Winner::File => {
+                if what != "certificates" || !is_nothing(value) {
+                    self.told.insert(what);
+                }
+            }
             Winner::Set(name) => {
                 if !is_nothing(value) {
                     self.variables.insert(name);
@@ -376,9 +430,10 @@ impl Found {
         match key.what {
             What::Proxy => {
                 let is_general = !key.name.contains("settings.*");
-                self.proxies
-                    .push((Zeroizing::new(value.to_owned()), is_general));
+                let url = Zeroizing::new(value.to_owned());
+                self.proxies.push((Some(url), is_general));
             }
+            What::OtherProxy => self.proxies.push((None, true)),
             What::Host => self.host = Some(value.to_owned()),
             What::Port => self.port = Some(value.to_owned()),
             What::User => self.has_user = true,

@@ -7,11 +7,13 @@ use super::pairs::Format;
 pub(super) enum What {
     /// A proxy's URL.
     Proxy,
+    /// A proxy of another kind, or a host without the port.
+    OtherProxy,
     /// A proxy's host; its port is under another key.
     Host,
     /// The port of that.
     Port,
-    /// The user whom that proxy asks for.
+    /// The user whom the file's proxy asks for; the password may be anywhere.
     User,
     /// Hosts that are reached without a proxy.
     NoProxy,
@@ -58,6 +60,13 @@ pub(super) struct Tool {
 const fn key(name: &'static str, what: What, winner: Winner) -> Key {
     Key { name, what, winner }
 }
+
+/// Files of the folder that a program is started in, which only tell: what they name may have come with the folder.
+pub(super) const OF_FOLDER: [(&str, &str); 3] = [
+    ("npm", ".npmrc"),
+    ("cargo", ".cargo/config.toml"),
+    ("yarn", ".yarnrc.yml"),
+];
 
 /// The tools. Git is not among them: its configuration includes other files, and names proxies by URL and by remote.
 pub(super) const TOOLS: [Tool; 18] = [
@@ -230,8 +239,9 @@ pub(super) const TOOLS: [Tool; 18] = [
         keys: &[
             key("proxy", What::Proxy, Winner::File),
             key("x", What::Proxy, Winner::File),
-            key("preproxy", What::Proxy, Winner::File),
-            key("socks*", What::Proxy, Winner::File),
+            key("preproxy", What::OtherProxy, Winner::File),
+            key("socks*", What::OtherProxy, Winner::File),
+            key("proxy-user", What::User, Winner::File),
             key("noproxy", What::NoProxy, Winner::File),
             key("cacert", What::Certificates, Winner::File),
         ],
@@ -244,6 +254,7 @@ pub(super) const TOOLS: [Tool; 18] = [
         keys: &[
             key("http_proxy", What::Proxy, Winner::File),
             key("https_proxy", What::Proxy, Winner::File),
+            key("proxy_user", What::User, Winner::File),
             key("ca_certificate", What::Certificates, Winner::File),
         ],
         remedy: "run wget with --no-config, or remove the line",

@@ -22,7 +22,7 @@ pub(crate) enum Upstream {
     Usual,
     /// The usual variables name one, and settings of tools another, at these places: it isn't used.
     Other(String),
-    /// The one that settings at these places agree on: an environment that names it in the usual way.
+    /// The one that settings at these places agree on: variables that name it in the usual way.
     Adopted(Environment, String),
     /// Settings at these places name several: none is used.
     Unclear(String),
@@ -38,12 +38,12 @@ impl Upstream {
         let usual: Vec<Zeroizing<String>> = USUAL
             .iter()
             .filter_map(|name| parent.text(name))
-            .map(normal)
+            .map(|url| authority(&normal(url)))
             .collect();
         let is_set = USUAL.iter().any(|name| parent.get(name).is_some());
         if is_set {
             let is_other = |proxy: &&Proxy| {
-                let url = proxy.url.as_deref().map(|url| normal(url));
+                let url = proxy.url.as_deref().map(|url| authority(&normal(url)));
                 !url.is_some_and(|url| usual.contains(&url))
             };
             let others: Vec<&Proxy> = proxies.iter().filter(is_other).collect();
@@ -61,13 +61,12 @@ impl Upstream {
         let places = places(proxies);
         match first {
             Some(url) if is_one && is_general => {
-                let mut environment = parent.clone();
+                let mut environment = Environment::default();
                 environment.set("https_proxy", &*url);
                 environment.set("http_proxy", &*url);
                 let no_proxy = ["NO_PROXY", "no_proxy"].map(|name| parent.text(name));
                 let mut entries: Vec<&str> = no_proxy.into_iter().flatten().collect();
                 entries.extend(settings.no_proxy.iter().map(String::as_str));
-                environment.remove("NO_PROXY");
                 environment.set("no_proxy", entries.join(","));
                 Self::Adopted(environment, places)
             }
@@ -83,6 +82,13 @@ fn normal(url: &str) -> Zeroizing<String> {
         None => format!("http://{url}"),
         Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
     })
+}
+
+/// A URL without its user and password.
+fn authority(url: &str) -> Zeroizing<String> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let bare = rest.rsplit_once('@').map_or(rest, |(_, bare)| bare);
+    Zeroizing::new(format!("{scheme}://{bare}"))
 }
 
 /// The places that name these proxies, once each.
@@ -135,6 +141,10 @@ mod tests {
                 "unclear PIP_PROXY, npm_config_https_proxy",
             ),
             (&[(npm, "p:1"), ("https_proxy", "http://p:1")], "usual"),
+            (
+                &[(npm, "p:1"), ("https_proxy", "http://me:secret@p:1")],
+                "usual",
+            ),
             (
                 &[(npm, "p:1"), ("https_proxy", "http://p:2")],
                 "other npm_config_https_proxy",

@@ -89,16 +89,20 @@ pub(super) fn look_at_settings(parent: &Environment, settings: &Settings, report
         .filter(|told| program::is_found(told.tool, parent))
         .map(|told| Check::warn(name, &*told.text).remedy(told.remedy))
         .collect();
-    let hint = "name the proxy by HTTPS_PROXY";
+    let hint = "set HTTPS_PROXY to the one that leads to origins";
     match Upstream::of(parent, settings) {
         Upstream::Usual => {}
         Upstream::Adopted(_, places) => found.push(Check::ok(name, adopted(&places))),
         Upstream::Other(places) => {
-            let text = format!("{places}: another proxy than the one of HTTPS_PROXY, which counts");
+            let text = format!(
+                "{places} names another proxy than HTTPS_PROXY, which is the one that leads to origins"
+            );
             found.push(Check::warn(name, text).remedy("name one proxy in all of them"));
         }
         Upstream::Unclear(places) => {
-            let text = format!("{places}: these name several proxies, and none is used");
+            let text = format!(
+                "{places} names a proxy that is not for everything, or several are named: origins are reached without it"
+            );
             found.push(Check::warn(name, text).remedy(hint));
         }
     }
