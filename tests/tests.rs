@@ -116,6 +116,9 @@ mod serve_reload;
 #[cfg(target_os = "linux")]
 mod serve_strangers;
 
+// Tools' own settings of a proxy and of certificates.
+mod settings;
+
 // Where credentials come from.
 mod sources;
 

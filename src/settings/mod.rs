@@ -49,6 +49,8 @@ pub(crate) struct Proxy {
     url: Option<Zeroizing<String>>,
     /// Whether it is used for all that the tool asks for.
     is_general: bool,
+    /// Whether the tool goes on using it.
+    is_told: bool,
 }
 
 /// Certificates that a tool trusts.
@@ -310,6 +312,9 @@ impl Settings {
         if file.told.is_empty() {
             return;
         }
+        for proxy in &mut self.proxies {
+            proxy.is_told |= proxy.place == place && file.told.contains(A_PROXY);
+        }
         let what: Vec<&str> = file.told.into_iter().collect();
         self.told.push(Told {
             tool: tool.name,
@@ -338,6 +343,7 @@ impl Settings {
             place,
             url,
             is_general,
+            is_told: false,
         });
     }
 
@@ -365,6 +371,9 @@ impl Settings {
         }
     }
 }
+
+/// What a file is said to name.
+const A_PROXY: &str = "a proxy";
 
 /// The file that Nix names where there are to be no certificates.
 const NIX_NONE: &str = "/no-cert-file.crt";
@@ -411,7 +420,7 @@ impl Found {
         let what = match key.what {
             What::Certificates | What::Inline | What::Store => "certificates",
             What::NoProxy => "hosts without a proxy",
-            What::Proxy | What::OtherProxy | What::Host | What::Port | What::User => "a proxy",
+            What::Proxy | What::OtherProxy | What::Host | What::Port | What::User => A_PROXY,
         };
         match key.winner {
             Winner::Run => {}

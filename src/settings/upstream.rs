@@ -44,7 +44,7 @@ impl Upstream {
         if is_set {
             let is_other = |proxy: &&Proxy| {
                 let url = proxy.url.as_deref().map(|url| authority(&normal(url)));
-                !url.is_some_and(|url| usual.contains(&url))
+                !proxy.is_told && !url.is_some_and(|url| usual.contains(&url))
             };
             let others: Vec<&Proxy> = proxies.iter().filter(is_other).collect();
             return match others.is_empty() || parent.get("AUTHSOME_RUN").is_some() {
