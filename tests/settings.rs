@@ -369,60 +369,63 @@ fn with_tools(names: &[&str]) -> Home {
     home
 }
 
+/// Tools, a file of each, what stands in it, and a part of the remedy.
+const TOLD: [[&str; 4]; 10] = [
+    [
+        "curl",
+        ".curlrc",
+        "-x corp.test:1\ncacert = /c\n",
+        "curl with -q",
+    ],
+    ["curl", ".curlrc", "noproxy = \"*\"\n", "curl with -q"],
+    [
+        "wget",
+        ".wgetrc",
+        "https_proxy = corp.test:1\n",
+        "--no-config",
+    ],
+    [
+        "gem",
+        ".gemrc",
+        ":http_proxy: http://corp.test:1\n",
+        "--norc",
+    ],
+    [
+        "conda",
+        ".condarc",
+        "proxy_servers:\n  https: http://corp.test:1\n",
+        "proxy_servers",
+    ],
+    [
+        "mvn",
+        ".m2/settings.xml",
+        "<proxy><host>corp.test</host><port>1</port></proxy>",
+        "<active>false",
+    ],
+    [
+        "gradle",
+        ".gradle/gradle.properties",
+        "systemProp.https.proxyHost=corp.test\n",
+        "JAVA_TOOL_OPTIONS",
+    ],
+    [
+        "dotnet",
+        ".nuget/NuGet/NuGet.Config",
+        "<add key=\"http_proxy\" value=\"http://corp.test:1\"/>",
+        "http_proxy",
+    ],
+    [
+        "R",
+        ".Renviron",
+        "https_proxy=http://corp.test:1\n",
+        "--no-environ",
+    ],
+    ["yarn", ".yarnrc", "cafile \"/c\"\n", "~/.npmrc"],
+];
+
 #[test]
 fn what_only_a_file_says_is_told_in_a_line_with_a_remedy_where_the_tool_is() {
-    for (tool, file, text, words) in [
-        (
-            "curl",
-            ".curlrc",
-            "-x corp.test:1\ncacert = /c\n",
-            "curl with -q",
-        ),
-        ("curl", ".curlrc", "noproxy = \"*\"\n", "curl with -q"),
-        (
-            "wget",
-            ".wgetrc",
-            "https_proxy = corp.test:1\n",
-            "--no-config",
-        ),
-        (
-            "gem",
-            ".gemrc",
-            ":http_proxy: http://corp.test:1\n",
-            "--norc",
-        ),
-        (
-            "conda",
-            ".condarc",
-            "proxy_servers:\n  https: http://corp.test:1\n",
-            "proxy_servers",
-        ),
-        (
-            "mvn",
-            ".m2/settings.xml",
-            "<proxy><host>corp.test</host><port>1</port></proxy>",
-            "<active>false",
-        ),
-        (
-            "gradle",
-            ".gradle/gradle.properties",
-            "systemProp.https.proxyHost=corp.test\n",
-            "JAVA_TOOL_OPTIONS",
-        ),
-        (
-            "dotnet",
-            ".nuget/NuGet/NuGet.Config",
-            "<add key=\"http_proxy\" value=\"http://corp.test:1\"/>",
-            "http_proxy",
-        ),
-        (
-            "R",
-            ".Renviron",
-            "https_proxy=http://corp.test:1\n",
-            "--no-environ",
-        ),
-        ("yarn", ".yarnrc", "cafile \"/c\"\n", "~/.npmrc"),
-    ] {
+    for [tool, file, text, words] in TOLD {
         for tools in [&[tool][..], &[]] {
             let home = with_tools(tools);
             put(&home, file, text);

@@ -18,13 +18,16 @@ use crate::environment::is_spelling_of;
 use crate::settings::GCLOUD_PROXY;
 use crate::settings::Settings;
 use crate::settings::git;
+use crate::settings::is_nothing;
 use crate::settings::java;
 
 /// What the tools are to use.
 pub(super) struct Route<'a> {
     /// The proxy's URL, which may have a password.
     pub(super) proxy: &'a str,
+    /// Hosts that are reached without it.
     pub(super) no_proxy: &'a str,
+    /// The run's bundle.
     pub(super) bundle: &'a Path,
     /// Whether Java gets its options.
     pub(super) has_java: bool,
@@ -70,7 +73,7 @@ fn set_where_set(
 fn is_named(child: &Environment, name: &str) -> bool {
     let is_it = |(other, value): (&OsStr, &OsStr)| {
         let is_name = other == name || is_spelling_of(other, name);
-        is_name && !value.is_empty() && value != "false" && value != "true"
+        is_name && !value.to_str().is_some_and(is_nothing)
     };
     child.iter().any(is_it)
 }

@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::app::App;
 use super::egress;
 use super::error::Error;
-use super::surroundings;
 use super::surroundings::Surroundings;
 use super::syntax::Group;
 use super::syntax::Parsed;
@@ -97,13 +95,8 @@ impl OriginArgs {
     /// # Errors
     /// Certificates, or an upstream proxy, that can't be used.
     pub(super) fn own_dialer(&self, app: &App) -> Result<Dialer, Error> {
-        let settings = Settings::of(&app.parent);
-        let around = Surroundings {
-            parent: &app.parent,
-            settings: &settings,
-            trusted: surroundings::certificates(app, &settings),
-        };
-        let (dialer, warnings) = self.dialer(around, None, None)?;
+        let around = Surroundings::of(app, Settings::of(&app.parent));
+        let (dialer, warnings) = self.dialer(&around, None, None)?;
         for warning in warnings {
             app.notices.warn(warning);
         }
@@ -116,7 +109,7 @@ impl OriginArgs {
     /// Certificates, or an upstream proxy, that can't be used.
     pub(super) fn dialer(
         &self,
-        around: Surroundings<'_>,
+        around: &Surroundings<'_>,
         own: Option<SocketAddr>,
         demo: Option<&Demo>,
     ) -> Result<(Dialer, Vec<String>), Error> {
@@ -136,9 +129,8 @@ impl OriginArgs {
             extra.push(demo.root.clone());
             connect_to.extend(ConnectTo::own_origin(demo.authority.clone(), demo.address));
         }
-        let (proxies, warnings) = proxies(around.parent, around.settings)?;
-        let bundle = around.trusted.filter(|_| !self.mozilla_only);
-        let bundle = bundle.map(Arc::from);
+        let (proxies, warnings) = proxies(around.parent, &around.settings)?;
+        let bundle = around.trusted.clone().filter(|_| !self.mozilla_only);
         let trust = Trust::new(bundle, extra, tls::crypto());
         let egress = self.egress.clone();
         Ok((

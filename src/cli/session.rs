@@ -186,17 +186,11 @@ impl Session {
         let door = setup.door(&listener)?;
         let state = State::new(connected.broker, door.password);
         let root = root::root(setup.root, app, state.router())?;
-        let settings = Settings::of(parent);
-        let trusted = surroundings::certificates(app, &settings);
-        let files = Files::write(parent, home, &root, trusted.as_deref(), identity.is_some())?;
+        let around = Surroundings::of(app, Settings::of(parent));
+        let files = Files::write(&around, home, &root, identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
-        let around = Surroundings {
-            parent,
-            settings: &settings,
-            trusted,
-        };
-        let (dialer, warnings) = setup.origins.dialer(around, own, setup.demo)?;
+        let (dialer, warnings) = setup.origins.dialer(&around, own, setup.demo)?;
         let plan = environment::Plan {
             proxy: &door.url,
             account: setup.account,
@@ -208,14 +202,14 @@ impl Session {
             known: &connected.known,
             sources: &connected.sources,
             rules: &state.router().rules().collect::<Vec<_>>(),
-            settings: &settings,
+            settings: &around.settings,
             is_restricted: setup.origins.egress.is_restricted(),
         };
         let child = environment::build(parent, &plan);
         for warning in child.1.into_iter().chain(warnings) {
             app.notices.warn(warning);
         }
-        surroundings::tell(app, &settings, setup.verbose);
+        surroundings::tell(app, &around.settings, setup.verbose);
         let leaves = LeafCache::new(root, tls::crypto())
             .map_err(|error| Error::new("no certificates", error))?;
         app.store.vault().ask_no_more();
@@ -309,12 +303,12 @@ struct Files {
 impl Files {
     /// Writes them.
     fn write(
-        parent: &Environment,
+        around: &Surroundings<'_>,
         home: &Home,
         root: &Root,
-        trusted: Option<&[u8]>,
         is_shared: bool,
     ) -> Result<Self, Error> {
+        let (parent, trusted) = (around.parent, around.trusted.as_deref());
         let temporary = parent
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 use super::places::Places;
 use crate::environment::Environment;
 
@@ -26,8 +28,10 @@ const SYSTEM: [&str; 3] = [
 pub(super) struct Setting {
     /// The key as Git takes it: `http.proxy`, `http.URL.sslCAInfo`, `remote.NAME.proxy`.
     pub(super) key: String,
+    /// What it names.
     pub(super) kind: Kind,
-    pub(super) value: String,
+    /// A proxy's URL, which may have a password, or a path.
+    pub(super) value: Zeroizing<String>,
     /// The file or the variable.
     pub(super) place: Place,
 }
@@ -96,7 +100,7 @@ fn of_variables(parent: &Environment) -> Vec<Setting> {
         found.push(Setting {
             key: key.to_owned(),
             kind,
-            value: value.unwrap_or_default().to_owned(),
+            value: Zeroizing::new(value.unwrap_or_default().to_owned()),
             place: Place::Variable(name),
         });
     }
@@ -111,7 +115,7 @@ fn of_variables(parent: &Environment) -> Vec<Setting> {
             found.push(Setting {
                 key: key.to_owned(),
                 kind,
-                value: value.to_owned(),
+                value: Zeroizing::new(value.to_owned()),
                 place: Place::Variable("GIT_CONFIG_PARAMETERS".into()),
             });
         }
@@ -195,7 +199,7 @@ fn read(
             found.push(Setting {
                 key: key.to_owned(),
                 kind,
-                value: value.to_owned(),
+                value: Zeroizing::new(value.to_owned()),
                 place: place(path.to_owned()),
             });
         }
@@ -368,7 +372,7 @@ mod tests {
         let found = of_variables(&parent);
         let found: Vec<(&str, &str)> = found
             .iter()
-            .map(|setting| (&*setting.key, &*setting.value))
+            .map(|setting| (&*setting.key, setting.value.as_str()))
             .collect();
         let expected = [
             ("http.proxy", "p:0"),

@@ -4,6 +4,7 @@
 //! Files are read as untrusted input. Those of a repository that the program is started in are not read, but for Git's: whose
 //! certificates are trusted, and which proxy is used, is not for a repository to say.
 
+mod found;
 pub(crate) mod git;
 pub(crate) mod java;
 mod pairs;
@@ -30,16 +31,15 @@ use crate::environment::NO_PROXY_OF_TOOLS;
 use crate::environment::PROXY_OF_TOOLS;
 use crate::environment::PROXY_WHERE_SET;
 use crate::environment::is_spelling_of;
+use found::A_PROXY;
+use found::Found;
 use git::Kind;
 use git::Place;
 use places::Places;
 pub(crate) use tools::GCLOUD_PROXY;
-use tools::Key;
 use tools::OF_FOLDER;
 use tools::TOOLS;
 use tools::Tool;
-use tools::What;
-use tools::Winner;
 
 /// A proxy that a tool would use.
 pub(crate) struct Proxy {
@@ -57,6 +57,7 @@ pub(crate) struct Proxy {
 pub(crate) struct Certificates {
     /// The variable or the file that names them.
     pub(crate) place: String,
+    /// Where they are.
     pub(crate) pem: Pem,
 }
 
@@ -87,10 +88,13 @@ impl fmt::Display for Told {
 /// What tools' settings say.
 #[derive(Default)]
 pub(crate) struct Settings {
+    /// Proxies that tools would use.
     pub(crate) proxies: Vec<Proxy>,
     /// Hosts that a tool reaches without a proxy.
     no_proxy: Vec<String>,
+    /// Certificates that tools trust.
     pub(crate) certificates: Vec<Certificates>,
+    /// What a run can't mend.
     pub(crate) told: Vec<Told>,
     /// The keys of Git's configuration that name a proxy.
     pub(crate) git_keys: BTreeSet<String>,
@@ -372,86 +376,30 @@ impl Settings {
     }
 }
 
-/// What a file is said to name.
-const A_PROXY: &str = "a proxy";
-
 /// The file that Nix names where there are to be no certificates.
 const NIX_NONE: &str = "/no-cert-file.crt";
 
-/// Returns whether a value stands for none, or says only yes or no.
-fn is_nothing(value: &str) -> bool {
-    matches!(
-        value.trim(),
-        "" | "null" | "undefined" | "false" | "true" | "truststore"
-    )
-}
+/// Values that stand for none, or that only say whether something is done at all.
+const NOTHING: [&str; 13] = [
+    "",
+    "null",
+    "undefined",
+    "none",
+    "false",
+    "true",
+    "0",
+    "1",
+    "no",
+    "yes",
+    "off",
+    "on",
+    "truststore",
+];
 
-/// What a file has.
-#[derive(Default)]
-struct Found {
-    /// Proxies' URLs, where they are known, and whether each is used for everything.
-    proxies: Vec<(Option<Zeroizing<String>>, bool)>,
-    host: Option<String>,
-    port: Option<String>,
-    has_user: bool,
-    no_proxy: Vec<String>,
-    certificates: Vec<String>,
-    inline: Vec<String>,
-    variables: BTreeSet<&'static str>,
-    /// What the tool takes from the file, whatever a variable says.
-    told: BTreeSet<&'static str>,
-}
-
-impl Found {
-    /// Finds what a tool's file names.
-    fn in_text(tool: &Tool, text: &str) -> Self {
-        let mut found = Self::default();
-        pairs::each(tool.format, text, &mut |name, value| {
-            let is_it = |key: &&Key| pairs::matches(key.name, name);
-            if let Some(key) = tool.keys.iter().find(is_it) {
-                found.add(key, value);
-            }
-        });
-        found
-    }
-
-    /// Adds a pair.
-    fn add(&mut self, key: &Key, value: &str) {
-        let what = match key.what {
-            What::Certificates | What::Inline | What::Store => "certificates",
-            What::NoProxy => "hosts without a proxy",
-            What::Proxy | What::OtherProxy | What::Host | What::Port | What::User => A_PROXY,
-        };
-        match key.winner {
-            Winner::Run => {}
-            // An empty proxy of curl's is one: none.
-            Winner::File => {
-                if what != "certificates" || !is_nothing(value) {
-                    self.told.insert(what);
-                }
-            }
-            Winner::Set(name) => {
-                if !is_nothing(value) {
-                    self.variables.insert(name);
-                }
-            }
-        }
-        match key.what {
-            What::Proxy => {
-                let is_general = !key.name.contains("settings.*");
-                let url = Zeroizing::new(value.to_owned());
-                self.proxies.push((Some(url), is_general));
-            }
-            What::OtherProxy => self.proxies.push((None, true)),
-            What::Host => self.host = Some(value.to_owned()),
-            What::Port => self.port = Some(value.to_owned()),
-            What::User => self.has_user = true,
-            What::NoProxy => self.no_proxy.push(value.to_owned()),
-            What::Certificates => self
-                .certificates
-                .extend((!is_nothing(value)).then(|| value.to_owned())),
-            What::Inline => self.inline.push(value.to_owned()),
-            What::Store => {}
-        }
-    }
+/// Returns whether a value names nothing.
+pub(crate) fn is_nothing(value: &str) -> bool {
+    let value = value.trim();
+    NOTHING
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(value))
 }

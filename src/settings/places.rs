@@ -14,7 +14,9 @@ const MAX_FILE: u64 = 256 * 1024;
 
 /// The places that an environment leads to.
 pub(super) struct Places<'a> {
+    /// The variables.
     parent: &'a Environment,
+    /// What HOME names.
     home: Option<PathBuf>,
     /// Whether the program has a user of its own (`run --user`): then only the system's files count. Those of this user, root, are not
     /// read by the program, and its own are for root neither to read nor to trust.

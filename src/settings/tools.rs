@@ -40,7 +40,9 @@ pub(super) enum Winner {
 pub(super) struct Key {
     /// The key, behind its sections, in lower case; a star stands for anything.
     pub(super) name: &'static str,
+    /// What it names.
     pub(super) what: What,
+    /// Which setting counts for the tool.
     pub(super) winner: Winner,
 }
 
@@ -50,7 +52,9 @@ pub(super) struct Tool {
     pub(super) name: &'static str,
     /// Places of files. Of the alternatives for one, the first counts whose variable (`$NAME`) is set; `~` is the home.
     pub(super) places: &'static [&'static [&'static str]],
+    /// How they are written.
     pub(super) format: Format,
+    /// What is looked for in them.
     pub(super) keys: &'static [Key],
     /// What to do about what the tool prefers to the run's.
     pub(super) remedy: &'static str,
@@ -244,6 +248,7 @@ pub(super) const TOOLS: [Tool; 18] = [
             key("proxy-user", What::User, Winner::File),
             key("noproxy", What::NoProxy, Winner::File),
             key("cacert", What::Certificates, Winner::File),
+            key("capath", What::Certificates, Winner::File),
         ],
         remedy: "run curl with -q, or remove the line",
     },
@@ -256,6 +261,7 @@ pub(super) const TOOLS: [Tool; 18] = [
             key("https_proxy", What::Proxy, Winner::File),
             key("proxy_user", What::User, Winner::File),
             key("ca_certificate", What::Certificates, Winner::File),
+            key("ca_directory", What::Certificates, Winner::File),
         ],
         remedy: "run wget with --no-config, or remove the line",
     },

@@ -15,10 +15,7 @@ use super::report::Check;
 use super::report::Report;
 use crate::broker::Broker;
 use crate::broker::record::login_again;
-use crate::environment::Environment;
 use crate::provider::host_rule::HostRule;
-use crate::settings::Settings;
-use crate::tls::bundle;
 
 /// Looks at the definitions: those that can't be used, fields without effect, and rules that a stranger's host could meet.
 pub(super) fn look_at_definitions(app: &App, unread: Option<io::Error>, report: &mut Report) {
@@ -138,17 +135,11 @@ pub(super) fn look_at_run(connected: Option<&Result<Connected, Error>>, report: 
 
 /// Reaches the exact hosts of connected providers, and verifies their certificates. Nothing is asked of them.
 pub(super) fn reach(
-    parent: &Environment,
-    settings: &Settings,
+    around: &Surroundings<'_>,
     broker: &Broker,
     origins: &OriginArgs,
     report: &mut Report,
 ) {
-    let around = Surroundings {
-        parent,
-        settings,
-        trusted: bundle::trusted(parent, settings).pem,
-    };
     let dialer = match origins.dialer(around, None, None) {
         Ok((dialer, _)) => dialer,
         Err(error) => {

@@ -15,6 +15,7 @@ use super::origins;
 use super::origins::OriginArgs;
 use super::output;
 use super::output::Paint;
+use super::surroundings::Surroundings;
 use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
@@ -83,13 +84,18 @@ fn doctor(parsed: &Parsed) -> Result<u8, Error> {
     let settings = Settings::of(&app.parent);
     surroundings::look_at_proxies(&app.parent, broker, &mut report);
     surroundings::look_at_settings(&app.parent, &settings, &mut report);
-    surroundings::look_at_trust(&app.parent, &settings, &mut report);
+    let trusted = surroundings::look_at_trust(&app.parent, &settings, &mut report);
     surroundings::look_at_clock(&app.home, &mut report);
     surroundings::look_at_process(protected, &mut report);
     if parsed.has("online") {
         match broker {
             Some(broker) => {
-                connections::reach(&app.parent, &settings, broker, &origins, &mut report)
+                let around = Surroundings {
+                    parent: &app.parent,
+                    settings,
+                    trusted,
+                };
+                connections::reach(&around, broker, &origins, &mut report);
             }
             None => report.add(Check::warn(
                 "online",

@@ -1,6 +1,7 @@
 //! What surrounds a run: proxy variables, certificates, the clock, this process.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::super::error::Error;
@@ -110,8 +111,12 @@ pub(super) fn look_at_settings(parent: &Environment, settings: &Settings, report
     report.add_or(found, Check::ok(name, otherwise));
 }
 
-/// Looks for the certificates that programs of this machine trust.
-pub(super) fn look_at_trust(parent: &Environment, settings: &Settings, report: &mut Report) {
+/// Looks for the certificates that programs of this machine trust, and returns them as PEM.
+pub(super) fn look_at_trust(
+    parent: &Environment,
+    settings: &Settings,
+    report: &mut Report,
+) -> Option<Arc<[u8]>> {
     let trusted = bundle::trusted(parent, settings);
     for text in trusted.warnings {
         report
@@ -129,6 +134,7 @@ pub(super) fn look_at_trust(parent: &Environment, settings: &Settings, report: &
         );
         report.add(Check::ok("trust", text));
     }
+    trusted.pem.map(Arc::from)
 }
 
 /// Looks whether the clock can be right.

@@ -9,7 +9,6 @@ use super::super::app::App;
 use super::super::error::Error;
 use super::super::output;
 use super::super::root;
-use super::super::surroundings;
 use super::super::surroundings::Surroundings;
 use super::LISTEN;
 use super::ServeArgs;
@@ -55,17 +54,11 @@ pub(super) fn start(
     state: State,
     given: Option<TcpListener>,
 ) -> Result<Served, Error> {
-    let settings = Settings::of_variables(&app.parent);
-    let trusted = surroundings::certificates(app, &settings);
-    let root = root(args, app, trusted.as_deref())?;
+    let around = Surroundings::of(app, Settings::of_variables(&app.parent));
+    let root = root(args, app, around.trusted.as_deref())?;
     let listener = listener(args, given)?;
     let address = listener.address();
-    let around = Surroundings {
-        parent: &app.parent,
-        settings: &settings,
-        trusted,
-    };
-    let (dialer, warnings) = args.origins.dialer(around, Some(address), None)?;
+    let (dialer, warnings) = args.origins.dialer(&around, Some(address), None)?;
     for warning in warnings {
         app.notices.warn(warning);
     }
