@@ -64,8 +64,11 @@ pub(crate) fn trusted(parent: &Environment, settings: &Settings) -> Trusted {
     for certificates in &settings.certificates {
         let place = &certificates.place;
         let read = match &certificates.pem {
-            Pem::Path(path) if seen.contains(&path.as_path()) => continue,
             Pem::Path(path) => {
+                let path = bundle_of(path).unwrap_or(path);
+                if seen.contains(&path) {
+                    continue;
+                }
                 seen.push(path);
                 let read = read_any(path);
                 read.map_err(|error| format!("{place} is not used: {}: {error}", path.display()))
@@ -105,6 +108,12 @@ fn found(parent: &Environment) -> Option<(PathBuf, Vec<u8>)> {
         .find_map(|path| read_pem(&path).ok().map(|pem| (path, pem)))
 }
 
+/// Returns the system's bundle where this is its folder: it is made of the files beside it.
+fn bundle_of(folder: &Path) -> Option<&'static Path> {
+    let mut bundles = SYSTEM_BUNDLES.iter().map(Path::new);
+    bundles.find(|bundle| bundle.parent() == Some(folder) && bundle.is_file())
+}
+
 /// Reads certificates from a file, or from the files of a folder.
 fn read_any(path: &Path) -> io::Result<Vec<u8>> {
     // Not by asking the system what it is: what an open descriptor stands for is no folder.
@@ -116,14 +125,6 @@ fn read_any(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Reads the certificates of a folder's files.
 fn read_folder(folder: &Path) -> io::Result<Vec<u8>> {
-    let mut systems = SYSTEM_BUNDLES.iter().map(Path::new);
-    // A bundle beside single files is made of them.
-    if let Some(Ok(pem)) = systems
-        .find(|bundle| bundle.parent() == Some(folder))
-        .map(read_pem)
-    {
-        return Ok(pem);
-    }
     if let Some(other) = trusted::kept_from() {
         let purpose = trusted::Purpose::Read(other);
         trusted::folder(folder, purpose).map_err(private::Error::into_io)?;
