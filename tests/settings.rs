@@ -130,7 +130,7 @@ fn a_proxy_of_a_file_is_overruled_by_a_variable() {
     );
     put(
         &home,
-        ".config/gcloud/configurations/config_default",
+        ".config/gcloud/configurations/config_work",
         "[proxy]\naddress = corp.test\nport = 3128\ntype = http\n",
     );
     put(
@@ -143,6 +143,7 @@ fn a_proxy_of_a_file_is_overruled_by_a_variable() {
         ".gitconfig",
         "[include] path = more.conf\n[http \"https://api.acme.test/\"]\n\tproxy = http://corp.test:3128\n",
     );
+    put(&home, ".config/gcloud/active_config", "work\n");
     let run = home
         .authsome(["run"])
         .env("GIT_CONFIG_NOSYSTEM", "1")

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use super::pairs::MAX_KEY;
 use super::places::Places;
 use crate::environment::Environment;
 
@@ -229,6 +230,9 @@ fn parse(text: &str, sink: &mut dyn FnMut(&str, &str)) {
                 continue;
             };
             section = name;
+            if section.len() > MAX_KEY {
+                section.clear();
+            }
             line = after.trim();
         }
         if line.is_empty() || line.starts_with(['#', ';']) {
@@ -241,7 +245,11 @@ fn parse(text: &str, sink: &mut dyn FnMut(&str, &str)) {
             let Some(more) = lines.next() else { break };
             value.push_str(more);
         }
-        let key = format!("{section}.{}", name.trim().to_ascii_lowercase());
+        let name = name.trim();
+        if name.len() > MAX_KEY {
+            continue;
+        }
+        let key = format!("{section}.{}", name.to_ascii_lowercase());
         sink(&key, &unquoted(&value));
     }
 }

@@ -245,7 +245,10 @@ impl Settings {
     /// Looks at a tool's files.
     fn look_at(&mut self, tool: &Tool, places: &Places<'_>) {
         let paths = tool.places.iter().filter_map(|place| places.first(place));
-        let paths: Vec<PathBuf> = paths.collect();
+        let mut paths: Vec<PathBuf> = paths.collect();
+        if tool.name == "gcloud" {
+            paths = paths.iter().map(|path| places.gcloud(path)).collect();
+        }
         // That is how pip is told to read no file at all.
         if tool.name == "pip" && paths.iter().any(|path| path == Path::new("/dev/null")) {
             return;

@@ -6,6 +6,10 @@ use memchr::memmem;
 /// Nested mappings of YAML, at the most; no tool's settings come near.
 const MAX_DEPTH: usize = 16;
 
+/// Bytes of a key, at the most: one that is longer is none that is looked for. Without a limit, a long section before very many lines
+/// would be copied for each of them.
+pub(super) const MAX_KEY: usize = 512;
+
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -57,13 +61,13 @@ fn sections(text: &str, sink: Sink<'_>) {
         }
         if let Some(rest) = line.strip_prefix('[') {
             let name = rest.split(']').next().unwrap_or_default();
-            section = name.trim().to_lowercase();
+            section = key_of(name);
             continue;
         }
         let Some((key, value)) = line.split_once(['=', ':']) else {
             continue;
         };
-        let key = key.trim().to_lowercase();
+        let key = key_of(key);
         match section.as_str() {
             "" => sink(&key, unquoted(value)),
             section => sink(&format!("{section}.{key}"), unquoted(value)),
@@ -80,7 +84,7 @@ fn words(text: &str, sink: Sink<'_>) {
         let line = line.trim_start_matches('-');
         let is_end = |letter: char| letter.is_whitespace() || letter == '=' || letter == ':';
         let (key, value) = line.split_at(line.find(is_end).unwrap_or(line.len()));
-        let key = key.trim_matches('"').to_lowercase();
+        let key = key_of(key.trim_matches('"'));
         sink(&key, unquoted(value.trim_start_matches(is_end)));
     }
 }
@@ -104,9 +108,9 @@ fn yaml(text: &str, sink: Sink<'_>) {
         while above.last().is_some_and(|(depth, _)| *depth >= indent) {
             above.pop();
         }
-        let key = key.trim().trim_matches(['"', '\'']).to_lowercase();
+        let key = key_of(key.trim().trim_matches(['"', '\'']));
         let full = match above.last() {
-            Some((_, section)) => format!("{section}.{key}"),
+            Some((_, section)) => key_of(&format!("{section}.{key}")),
             None => key,
         };
         let value = unquoted(value);
@@ -127,8 +131,8 @@ fn json(text: &str, sink: Sink<'_>) {
         };
         for (key, value) in object {
             let key = match above {
-                "" => key.to_lowercase(),
-                above => format!("{above}.{}", key.to_lowercase()),
+                "" => key_of(key),
+                above => key_of(&format!("{above}.{}", key_of(key))),
             };
             match value.as_str() {
                 Some(text) => sink(&key, text),
@@ -171,9 +175,18 @@ fn nuget(text: &str, sink: Sink<'_>) {
             rest.split('"').next()
         };
         if let (Some(key), Some(value)) = (attribute("key"), attribute("value")) {
-            sink(&key.to_lowercase(), value);
+            sink(&key_of(key), value);
         }
     }
+}
+
+/// A key or a section in lower case; an empty one in the place of one that is too long.
+fn key_of(text: &str) -> String {
+    let text = text.trim();
+    if text.len() > MAX_KEY {
+        return String::new();
+    }
+    text.to_lowercase()
 }
 
 /// A text of XML without its comments.
@@ -313,6 +326,24 @@ mod tests {
             ] {
                 pairs(format, text);
             }
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_too_long_is_none() {
+        let long = "k".repeat(MAX_KEY + 1);
+        for (format, text) in [
+            (Format::Sections, format!("[{long}]\n{long}=1\na=2")),
+            (Format::Words, format!("{long} 1\na 2")),
+            (Format::Yaml, format!("{long}:\n  {long}: 1\na: 2")),
+            (
+                Format::Json,
+                format!("{{\"{long}\": {{\"b\": \"1\"}}, \"a\": \"2\"}}"),
+            ),
+        ] {
+            let found = pairs(format, &text);
+            assert!(found.iter().all(|pair| pair.len() < 10), "{found:?}");
+            assert!(found.contains(&"a=2".to_owned()), "{found:?}");
         }
     }
 

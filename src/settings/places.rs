@@ -73,6 +73,22 @@ impl<'a> Places<'a> {
         Some(Zeroizing::new(text.to_owned()))
     }
 
+    /// Returns the file of gcloud's configuration that counts, by the path of the default one.
+    pub(super) fn gcloud(&self, default: &Path) -> PathBuf {
+        let named = || {
+            let folder = default.parent()?.parent()?;
+            let text = self.read(&folder.join("active_config"))?;
+            Some(text.trim().to_owned())
+        };
+        let name = self.parent.text("CLOUDSDK_ACTIVE_CONFIG_NAME");
+        let name = name.map(str::to_owned).or_else(named);
+        let name = name.filter(|name| !name.is_empty() && !name.contains('/'));
+        name.map_or_else(
+            || default.to_owned(),
+            |name| default.with_file_name(format!("config_{name}")),
+        )
+    }
+
     /// Returns the path that a value of a file in this folder means.
     pub(super) fn expanded(&self, value: &str, folder: &Path) -> PathBuf {
         let of_variable = || {
