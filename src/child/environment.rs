@@ -242,7 +242,7 @@ mod tests {
                 ],
                 sources: &["MY_SECRET".into()],
                 rules: &rules,
-                settings: &Settings::of_variables(&parent),
+                settings: &Settings::from_env(&parent),
                 is_restricted: false,
             },
         )

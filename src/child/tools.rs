@@ -21,7 +21,7 @@ use crate::settings::git;
 use crate::settings::is_nothing;
 use crate::settings::java;
 
-/// What the tools are to use.
+/// The proxy and the bundle of a run.
 pub(super) struct Route<'a> {
     /// The proxy's URL, which may have a password.
     pub(super) proxy: &'a str,
@@ -163,7 +163,7 @@ mod tests {
     /// The child's variables for these of the parent's.
     fn child(parent: &[(&str, &str)], proxy: &str) -> Environment {
         let parent: Environment = parent.iter().copied().collect();
-        let settings = Settings::of(&parent);
+        let settings = Settings::read(&parent);
         let mut child = parent;
         let route = Route {
             proxy,

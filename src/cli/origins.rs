@@ -95,7 +95,7 @@ impl OriginArgs {
     /// # Errors
     /// Certificates, or an upstream proxy, that can't be used.
     pub(super) fn own_dialer(&self, app: &App) -> Result<Dialer, Error> {
-        let around = Surroundings::of(app, Settings::of(&app.parent));
+        let around = Surroundings::read(app, Settings::read(&app.parent));
         let (dialer, warnings) = self.dialer(&around, None, None)?;
         for warning in warnings {
             app.notices.warn(warning);
@@ -149,7 +149,7 @@ fn proxies(
     settings: &Settings,
 ) -> Result<(ProxySettings, Vec<String>), Error> {
     let mut warnings = Vec::new();
-    match Upstream::of(parent, settings) {
+    match Upstream::choose(parent, settings) {
         Upstream::Usual => {}
         Upstream::Adopted(environment, places) => match ProxySettings::of(&environment) {
             Ok((proxies, _)) => return Ok((proxies, warnings)),

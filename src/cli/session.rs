@@ -186,7 +186,7 @@ impl Session {
         let door = setup.door(&listener)?;
         let state = State::new(connected.broker, door.password);
         let root = root::root(setup.root, app, state.router())?;
-        let around = Surroundings::of(app, Settings::of(parent));
+        let around = Surroundings::read(app, Settings::read(parent));
         let files = Files::write(&around, home, &root, identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
@@ -209,7 +209,7 @@ impl Session {
         for warning in child.1.into_iter().chain(warnings) {
             app.notices.warn(warning);
         }
-        surroundings::tell(app, &around.settings, setup.verbose);
+        surroundings::report(app, &around.settings, setup.verbose);
         let leaves = LeafCache::new(root, tls::crypto())
             .map_err(|error| Error::new("no certificates", error))?;
         app.store.vault().ask_no_more();

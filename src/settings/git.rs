@@ -29,7 +29,7 @@ const SYSTEM: [&str; 3] = [
 pub(super) struct Setting {
     /// The key as Git takes it: `http.proxy`, `http.URL.sslCAInfo`, `remote.NAME.proxy`.
     pub(super) key: String,
-    /// What it names.
+    /// The meaning of the value.
     pub(super) kind: Kind,
     /// A proxy's URL, which may have a password, or a path.
     pub(super) value: Zeroizing<String>,
@@ -37,7 +37,7 @@ pub(super) struct Setting {
     pub(super) place: Place,
 }
 
-/// Where a setting stands.
+/// The place of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// A file of the user's or the system's.
@@ -48,7 +48,7 @@ pub(super) enum Place {
     Variable(String),
 }
 
-/// What a key names.
+/// The meaning of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A proxy for everything.

@@ -1,10 +1,10 @@
 //! Tools' own settings of proxies and certificates, in variables and in files: for the tool they count more than HTTPS_PROXY and
 //! SSL_CERT_FILE, so it would go past the run's proxy, or lack certificates that it has without authsome.
 //!
-//! Files are read as untrusted input. Those of a repository that the program is started in are not read, but for Git's: whose
-//! certificates are trusted, and which proxy is used, is not for a repository to say.
+//! Files are read as untrusted input. Those of the working directory, such as a repository's, lead to warnings, or to a variable that
+//! overrules them: which certificates are trusted, and which proxy leads to origins, is not for a repository to say.
 
-mod found;
+mod file;
 pub(crate) mod git;
 pub(crate) mod java;
 mod pairs;
@@ -31,13 +31,13 @@ use crate::environment::NO_PROXY_OF_TOOLS;
 use crate::environment::PROXY_OF_TOOLS;
 use crate::environment::PROXY_WHERE_SET;
 use crate::environment::is_spelling_of;
-use found::A_PROXY;
-use found::Found;
+use file::A_PROXY;
+use file::FileSettings;
 use git::Kind;
 use git::Place;
 use places::Places;
 pub(crate) use tools::GCLOUD_PROXY;
-use tools::OF_FOLDER;
+use tools::PROJECT_FILES;
 use tools::TOOLS;
 use tools::Tool;
 
@@ -45,19 +45,19 @@ use tools::Tool;
 pub(crate) struct Proxy {
     /// The variable or the file that names it.
     pub(crate) place: String,
-    /// Its URL, which may have a password; `None` where there is no saying what it is.
+    /// The URL, which may have a password; `None` where the setting doesn't give all of it.
     url: Option<Zeroizing<String>>,
     /// Whether it is used for all that the tool asks for.
     is_general: bool,
-    /// Whether the tool goes on using it.
-    is_told: bool,
+    /// Whether the tool prefers it to a run's.
+    is_conflict: bool,
 }
 
 /// Certificates that a tool trusts.
 pub(crate) struct Certificates {
     /// The variable or the file that names them.
     pub(crate) place: String,
-    /// Where they are.
+    /// The path or the text.
     pub(crate) pem: Pem,
 }
 
@@ -65,27 +65,27 @@ pub(crate) struct Certificates {
 pub(crate) enum Pem {
     /// In a file, or in the files of a folder.
     Path(PathBuf),
-    /// Here.
+    /// The certificates themselves.
     Text(String),
 }
 
-/// Something that a run can't mend.
-pub(crate) struct Told {
+/// A setting that a run can't overrule.
+pub(crate) struct Conflict {
     /// The program that is affected.
     pub(crate) tool: &'static str,
-    /// What stands where.
+    /// The sentence that says what the setting names, and where it stands.
     pub(crate) text: String,
-    /// What to do.
+    /// A command or a change that resolves the conflict.
     pub(crate) remedy: &'static str,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.text, self.remedy)
     }
 }
 
-/// What tools' settings say.
+/// Settings of single tools.
 #[derive(Default)]
 pub(crate) struct Settings {
     /// Proxies that tools would use.
@@ -94,8 +94,8 @@ pub(crate) struct Settings {
     no_proxy: Vec<String>,
     /// Certificates that tools trust.
     pub(crate) certificates: Vec<Certificates>,
-    /// What a run can't mend.
-    pub(crate) told: Vec<Told>,
+    /// Settings that a run can't overrule.
+    pub(crate) conflicts: Vec<Conflict>,
     /// The keys of Git's configuration that name a proxy.
     pub(crate) git_keys: BTreeSet<String>,
     /// Variables that a run sets since a file names what they name.
@@ -103,9 +103,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Looks at the parent's variables, and at the files that they lead to.
-    pub(crate) fn of(parent: &Environment) -> Self {
-        let places = Places::of(parent);
+    /// Reads the parent's variables and the files that they lead to.
+    pub(crate) fn read(parent: &Environment) -> Self {
+        let places = Places::new(parent);
         let mut settings = Self::default();
         settings.look_at_variables(parent);
         settings.look_at_gcloud(parent);
@@ -122,8 +122,8 @@ impl Settings {
         settings
     }
 
-    /// Looks at what variables alone say: for commands that run no program.
-    pub(crate) fn of_variables(parent: &Environment) -> Self {
+    /// Reads only variables, for commands that run no program.
+    pub(crate) fn from_env(parent: &Environment) -> Self {
         let mut settings = Self::default();
         settings.look_at_variables(parent);
         settings
@@ -235,7 +235,7 @@ impl Settings {
                 return;
             }
         };
-        self.told.push(Told {
+        self.conflicts.push(Conflict {
             tool: "git",
             text: format!("{place} names {what}"),
             remedy,
@@ -262,7 +262,7 @@ impl Settings {
 
     /// Looks at tools' files in the working directory, whose certificates a run's variables take the place of.
     fn look_around(&mut self, here: &Path, places: &Places<'_>) {
-        for (name, file) in OF_FOLDER {
+        for (name, file) in PROJECT_FILES {
             let path = here.join(file);
             let place = places.shown(&path);
             // In the home, or below Cargo's, it is the user's own.
@@ -272,11 +272,11 @@ impl Settings {
             };
             let tools = TOOLS.iter().filter(|tool| tool.name == name);
             for tool in tools {
-                let found = Found::in_text(tool, &text);
+                let found = FileSettings::parse(tool, &text);
                 let mut paths = found.certificates.iter();
                 let is_trusted = paths.all(|path| self.has(&places.expanded(path, here)));
                 if !is_trusted || !found.inline.is_empty() {
-                    self.told.push(Told {
+                    self.conflicts.push(Conflict {
                         tool: tool.name,
                         text: format!("{place} names certificates, which a run does not trust since they may have come with the folder"),
                         remedy: "name their file by NODE_EXTRA_CA_CERTS or CURL_CA_BUNDLE where authsome is started, if they are yours",
@@ -289,7 +289,7 @@ impl Settings {
     /// Looks at a tool's file.
     fn look_at_text(&mut self, tool: &Tool, text: &str, path: &Path, places: &Places<'_>) {
         let place = places.shown(path);
-        let file = Found::in_text(tool, text);
+        let file = FileSettings::parse(tool, text);
         if let Some(host) = &file.host {
             let port = file.port.as_ref().filter(|_| !file.has_user);
             let url = port.map(|port| format!("{host}:{port}"));
@@ -316,14 +316,14 @@ impl Settings {
             self.add_text(place.clone(), text);
         }
         self.variables.extend(file.variables);
-        if file.told.is_empty() {
+        if file.conflicts.is_empty() {
             return;
         }
         for proxy in &mut self.proxies {
-            proxy.is_told |= proxy.place == place && file.told.contains(A_PROXY);
+            proxy.is_conflict |= proxy.place == place && file.conflicts.contains(A_PROXY);
         }
-        let what: Vec<&str> = file.told.into_iter().collect();
-        self.told.push(Told {
+        let what: Vec<&str> = file.conflicts.into_iter().collect();
+        self.conflicts.push(Conflict {
             tool: tool.name,
             text: format!(
                 "{place} names {}, which {} prefers to a run's",
@@ -350,7 +350,7 @@ impl Settings {
             place,
             url,
             is_general,
-            is_told: false,
+            is_conflict: false,
         });
     }
 

@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 16;
 /// would be copied for each of them.
 pub(super) const MAX_KEY: usize = 512;
 
-/// How a file is written.
+/// The syntax of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// `[section]` and `key = value`: INI, TOML, npm's and R's files, Java's properties.

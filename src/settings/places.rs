@@ -25,7 +25,7 @@ pub(super) struct Places<'a> {
 
 impl<'a> Places<'a> {
     /// The places of this environment.
-    pub(super) fn of(parent: &'a Environment) -> Self {
+    pub(super) fn new(parent: &'a Environment) -> Self {
         Self {
             parent,
             home: parent.get("HOME").map(PathBuf::from),

@@ -2,7 +2,7 @@
 
 use super::pairs::Format;
 
-/// What a key names.
+/// The meaning of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// A proxy's URL.
@@ -25,7 +25,7 @@ pub(super) enum What {
     Store,
 }
 
-/// Which setting the tool prefers.
+/// The setting that the tool prefers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Winner {
     /// A variable that every run sets.
@@ -40,9 +40,9 @@ pub(super) enum Winner {
 pub(super) struct Key {
     /// The key, behind its sections, in lower case; a star stands for anything.
     pub(super) name: &'static str,
-    /// What it names.
+    /// The meaning of the value.
     pub(super) what: What,
-    /// Which setting counts for the tool.
+    /// The setting that counts for the tool.
     pub(super) winner: Winner,
 }
 
@@ -52,11 +52,11 @@ pub(super) struct Tool {
     pub(super) name: &'static str,
     /// Places of files. Of the alternatives for one, the first counts whose variable (`$NAME`) is set; `~` is the home.
     pub(super) places: &'static [&'static [&'static str]],
-    /// How they are written.
+    /// The syntax of the files.
     pub(super) format: Format,
-    /// What is looked for in them.
+    /// Keys of interest.
     pub(super) keys: &'static [Key],
-    /// What to do about what the tool prefers to the run's.
+    /// A way to have the tool use the run's, where it prefers its file.
     pub(super) remedy: &'static str,
 }
 
@@ -65,8 +65,8 @@ const fn key(name: &'static str, what: What, winner: Winner) -> Key {
     Key { name, what, winner }
 }
 
-/// Files of the folder that a program is started in, which only tell: what they name may have come with the folder.
-pub(super) const OF_FOLDER: [(&str, &str); 3] = [
+/// Files of the working directory, by tool. They lead to warnings only, since they may have come with a repository.
+pub(super) const PROJECT_FILES: [(&str, &str); 3] = [
     ("npm", ".npmrc"),
     ("cargo", ".cargo/config.toml"),
     ("yarn", ".yarnrc.yml"),

@@ -16,7 +16,7 @@ const USUAL: [&str; 6] = [
     "ALL_PROXY",
 ];
 
-/// Which proxy authsome's own sockets go through.
+/// The source of the proxy that authsome's own sockets go through.
 pub(crate) enum Upstream {
     /// What the usual variables say, or none.
     Usual,
@@ -29,8 +29,8 @@ pub(crate) enum Upstream {
 }
 
 impl Upstream {
-    /// Decides that.
-    pub(crate) fn of(parent: &Environment, settings: &Settings) -> Self {
+    /// Chooses the proxy.
+    pub(crate) fn choose(parent: &Environment, settings: &Settings) -> Self {
         let proxies = &settings.proxies;
         if proxies.is_empty() {
             return Self::Usual;
@@ -44,7 +44,7 @@ impl Upstream {
         if is_set {
             let is_other = |proxy: &&Proxy| {
                 let url = proxy.url.as_deref().map(|url| authority(&normal(url)));
-                !proxy.is_told && !url.is_some_and(|url| usual.contains(&url))
+                !proxy.is_conflict && !url.is_some_and(|url| usual.contains(&url))
             };
             let others: Vec<&Proxy> = proxies.iter().filter(is_other).collect();
             return match others.is_empty() || parent.get("AUTHSOME_RUN").is_some() {
@@ -109,8 +109,8 @@ mod tests {
     /// What is decided for an environment, as a word and the places.
     fn decided(parent: &[(&str, &str)]) -> String {
         let parent: Environment = parent.iter().copied().collect();
-        let settings = Settings::of_variables(&parent);
-        match Upstream::of(&parent, &settings) {
+        let settings = Settings::from_env(&parent);
+        match Upstream::choose(&parent, &settings) {
             Upstream::Usual => "usual".into(),
             Upstream::Other(places) => format!("other {places}"),
             Upstream::Unclear(places) => format!("unclear {places}"),

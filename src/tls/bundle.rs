@@ -42,15 +42,15 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// The line behind it.
 const END: &[u8] = b"-----END CERTIFICATE-----";
 
-/// What the parent's programs trust.
+/// Certificates that the parent's programs trust.
 pub(crate) struct Trusted {
-    /// It as PEM; `None` where neither the system nor a setting has any.
+    /// All of them as PEM; `None` where neither the system nor a setting has any.
     pub(crate) pem: Option<Vec<u8>>,
-    /// The file that it begins with: SSL_CERT_FILE, else the system's bundle.
+    /// The file at the beginning: SSL_CERT_FILE, else the system's bundle.
     pub(crate) base: Option<PathBuf>,
-    /// What names the others that are in it.
+    /// Variables and files that name the others.
     pub(crate) others: Vec<String>,
-    /// What can't be used, and why.
+    /// Settings whose certificates can't be used, and why.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -225,7 +225,7 @@ mod tests {
     /// What is trusted with these variables, and what was wrong.
     fn with(variables: &[(&str, &str)]) -> Trusted {
         let parent = variables.iter().copied().collect();
-        trusted(&parent, &Settings::of_variables(&parent))
+        trusted(&parent, &Settings::from_env(&parent))
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn doctor(parsed: &Parsed) -> Result<u8, Error> {
     connections::look_at_run(connected.as_ref(), &mut report);
     let connected = connected.and_then(Result::ok);
     let broker = connected.as_ref().map(|connected| &connected.broker);
-    let settings = Settings::of(&app.parent);
+    let settings = Settings::read(&app.parent);
     surroundings::look_at_proxies(&app.parent, broker, &mut report);
     surroundings::look_at_settings(&app.parent, &settings, &mut report);
     let trusted = surroundings::look_at_trust(&app.parent, &settings, &mut report);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::super::error::Error;
-use super::super::surroundings::adopted;
+use super::super::surroundings::adoption;
 use super::report::Check;
 use super::report::Report;
 use crate::broker::Broker;
@@ -85,15 +85,15 @@ pub(super) fn look_at_proxies(parent: &Environment, broker: Option<&Broker>, rep
 pub(super) fn look_at_settings(parent: &Environment, settings: &Settings, report: &mut Report) {
     let name = "settings";
     let mut found: Vec<Check> = settings
-        .told
+        .conflicts
         .iter()
-        .filter(|told| program::is_found(told.tool, parent))
-        .map(|told| Check::warn(name, &*told.text).remedy(told.remedy))
+        .filter(|conflict| program::is_found(conflict.tool, parent))
+        .map(|conflict| Check::warn(name, &*conflict.text).remedy(conflict.remedy))
         .collect();
     let hint = "set HTTPS_PROXY to the one that leads to origins";
-    match Upstream::of(parent, settings) {
+    match Upstream::choose(parent, settings) {
         Upstream::Usual => {}
-        Upstream::Adopted(_, places) => found.push(Check::ok(name, adopted(&places))),
+        Upstream::Adopted(_, places) => found.push(Check::ok(name, adoption(&places))),
         Upstream::Other(places) => {
             let text = format!(
                 "{places} names another proxy than HTTPS_PROXY, which is the one that leads to origins"

@@ -54,7 +54,7 @@ pub(super) fn start(
     state: State,
     given: Option<TcpListener>,
 ) -> Result<Served, Error> {
-    let around = Surroundings::of(app, Settings::of_variables(&app.parent));
+    let around = Surroundings::read(app, Settings::from_env(&app.parent));
     let root = root(args, app, around.trusted.as_deref())?;
     let listener = listener(args, given)?;
     let address = listener.address();

@@ -1,4 +1,4 @@
-//! What a tool's file names, before it is known what counts.
+//! The settings of one file.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ use super::tools::Tool;
 use super::tools::What;
 use super::tools::Winner;
 
-/// What a file is said to name.
+/// The words for a proxy in the text of a conflict.
 pub(super) const A_PROXY: &str = "a proxy";
 
-/// What a file has.
+/// Proxies and certificates that a file names.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct FileSettings {
     /// Proxies' URLs, where they are known, and whether each is used for everything.
     pub(super) proxies: Vec<(Option<Zeroizing<String>>, bool)>,
     /// The host of a proxy, where that is apart.
@@ -33,13 +33,13 @@ pub(super) struct Found {
     pub(super) inline: Vec<String>,
     /// Variables that a run sets for it.
     pub(super) variables: BTreeSet<&'static str>,
-    /// What the tool takes from the file, whatever a variable says.
-    pub(super) told: BTreeSet<&'static str>,
+    /// Words for what the tool takes from the file, whatever a variable says.
+    pub(super) conflicts: BTreeSet<&'static str>,
 }
 
-impl Found {
-    /// Finds what a tool's file names.
-    pub(super) fn in_text(tool: &Tool, text: &str) -> Self {
+impl FileSettings {
+    /// Reads the text of a tool's file.
+    pub(super) fn parse(tool: &Tool, text: &str) -> Self {
         let mut found = Self::default();
         pairs::each(tool.format, text, &mut |name, value| {
             let is_it = |key: &&Key| pairs::matches(key.name, name);
@@ -62,7 +62,7 @@ impl Found {
             // An empty proxy of curl's is one: none.
             Winner::File => {
                 if what != "certificates" || !is_nothing(value) {
-                    self.told.insert(what);
+                    self.conflicts.insert(what);
                 }
             }
             Winner::Set(name) => {
