@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 
 /// What names a proxy. Yarn since its second version reads only its own; those of `wss:` are for Python's aiohttp and its like.
 /// Those of npm and Cargo ([`PROXY_OF_TOOLS`]) count more than a file of theirs.
-pub(crate) const PROXY: [&str; 11] = [
+pub(crate) const PROXY: [&str; 10] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "http_proxy",
@@ -19,24 +19,24 @@ pub(crate) const PROXY: [&str; 11] = [
     "wss_proxy",
     "YARN_HTTP_PROXY",
     "YARN_HTTPS_PROXY",
-    "npm_config_proxy",
     "npm_config_https_proxy",
     "CARGO_HTTP_PROXY",
 ];
 
 /// Those of [`PROXY`] that one tool reads: what the parent has there may be another proxy than the usual variables'.
-pub(crate) const PROXY_OF_TOOLS: [&str; 5] = [
+pub(crate) const PROXY_OF_TOOLS: [&str; 4] = [
     "YARN_HTTP_PROXY",
     "YARN_HTTPS_PROXY",
-    "npm_config_proxy",
     "npm_config_https_proxy",
     "CARGO_HTTP_PROXY",
 ];
 
 /// What names a proxy to some programs, which prefer it: set only where the parent has it, or where a file names what it names. With
-/// PIP_PROXY pip reads no NO_PROXY, npm warns of npm_config_http_proxy, Yarn refuses settings that it doesn't know.
-pub(crate) const PROXY_WHERE_SET: [&str; 11] = [
+/// PIP_PROXY pip reads no NO_PROXY, nor does the first Yarn with npm_config_proxy, which is for http alone; npm warns of
+/// npm_config_http_proxy, and later Yarns refuse settings that they don't know.
+pub(crate) const PROXY_WHERE_SET: [&str; 12] = [
     "PIP_PROXY",
+    "npm_config_proxy",
     "npm_config_http_proxy",
     "pnpm_config_http_proxy",
     "pnpm_config_https_proxy",

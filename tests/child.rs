@@ -98,7 +98,7 @@ fn the_environment_is_the_parent_s_with_the_changes_of_the_contract() {
 }
 
 /// The variables that name the proxy, as the contract lists them.
-const PROXY: [&str; 11] = [
+const PROXY: [&str; 10] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "http_proxy",
@@ -107,7 +107,6 @@ const PROXY: [&str; 11] = [
     "wss_proxy",
     "YARN_HTTP_PROXY",
     "YARN_HTTPS_PROXY",
-    "npm_config_proxy",
     "npm_config_https_proxy",
     "CARGO_HTTP_PROXY",
 ];

@@ -111,7 +111,13 @@ fn no_variable_of_a_tool_leads_past_the_proxy() {
 fn what_nobody_has_set_stays_unset() {
     let run = Home::new().authsome(["run"]).start();
     for name in run.env.keys() {
-        let is_of_tool = ["PIP_PROXY", "GIT_CONFIG_", "CLOUDSDK_PROXY", "grpc"];
+        let is_of_tool = [
+            "PIP_PROXY",
+            "npm_config_proxy",
+            "GIT_CONFIG_",
+            "CLOUDSDK_PROXY",
+            "grpc",
+        ];
         assert!(
             !is_of_tool.iter().any(|start| name.starts_with(start)),
             "{name}"
@@ -143,6 +149,7 @@ fn a_proxy_of_a_file_is_overruled_by_a_variable() {
         ".gitconfig",
         "[include] path = more.conf\n[http \"https://api.acme.test/\"]\n\tproxy = http://corp.test:3128\n",
     );
+    put(&home, ".npmrc", "proxy = http://corp.test:3128\n");
     put(&home, ".config/gcloud/active_config", "work\n");
     let run = home
         .authsome(["run"])
@@ -150,6 +157,7 @@ fn a_proxy_of_a_file_is_overruled_by_a_variable() {
         .start();
     let proxy = &run.env["HTTPS_PROXY"];
     assert_eq!(run.env.get("PIP_PROXY"), Some(proxy));
+    assert_eq!(run.env.get("npm_config_proxy"), Some(proxy));
     assert_eq!(run.env["CLOUDSDK_PROXY_ADDRESS"], "127.0.0.1");
     assert_eq!(run.env["GIT_CONFIG_COUNT"], "3");
     for (at, key) in [

@@ -1,5 +1,8 @@
 //! Where settings are, and how they are read: a little of each, without waiting, and never what isn't the user's to say.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -12,12 +15,17 @@ use crate::files::trusted;
 /// Bytes of a file of settings, at the most.
 const MAX_FILE: u64 = 256 * 1024;
 
+/// Entries of the home that are listed, at the most. One list takes less time than looking for each file, of which most aren't there.
+const MAX_ENTRIES: usize = 1000;
+
 /// The places that an environment leads to.
 pub(super) struct Places<'a> {
     /// The variables.
     parent: &'a Environment,
-    /// What HOME names.
+    /// The folder that HOME names.
     home: Option<PathBuf>,
+    /// Names of all that is in there; `None` where they are too many.
+    entries: Option<HashSet<OsString>>,
     /// Whether the program has a user of its own (`run --user`): then only the system's files count. Those of this user, root, are not
     /// read by the program, and its own are for root neither to read nor to trust.
     is_guarded: bool,
@@ -26,10 +34,14 @@ pub(super) struct Places<'a> {
 impl<'a> Places<'a> {
     /// The places of this environment.
     pub(super) fn new(parent: &'a Environment) -> Self {
+        let home = parent.get("HOME").map(PathBuf::from);
+        let is_guarded = trusted::kept_from().is_some();
+        let listed = home.as_ref().filter(|_| !is_guarded);
         Self {
             parent,
-            home: parent.get("HOME").map(PathBuf::from),
-            is_guarded: trusted::kept_from().is_some(),
+            entries: listed.and_then(|home| names_in(home)),
+            home,
+            is_guarded,
         }
     }
 
@@ -52,7 +64,10 @@ impl<'a> Places<'a> {
             return None;
         }
         if let Some(rest) = place.strip_prefix("~/") {
-            return Some(self.home.as_ref()?.join(rest));
+            let first = rest.split('/').next().unwrap_or_default();
+            let is_there = |entries: &HashSet<OsString>| entries.contains(OsStr::new(first));
+            let path = self.home.as_ref()?.join(rest);
+            return self.entries.as_ref().is_none_or(is_there).then_some(path);
         }
         let (name, rest) = match place.split_once('/') {
             Some((name, rest)) => (name, Some(rest)),
@@ -113,4 +128,16 @@ impl<'a> Places<'a> {
             None => path.display().to_string(),
         }
     }
+}
+
+/// Returns the names in a folder; `None` where they can't be listed, or are too many.
+fn names_in(folder: &Path) -> Option<HashSet<OsString>> {
+    let mut names = HashSet::new();
+    for entry in std::fs::read_dir(folder).ok()? {
+        if names.len() >= MAX_ENTRIES {
+            return None;
+        }
+        names.insert(entry.ok()?.file_name());
+    }
+    Some(names)
 }

@@ -90,7 +90,7 @@ pub(super) const TOOLS: [Tool; 18] = [
         ],
         format: Format::Sections,
         keys: &[
-            key("proxy", What::Proxy, Winner::Run),
+            key("proxy", What::Proxy, Winner::Set("npm_config_proxy")),
             key("https-proxy", What::Proxy, Winner::Run),
             key("noproxy", What::NoProxy, Winner::Run),
             key("cafile", What::Certificates, Winner::Run),

@@ -198,7 +198,7 @@ const ENVIRONMENT: Topic = Topic {
             text: "Its parent's variables, without the secrets that authsome reads, and with these:",
             rows: &[
                 (
-                    "HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy, WSS_PROXY, wss_proxy, YARN_HTTP_PROXY, YARN_HTTPS_PROXY, npm_config_proxy, npm_config_https_proxy, CARGO_HTTP_PROXY",
+                    "HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy, WSS_PROXY, wss_proxy, YARN_HTTP_PROXY, YARN_HTTPS_PROXY, npm_config_https_proxy, CARGO_HTTP_PROXY",
                     "the run's proxy; ALL_PROXY and all_proxy are removed",
                 ),
                 (
@@ -210,7 +210,7 @@ const ENVIRONMENT: Topic = Topic {
                     "what the parent trusts, and the run's root",
                 ),
                 (
-                    "PIP_PROXY, npm_config_http_proxy, pnpm_config_http_proxy, pnpm_config_https_proxy, YARN_PROXY, grpc_proxy, GRPC_PROXY, ws_proxy, WS_PROXY, GLOBAL_AGENT_HTTP_PROXY, GLOBAL_AGENT_HTTPS_PROXY, CLOUDSDK_PROXY_TYPE, CLOUDSDK_PROXY_ADDRESS, CLOUDSDK_PROXY_PORT, CLOUDSDK_PROXY_USERNAME, CLOUDSDK_PROXY_PASSWORD, npm_config_no_proxy, pnpm_config_noproxy, no_grpc_proxy, NO_GRPC_PROXY, GLOBAL_AGENT_NO_PROXY, pnpm_config_cafile, YARN_HTTPS_CA_FILE_PATH, YARN_CA_FILE_PATH, YARN_CAFILE, CONDA_SSL_VERIFY, VAULT_CACERT, CONSUL_CACERT, NOMAD_CACERT, HTTPS_CA_FILE, WEBSOCKET_CLIENT_CA_BUNDLE",
+                    "PIP_PROXY, npm_config_proxy, npm_config_http_proxy, pnpm_config_http_proxy, pnpm_config_https_proxy, YARN_PROXY, grpc_proxy, GRPC_PROXY, ws_proxy, WS_PROXY, GLOBAL_AGENT_HTTP_PROXY, GLOBAL_AGENT_HTTPS_PROXY, CLOUDSDK_PROXY_TYPE, CLOUDSDK_PROXY_ADDRESS, CLOUDSDK_PROXY_PORT, CLOUDSDK_PROXY_USERNAME, CLOUDSDK_PROXY_PASSWORD, npm_config_no_proxy, pnpm_config_noproxy, no_grpc_proxy, NO_GRPC_PROXY, GLOBAL_AGENT_NO_PROXY, pnpm_config_cafile, YARN_HTTPS_CA_FILE_PATH, YARN_CA_FILE_PATH, YARN_CAFILE, CONDA_SSL_VERIFY, VAULT_CACERT, CONSUL_CACERT, NOMAD_CACERT, HTTPS_CA_FILE, WEBSOCKET_CLIENT_CA_BUNDLE",
                     "the same, where the parent has them, or a file of the tool's names what they name",
                 ),
                 (
