@@ -9,7 +9,8 @@ use std::mem;
 use zeroize::Zeroize;
 
 /// What names a proxy. Yarn since its second version reads only its own; those of `wss:` are for Python's aiohttp and its like.
-pub(crate) const PROXY: [&str; 8] = [
+/// Those of npm and Cargo ([`PROXY_OF_TOOLS`]) count more than a file of theirs.
+pub(crate) const PROXY: [&str; 10] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "http_proxy",
@@ -18,7 +19,47 @@ pub(crate) const PROXY: [&str; 8] = [
     "wss_proxy",
     "YARN_HTTP_PROXY",
     "YARN_HTTPS_PROXY",
+    "npm_config_https_proxy",
+    "CARGO_HTTP_PROXY",
 ];
+
+/// Those of [`PROXY`] that one tool reads: what the parent has there may be another proxy than the usual variables'.
+pub(crate) const PROXY_OF_TOOLS: [&str; 4] = [
+    "YARN_HTTP_PROXY",
+    "YARN_HTTPS_PROXY",
+    "npm_config_https_proxy",
+    "CARGO_HTTP_PROXY",
+];
+
+/// What names a proxy to some programs, which prefer it: set only where the parent has it, or where a file names what it names. With
+/// PIP_PROXY pip reads no NO_PROXY, nor does the first Yarn with npm_config_proxy, which is for http alone; npm warns of
+/// npm_config_http_proxy, and later Yarns refuse settings that they don't know.
+pub(crate) const PROXY_WHERE_SET: [&str; 12] = [
+    "PIP_PROXY",
+    "npm_config_proxy",
+    "npm_config_http_proxy",
+    "pnpm_config_http_proxy",
+    "pnpm_config_https_proxy",
+    "YARN_PROXY",
+    "grpc_proxy",
+    "GRPC_PROXY",
+    "ws_proxy",
+    "WS_PROXY",
+    "GLOBAL_AGENT_HTTP_PROXY",
+    "GLOBAL_AGENT_HTTPS_PROXY",
+];
+
+/// What names gcloud's proxy, part by part: set only where the parent or gcloud's file names one, since gcloud then reads no NO_PROXY.
+pub(crate) const GCLOUD: [&str; 5] = [
+    "CLOUDSDK_PROXY_TYPE",
+    "CLOUDSDK_PROXY_ADDRESS",
+    "CLOUDSDK_PROXY_PORT",
+    "CLOUDSDK_PROXY_USERNAME",
+    "CLOUDSDK_PROXY_PASSWORD",
+];
+
+/// What gives Git settings; set only where Git's configuration names a proxy.
+pub(crate) const GIT: [&str; 2] = ["GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"];
 
 /// What would lead past it: a SOCKS proxy there is preferred by some programs.
 pub(crate) const OTHER_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
@@ -44,17 +85,60 @@ pub(crate) const BUNDLE: [&str; 16] = [
     "PERL_LWP_SSL_CA_FILE",
 ];
 
+/// What names a bundle to some programs: set only where the parent has it, or where a file names what it names.
+pub(crate) const BUNDLE_WHERE_SET: [&str; 10] = [
+    "pnpm_config_cafile",
+    "YARN_HTTPS_CA_FILE_PATH",
+    "YARN_CA_FILE_PATH",
+    "YARN_CAFILE",
+    "CONDA_SSL_VERIFY",
+    "VAULT_CACERT",
+    "CONSUL_CACERT",
+    "NOMAD_CACERT",
+    "HTTPS_CA_FILE",
+    "WEBSOCKET_CLIENT_CA_BUNDLE",
+];
+
+/// What names folders of certificates. They stay, but those who have a bundle don't look there.
+pub(crate) const FOLDERS: [&str; 4] = [
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAPATH",
+    "PERL_LWP_SSL_CA_PATH",
+    "HTTPS_CA_DIR",
+];
+
 /// What names certificates that are trusted beside a program's own.
 pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
 /// What gives Java its options: the proxy and the trust store, for which it has no variables.
 pub(crate) const JAVA: &str = "JAVA_TOOL_OPTIONS";
 
+/// What gives Java options that count more than those of [`JAVA`].
+pub(crate) const JAVA_OTHERS: [&str; 7] = [
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "JAVA_OPTS",
+    "MAVEN_OPTS",
+    "GRADLE_OPTS",
+    "SBT_OPTS",
+    "JVM_OPTS",
+];
+
 /// What gives PHP folders with settings: the bundle is one, for which its curl has no variable.
 pub(crate) const PHP: &str = "PHP_INI_SCAN_DIR";
 
 /// What names hosts that are reached without a proxy.
-pub(crate) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+pub(crate) const NO_PROXY: [&str; 3] = ["NO_PROXY", "no_proxy", "npm_config_noproxy"];
+
+/// What names such hosts to some programs, which prefer it; all but the first are set only where the parent has them.
+pub(crate) const NO_PROXY_OF_TOOLS: [&str; 6] = [
+    "npm_config_noproxy",
+    "npm_config_no_proxy",
+    "pnpm_config_noproxy",
+    "no_grpc_proxy",
+    "NO_GRPC_PROXY",
+    "GLOBAL_AGENT_NO_PROXY",
+];
 
 /// What names the folder where authsome keeps its things.
 pub(crate) const OWN_HOME: &str = "AUTHSOME_HOME";
@@ -69,13 +153,22 @@ pub(crate) const FLAGS: [(&str, &str); 4] = [
 
 /// The variables that a run sets, or removes, by itself.
 pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
-    let all: [&[&str]; 6] = [
+    let all: [&[&str]; 12] = [
         &PROXY,
+        &PROXY_WHERE_SET,
+        &GCLOUD,
+        &GIT,
         &OTHER_PROXY,
         &NO_PROXY,
+        // The first is among those above.
+        NO_PROXY_OF_TOOLS
+            .split_first()
+            .map_or(&[], |(_, rest)| rest),
         &BUNDLE,
+        &BUNDLE_WHERE_SET,
         &EXTRA,
         &[JAVA, PHP],
+        &JAVA_OTHERS,
     ];
     let flags = FLAGS.into_iter().map(|(name, _)| name);
     all.into_iter().flatten().copied().chain(flags)
@@ -83,7 +176,26 @@ pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
 
 /// Whether a run sets the variable by itself.
 pub(crate) fn is_set_by_a_run(name: &str) -> bool {
-    set_by_a_run().any(|set| set == name)
+    set_by_a_run().any(|set| set == name || is_spelling_of(OsStr::new(name), set))
+}
+
+/// What the variables of npm, pnpm and Yarn begin with, which they read in any case.
+const IN_ANY_CASE: [&str; 3] = ["npm_config_", "pnpm_config_", "yarn_"];
+
+/// Returns whether a name is another spelling of this variable's, by which npm, pnpm or Yarn would find it too.
+pub(crate) fn is_spelling_of(name: &OsStr, known: &str) -> bool {
+    let (name, known) = (name.as_encoded_bytes(), known.as_bytes());
+    let is_one = |(own, other): (&u8, &u8)| {
+        own.eq_ignore_ascii_case(other) || (*own == b'-' && *other == b'_')
+    };
+    let starts = |start: &str| {
+        let head = known.get(..start.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    name != known
+        && name.len() == known.len()
+        && name.iter().zip(known).all(is_one)
+        && IN_ANY_CASE.iter().any(|start| starts(start))
 }
 
 /// Environment variables by name. Values may be secrets: they are wiped when they are dropped, replaced or removed.

@@ -163,9 +163,11 @@ fn what_the_jdk_s_own_tool_reads_of_the_trust_store_is_the_bundle() {
         output.assert_code(0);
         let text = output.stdout();
         let (bundle, store) = text.split_once("\n=\n").expect("two parts");
-        assert_eq!(certificates(bundle).len(), 2, "{output}");
+        // What this machine's tools trust is in it too.
+        let count = certificates(bundle).len();
+        assert!(count >= 2, "{output}");
         assert_eq!(certificates(store), certificates(bundle), "{output}");
-        assert_eq!(store.matches("trustedCertEntry").count(), 2, "{output}");
+        assert_eq!(store.matches("trustedCertEntry").count(), count, "{output}");
     }
 }
 

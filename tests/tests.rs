@@ -126,6 +126,9 @@ mod serve_reload;
 #[cfg(target_os = "linux")]
 mod serve_strangers;
 
+// Tools' own settings of a proxy and of certificates.
+mod settings;
+
 // Signals: which the program hears and how often, and what it inherits.
 #[cfg(target_os = "linux")]
 mod signals;

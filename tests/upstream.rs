@@ -351,7 +351,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream) {
 }
 
 /// A proxy that opens tunnels to ports of this machine, where the password is right.
-fn tunnel_proxy(conn: &mut Conn) {
+pub(crate) fn tunnel_proxy(conn: &mut Conn) {
     let request = conn.expect_request();
     let expected = format!("Basic {}", base64(b"user:p@ss"));
     if request.method() != "CONNECT" {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::java;
 use super::php;
+use super::tools;
 use crate::account::Account;
 use crate::environment::BUNDLE;
 use crate::environment::Environment;
@@ -19,6 +20,7 @@ use crate::provider::Export;
 use crate::provider::ExportKind;
 use crate::provider::Provider;
 use crate::provider::host_rule::HostRule;
+use crate::settings::Settings;
 use crate::upstream::via::no_proxy_entries;
 use crate::vault::is_own_secret;
 
@@ -47,6 +49,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) sources: &'a [String],
     /// The rules of all routes.
     pub(crate) rules: &'a [&'a HostRule],
+    /// What tools' own settings say.
+    pub(crate) settings: &'a Settings,
     /// Whether it was said where the child may go.
     pub(crate) is_restricted: bool,
 }
@@ -85,15 +89,24 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
     }
     if let Some(store) = plan.trust_store {
         child.set(JAVA, java::options(parent, plan.proxy, &no_proxy, store));
-        if java::has_trust_store(parent) {
+        for name in java::with_trust_store(parent) {
             warnings.push(format!(
-                "the trust store that {JAVA} names is not used: the run's own takes its place, with what SSL_CERT_FILE or else the system trusts"
+                "the trust store that {name} names is not used: the run's own takes its place, with what SSL_CERT_FILE, other variables and \
+                 settings of tools name, or else the system trusts"
             ));
         }
     }
     if let Some(file) = plan.php_settings {
         child.set(PHP, php::folders(parent, file));
     }
+    let route = tools::Route {
+        proxy: plan.proxy,
+        no_proxy: &no_proxy,
+        bundle: plan.bundle,
+        has_java: plan.trust_store.is_some(),
+        is_blind: plan.account.is_some(),
+    };
+    tools::set(plan.settings, &route, &mut child);
     mask(parent, plan, &mut child);
     if let Some(account) = plan.account {
         be(account, &mut child);
@@ -209,8 +222,9 @@ mod tests {
             kind: ExportKind::RefreshToken,
         };
         let rules: Vec<&HostRule> = provider.rules.iter().map(|rule| &rule.host).collect();
+        let parent: Environment = parent.iter().copied().collect();
         build(
-            &parent.iter().copied().collect(),
+            &parent,
             &Plan {
                 proxy: "http://127.0.0.1:8080",
                 account: None,
@@ -228,6 +242,7 @@ mod tests {
                 ],
                 sources: &["MY_SECRET".into()],
                 rules: &rules,
+                settings: &Settings::from_env(&parent),
                 is_restricted: false,
             },
         )

@@ -11,14 +11,20 @@ use memchr::memmem;
 
 use crate::environment::Environment;
 use crate::environment::JAVA;
+use crate::environment::JAVA_OTHERS;
 use crate::program;
+use crate::settings;
 
 /// The option that names a trust store.
 const TRUST_STORE: &str = "-Djavax.net.ssl.trustStore=";
 
-/// Whether a program with this environment may come to Java: there is one on its PATH, or it is told where one is.
+/// Whether a program with this environment may come to Java: there is one on its PATH, or it is told where one is, or what proxy it is to
+/// use.
 pub(crate) fn is_there(environment: &Environment) -> bool {
-    environment.get("JAVA_HOME").is_some() || program::is_found("java", environment)
+    let mut others = JAVA_OTHERS.iter().filter_map(|name| environment.get(name));
+    environment.get("JAVA_HOME").is_some()
+        || program::is_found("java", environment)
+        || others.any(|options| settings::java::without_route(options).1)
 }
 
 /// What JAVA_TOOL_OPTIONS becomes: the parent's options, then ours, which win. `proxy` is the proxy's URL, `no_proxy` what goes past
@@ -44,12 +50,15 @@ pub(super) fn options(parent: &Environment, proxy: &str, no_proxy: &str, store: 
     options
 }
 
-/// Whether the parent's options name a trust store, which ours takes the place of. What a run around this one has named is no loss:
-/// its root is in the bundle that ours is made of.
-pub(super) fn has_trust_store(parent: &Environment) -> bool {
-    let options = parent.get(JAVA).unwrap_or_default();
-    !parent.has("AUTHSOME_RUN")
-        && memmem::find(options.as_bytes(), TRUST_STORE.as_bytes()).is_some()
+/// The variables in which the parent's options name a trust store, which ours takes the place of. What a run around this one has named
+/// is no loss: its root is in the bundle that ours is made of.
+pub(super) fn with_trust_store(parent: &Environment) -> impl Iterator<Item = &'static str> {
+    let names = [JAVA].into_iter().chain(JAVA_OTHERS);
+    names.filter(|name| {
+        let options = parent.get(name).unwrap_or_default();
+        !parent.has("AUTHSOME_RUN")
+            && memmem::find(options.as_bytes(), TRUST_STORE.as_bytes()).is_some()
+    })
 }
 
 /// An entry of NO_PROXY in Java's form, where a name is itself alone and a star stands at one end. Networks and ports have none: what
@@ -152,7 +161,10 @@ mod tests {
     #[test]
     fn a_trust_store_of_the_parent_s_own_is_seen_but_not_that_of_a_run() {
         let theirs = ("JAVA_TOOL_OPTIONS", "-Xmx1g -Djavax.net.ssl.trustStore=/x");
-        let has = |parent: &[(&str, &str)]| has_trust_store(&parent.iter().copied().collect());
+        let has = |parent: &[(&str, &str)]| {
+            let parent = parent.iter().copied().collect();
+            with_trust_store(&parent).next().is_some()
+        };
         assert!(has(&[theirs]));
         assert!(!has(&[theirs, ("AUTHSOME_RUN", "1")]));
         assert!(!has(&[("JAVA_TOOL_OPTIONS", "-Xmx1g")]));

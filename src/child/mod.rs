@@ -5,3 +5,4 @@ pub(crate) mod init;
 pub(crate) mod java;
 pub(crate) mod php;
 pub(crate) mod supervise;
+mod tools;

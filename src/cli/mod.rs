@@ -35,6 +35,7 @@ mod run;
 mod serve;
 mod session;
 mod settled;
+mod surroundings;
 mod syntax;
 mod taken;
 mod telling;

@@ -2,19 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::app::App;
 use super::egress;
 use super::error::Error;
+use super::surroundings::Surroundings;
 use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::valued;
 use crate::environment::Environment;
 use crate::proxy::demo::Demo;
+use crate::settings::Settings;
+use crate::settings::upstream::Upstream;
 use crate::tls;
-use crate::tls::bundle;
 use crate::tls::trust;
 use crate::tls::trust::Trust;
 use crate::upstream::connect_to::ConnectTo;
@@ -92,25 +93,24 @@ impl OriginArgs {
     /// # Errors
     /// Certificates, or an upstream proxy, that can't be used.
     pub(super) fn own_dialer(&self, app: &App) -> Result<Dialer, Error> {
-        let trusted = bundle::trusted(&app.parent);
-        let (dialer, warning) = self.dialer(&app.parent, None, None, trusted)?;
-        if let Some(warning) = warning {
+        let around = Surroundings::read(app, Settings::read(&app.parent));
+        let (dialer, warnings) = self.dialer(&around, None, None)?;
+        for warning in warnings {
             app.notices.warn(warning);
         }
         Ok(dialer)
     }
 
-    /// The way to origins, and a warning about it. `own` is where we listen, if we do; `trusted` what the parent's programs trust.
+    /// The way to origins, and warnings about it. `own` is where we listen, if we do.
     ///
     /// # Errors
     /// Certificates, or an upstream proxy, that can't be used.
     pub(super) fn dialer(
         &self,
-        parent: &Environment,
+        around: &Surroundings<'_>,
         own: Option<SocketAddr>,
         demo: Option<&Demo>,
-        trusted: Option<Vec<u8>>,
-    ) -> Result<(Dialer, Option<String>), Error> {
+    ) -> Result<(Dialer, Vec<String>), Error> {
         let mut extra = Vec::new();
         for path in &self.upstream_ca {
             let roots = trust::read_roots(path).map_err(|error| {
@@ -127,19 +127,49 @@ impl OriginArgs {
             extra.push(demo.root.clone());
             connect_to.extend(ConnectTo::own_origin(demo.authority.clone(), demo.address));
         }
-        let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
-            Error::new("cannot use the upstream proxy", invalid)
-                .hint("set it to http://HOST:PORT, or unset it")
-        })?;
-        let passed_over = passed_over.map(|invalid| {
-            format!("{invalid}; it is passed over, and origins are reached without it")
-        });
-        let bundle = trusted.filter(|_| !self.mozilla_only).map(Arc::from);
+        let (proxies, warnings) = proxies(around.parent, &around.settings)?;
+        let bundle = around.trusted.clone().filter(|_| !self.mozilla_only);
         let trust = Trust::new(bundle, extra, tls::crypto());
         let egress = self.egress.clone();
         Ok((
             Dialer::new(connect_to, proxies, trust, egress, own),
-            passed_over,
+            warnings,
         ))
     }
+}
+
+/// The upstream proxies, and warnings about them.
+///
+/// # Errors
+/// When a usual variable names one that can't be used.
+fn proxies(
+    parent: &Environment,
+    settings: &Settings,
+) -> Result<(ProxySettings, Vec<String>), Error> {
+    let mut warnings = Vec::new();
+    match Upstream::choose(parent, settings) {
+        Upstream::Usual => {}
+        Upstream::Adopted(environment, places) => match ProxySettings::of(&environment) {
+            Ok((proxies, _)) => return Ok((proxies, warnings)),
+            Err(invalid) => warnings.push(format!(
+                "the proxy that {places} names can't be used: {}; origins are reached without it",
+                invalid.why
+            )),
+        },
+        Upstream::Other(places) => warnings.push(format!(
+            "{places} names another proxy than HTTPS_PROXY, which is the one that leads to origins"
+        )),
+        Upstream::Unclear(places) => warnings.push(format!(
+            "{places} names a proxy that is not for everything, or several are named: origins are reached without it; set HTTPS_PROXY to \
+             the one that leads to them, where authsome is started"
+        )),
+    }
+    let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
+        Error::new("cannot use the upstream proxy", invalid)
+            .hint("set it to http://HOST:PORT, or unset it")
+    })?;
+    warnings.extend(passed_over.map(|invalid| {
+        format!("{invalid}; it is passed over, and origins are reached without it")
+    }));
+    Ok((proxies, warnings))
 }

@@ -8,8 +8,11 @@ use super::app::App;
 use crate::broker::Surroundings;
 use crate::broker::record::Record;
 use crate::environment::Environment;
+use crate::environment::GCLOUD;
 use crate::environment::OTHER_PROXY;
 use crate::environment::PROXY;
+use crate::environment::PROXY_WHERE_SET;
+use crate::environment::is_spelling_of;
 use crate::files::trusted;
 use crate::program::SearchPath;
 use crate::program::variables as program_variables;
@@ -109,7 +112,15 @@ fn credential_variables(registry: &Registry) -> impl Iterator<Item = String> {
 /// copy.
 pub(super) fn forget_credentials(registry: &Registry) {
     let names: HashSet<OsString> = credential_variables(registry).map(OsString::from).collect();
-    let is_proxy = |name: &OsStr| PROXY.iter().chain(&OTHER_PROXY).any(|proxy| name == *proxy);
+    let proxies = || {
+        PROXY
+            .iter()
+            .chain(&OTHER_PROXY)
+            .chain(&PROXY_WHERE_SET)
+            .chain(&GCLOUD)
+    };
+    let is_proxy =
+        |name: &OsStr| proxies().any(|proxy| name == *proxy || is_spelling_of(name, proxy));
     environ::wipe(|name| is_own_secret(name) || is_proxy(name) || names.contains(name));
 }
 

@@ -34,7 +34,6 @@ use crate::account::Account;
 use crate::child::supervise::Start;
 use crate::files::trusted;
 use crate::sys::process;
-use crate::tls::bundle;
 
 use crate::upstream::egress::Mode;
 
@@ -210,9 +209,6 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
     let mut app = App::new(args.verbosity)?;
     let watch = Arc::new(unused::Watch::default());
     app.notices = Arc::new(watch.notices(args.verbosity));
-    for warning in bundle::refused(&app.parent) {
-        app.notices.warn(warning);
-    }
     app.audit = Arc::new(args.telling.audit(&app)?);
     let mut connected = connect::connect(&args.connections, &app)?;
     watch.begin(&connected.broker, |provider| {
@@ -230,6 +226,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         account: args.account.as_ref(),
         proxy_auth: args.proxy_auth,
         admit_root: args.admit_root,
+        verbose: args.telling.is_verbose(),
     };
     let session = Session::start(&app, connected, &setup)?;
     let audit = Arc::clone(&app.audit);

@@ -17,6 +17,8 @@ use super::error::Error;
 use super::origins::OriginArgs;
 use super::root;
 use super::root::Choice;
+use super::surroundings;
+use super::surroundings::Surroundings;
 use super::syntax::Opt;
 use super::syntax::Parsed;
 use super::syntax::valued;
@@ -50,6 +52,7 @@ use crate::proxy::mask;
 use crate::proxy::state::Current;
 use crate::proxy::state::State;
 use crate::random;
+use crate::settings::Settings;
 use crate::source::Source;
 use crate::sys::inherited::Inherited;
 use crate::sys::process;
@@ -137,6 +140,8 @@ pub(super) struct Setup<'a> {
     pub(super) proxy_auth: bool,
     /// Whether the proxy serves root where the program isn't root.
     pub(super) admit_root: bool,
+    /// Whether it is said where the upstream proxy is from.
+    pub(super) verbose: bool,
 }
 
 impl Setup<'_> {
@@ -186,11 +191,11 @@ impl Session {
         let door = setup.door(&listener)?;
         let state = State::new(connected.broker, door.password).blind_to(connected.blind);
         let root = root::root(setup.root, app, state.router())?;
-        let trusted = bundle::trusted(parent);
-        let files = Files::write(parent, home, &root, trusted.as_deref(), identity.is_some())?;
+        let around = Surroundings::read(app, Settings::read(parent));
+        let files = Files::write(&around, home, &root, identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
-        let (dialer, warning) = setup.origins.dialer(parent, own, setup.demo, trusted)?;
+        let (dialer, warnings) = setup.origins.dialer(&around, own, setup.demo)?;
         let plan = environment::Plan {
             proxy: &door.url,
             account: setup.account,
@@ -202,12 +207,14 @@ impl Session {
             known: &connected.known,
             sources: &connected.sources,
             rules: &state.router().rules().collect::<Vec<_>>(),
+            settings: &around.settings,
             is_restricted: setup.origins.egress.is_restricted(),
         };
         let child = environment::build(parent, &plan);
-        for warning in child.1.into_iter().chain(warning) {
+        for warning in child.1.into_iter().chain(warnings) {
             app.notices.warn(warning);
         }
+        surroundings::report(app, &around.settings, setup.verbose);
         let leaves = LeafCache::new(root, tls::crypto())
             .map_err(|error| Error::new("no certificates", error))?;
         app.store.vault().ask_no_more();
@@ -306,12 +313,12 @@ struct Files {
 impl Files {
     /// Writes them.
     fn write(
-        parent: &Environment,
+        around: &Surroundings<'_>,
         home: &Home,
         root: &Root,
-        trusted: Option<&[u8]>,
         is_shared: bool,
     ) -> Result<Self, Error> {
+        let (parent, trusted) = (around.parent, around.trusted.as_deref());
         let temporary = parent
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);

@@ -75,6 +75,11 @@ impl Telling {
         })
     }
 
+    /// Returns whether requests are told on standard error.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Where events go.
     ///
     /// # Errors

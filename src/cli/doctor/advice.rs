@@ -27,8 +27,9 @@ const KNOWN: [Advice; 12] = [
     },
     Advice {
         names: &["git"],
-        proxy: "git reads HTTPS_PROXY unless http.proxy is configured: see `git config --get-all http.proxy`",
-        trust: "see that http.sslCAInfo and http.sslBackend are not configured, or set http.sslCAInfo to $SSL_CERT_FILE",
+        proxy: "git reads HTTPS_PROXY unless http.proxy is configured, which a run overrules in your own configuration and that of the repository it starts in: see \
+                `git config --get-regexp proxy`",
+        trust: "git reads GIT_SSL_CAINFO, which is set, before http.sslCAInfo: see that http.sslBackend is not configured",
     },
     Advice {
         names: &["node", "nodejs", "npm", "npx", "yarn", "pnpm", "tsx"],
@@ -62,7 +63,7 @@ const KNOWN: [Advice; 12] = [
                 own options or settings say nothing else, and give it the proxy there if it looks at neither; with --proxy-auth it \
                 needs an Authenticator",
         trust: "JAVA_TOOL_OPTIONS, which is set where there is a Java, has -Djavax.net.ssl.trustStore: see that no other trust store is \
-                named on its command line, in JDK_JAVA_OPTIONS or in _JAVA_OPTIONS, or give it that file by its own option",
+                named on its command line, or give it that file by its own option",
     },
     Advice {
         names: &["ruby", "gem", "bundle", "rake", "rails"],

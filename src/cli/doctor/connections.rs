@@ -9,14 +9,13 @@ use super::super::connect::Connected;
 use super::super::error::Error;
 use super::super::origins::OriginArgs;
 use super::super::settled;
+use super::super::surroundings::Surroundings;
 use super::super::view::View;
 use super::report::Check;
 use super::report::Report;
 use crate::broker::Broker;
 use crate::broker::record::login_again;
-use crate::environment::Environment;
 use crate::provider::host_rule::HostRule;
-use crate::tls::bundle;
 
 /// Looks at the definitions: those that can't be used, fields without effect, and rules that a stranger's host could meet.
 pub(super) fn look_at_definitions(app: &App, unread: Option<io::Error>, report: &mut Report) {
@@ -136,12 +135,12 @@ pub(super) fn look_at_run(connected: Option<&Result<Connected, Error>>, report: 
 
 /// Reaches the exact hosts of connected providers, and verifies their certificates. Nothing is asked of them.
 pub(super) fn reach(
-    parent: &Environment,
+    around: &Surroundings<'_>,
     broker: &Broker,
     origins: &OriginArgs,
     report: &mut Report,
 ) {
-    let dialer = match origins.dialer(parent, None, None, bundle::trusted(parent)) {
+    let dialer = match origins.dialer(around, None, None) {
         Ok((dialer, _)) => dialer,
         Err(error) => {
             let check = Check::fail("online", error.what);

@@ -15,10 +15,12 @@ use super::origins;
 use super::origins::OriginArgs;
 use super::output;
 use super::output::Paint;
+use super::surroundings::Surroundings;
 use super::syntax::Group;
 use super::syntax::Parsed;
 use super::syntax::Syntax;
 use super::syntax::flag;
+use crate::settings::Settings;
 use report::Check;
 use report::Report;
 
@@ -79,13 +81,22 @@ fn doctor(parsed: &Parsed) -> Result<u8, Error> {
     connections::look_at_run(connected.as_ref(), &mut report);
     let connected = connected.and_then(Result::ok);
     let broker = connected.as_ref().map(|connected| &connected.broker);
+    let settings = Settings::read(&app.parent);
     surroundings::look_at_proxies(&app.parent, broker, &mut report);
-    surroundings::look_at_trust(&app.parent, &mut report);
+    surroundings::look_at_settings(&app.parent, &settings, &mut report);
+    let trusted = surroundings::look_at_trust(&app.parent, &settings, &mut report);
     surroundings::look_at_clock(&app.home, &mut report);
     surroundings::look_at_process(protected, &mut report);
     if parsed.has("online") {
         match broker {
-            Some(broker) => connections::reach(&app.parent, broker, &origins, &mut report),
+            Some(broker) => {
+                let around = Surroundings {
+                    parent: &app.parent,
+                    settings,
+                    trusted,
+                };
+                connections::reach(&around, broker, &origins, &mut report);
+            }
             None => report.add(Check::warn(
                 "online",
                 "which hosts are to be reached can't be told while the connections can't be used",

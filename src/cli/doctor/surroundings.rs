@@ -1,10 +1,11 @@
 //! What surrounds a run: proxy variables, certificates, the clock, this process.
 
 use std::fs;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::super::error::Error;
+use super::super::surroundings::adoption;
 use super::report::Check;
 use super::report::Report;
 use crate::broker::Broker;
@@ -13,8 +14,11 @@ use crate::child::environment;
 use crate::clock;
 use crate::environment::Environment;
 use crate::files::Home;
+use crate::program;
 use crate::provider::host_rule::HostRule;
 use crate::proxy::route::Router;
+use crate::settings::Settings;
+use crate::settings::upstream::Upstream;
 use crate::sys::process;
 use crate::tls::bundle;
 use crate::upstream::via;
@@ -77,25 +81,60 @@ pub(super) fn look_at_proxies(parent: &Environment, broker: Option<&Broker>, rep
     report.add_or(found, Check::ok("proxies", text));
 }
 
-/// Looks for the certificates that programs of this machine trust.
-pub(super) fn look_at_trust(parent: &Environment, report: &mut Report) {
-    let chosen = parent.get("SSL_CERT_FILE").map(PathBuf::from);
-    let found = bundle::found(parent).map(|(path, _)| path);
-    if let Some(chosen) = chosen
-        && found.as_ref() != Some(&chosen)
-    {
-        let text = format!(
-            "SSL_CERT_FILE names {}, in which no certificate can be read",
-            chosen.display()
-        );
+/// Looks at the settings of single tools that name a proxy, or something else that a tool prefers to what a run gives it.
+pub(super) fn look_at_settings(parent: &Environment, settings: &Settings, report: &mut Report) {
+    let name = "settings";
+    let mut found: Vec<Check> = settings
+        .conflicts
+        .iter()
+        .filter(|conflict| program::is_found(conflict.tool, parent))
+        .map(|conflict| Check::warn(name, &*conflict.text).remedy(conflict.remedy))
+        .collect();
+    let hint = "set HTTPS_PROXY to the one that leads to origins";
+    match Upstream::choose(parent, settings) {
+        Upstream::Usual => {}
+        Upstream::Adopted(_, places) => found.push(Check::ok(name, adoption(&places))),
+        Upstream::Other(places) => {
+            let text = format!(
+                "{places} names another proxy than HTTPS_PROXY, which is the one that leads to origins"
+            );
+            found.push(Check::warn(name, text).remedy("name one proxy in all of them"));
+        }
+        Upstream::Unclear(places) => {
+            let text = format!(
+                "{places} names a proxy that is not for everything, or several are named: origins are reached without it"
+            );
+            found.push(Check::warn(name, text).remedy(hint));
+        }
+    }
+    let otherwise = "no tool's own setting leads past a run";
+    report.add_or(found, Check::ok(name, otherwise));
+}
+
+/// Looks for the certificates that programs of this machine trust, and returns them as PEM.
+pub(super) fn look_at_trust(
+    parent: &Environment,
+    settings: &Settings,
+    report: &mut Report,
+) -> Option<Arc<[u8]>> {
+    let trusted = bundle::trusted(parent, settings);
+    for text in trusted.warnings {
         report
             .add(Check::warn("trust", text).remedy("name a PEM file of certificates, or unset it"));
     }
-    report.add(match found {
+    report.add(match trusted.base {
         Some(path) => Check::ok("trust", format!("certificates of this system: {}", path.display())),
         None => Check::warn("trust", "this system has no file of trusted certificates: Mozilla's, which are built in, are used")
             .remedy("install ca-certificates, or name a PEM file by SSL_CERT_FILE"),
     });
+    if !trusted.others.is_empty() {
+        let places = trusted.others.join(", ");
+        let text = format!(
+            "a run's programs, and authsome, also trust the certificates that these name: {places}"
+        );
+        report.add(Check::ok("trust", text));
+    }
+    trusted.pem.map(Arc::from)
 }
 
 /// Looks whether the clock can be right.

@@ -78,6 +78,7 @@ pub(super) fn try_out(
         account: None,
         proxy_auth: false,
         admit_root: false,
+        verbose: false,
     };
     let url = demo.url();
     let arguments: Vec<OsString> = arguments.iter().map(|word| filled(word, &url)).collect();

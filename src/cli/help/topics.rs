@@ -193,7 +193,8 @@ const ENVIRONMENT: Topic = Topic {
                 ),
                 (
                     "SSL_CERT_FILE",
-                    "certificates that are trusted in the place of the system's",
+                    "certificates that are trusted in the place of the system's; those that variables and files of single tools name \
+                     (CURL_CA_BUNDLE, NODE_EXTRA_CA_CERTS, npm's cafile, ...) are trusted beside them",
                 ),
                 ("TMPDIR", "where a run's public certificates are put (/tmp)"),
                 ("NO_COLOR", "no colours"),
@@ -204,16 +205,28 @@ const ENVIRONMENT: Topic = Topic {
             text: "Its parent's variables, without the secrets that authsome reads, and with these:",
             rows: &[
                 (
-                    "HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy, WSS_PROXY, wss_proxy, YARN_HTTP_PROXY, YARN_HTTPS_PROXY",
+                    "HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy, WSS_PROXY, wss_proxy, YARN_HTTP_PROXY, YARN_HTTPS_PROXY, npm_config_https_proxy, CARGO_HTTP_PROXY",
                     "the run's proxy; ALL_PROXY and all_proxy are removed",
                 ),
                 (
-                    "NO_PROXY, no_proxy",
+                    "NO_PROXY, no_proxy, npm_config_noproxy",
                     "the parent's entries, but for those that would lead past the proxy, and this machine",
                 ),
                 (
                     "SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, GIT_SSL_CAINFO, AWS_CA_BUNDLE, PIP_CERT, CARGO_HTTP_CAINFO, NIX_SSL_CERT_FILE, HTTPLIB2_CA_CERTS, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, BUNDLE_SSL_CA_CERT, COMPOSER_CAFILE, CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE, HEX_CACERTS_PATH, npm_config_cafile, PERL_LWP_SSL_CA_FILE",
                     "what the parent trusts, and the run's root",
+                ),
+                (
+                    "PIP_PROXY, npm_config_proxy, npm_config_http_proxy, pnpm_config_http_proxy, pnpm_config_https_proxy, YARN_PROXY, grpc_proxy, GRPC_PROXY, ws_proxy, WS_PROXY, GLOBAL_AGENT_HTTP_PROXY, GLOBAL_AGENT_HTTPS_PROXY, CLOUDSDK_PROXY_TYPE, CLOUDSDK_PROXY_ADDRESS, CLOUDSDK_PROXY_PORT, CLOUDSDK_PROXY_USERNAME, CLOUDSDK_PROXY_PASSWORD, npm_config_no_proxy, pnpm_config_noproxy, no_grpc_proxy, NO_GRPC_PROXY, GLOBAL_AGENT_NO_PROXY, pnpm_config_cafile, YARN_HTTPS_CA_FILE_PATH, YARN_CA_FILE_PATH, YARN_CAFILE, CONDA_SSL_VERIFY, VAULT_CACERT, CONSUL_CACERT, NOMAD_CACERT, HTTPS_CA_FILE, WEBSOCKET_CLIENT_CA_BUNDLE",
+                    "the same, where the parent has them, or a file of the tool's names what they name",
+                ),
+                (
+                    "GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS",
+                    "where Git's configuration names a proxy: the run's for each such key",
+                ),
+                (
+                    "_JAVA_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS, MAVEN_OPTS, GRADLE_OPTS, SBT_OPTS, JVM_OPTS",
+                    "the parent's, without a proxy or a trust store, where JAVA_TOOL_OPTIONS names the run's",
                 ),
                 (
                     "NODE_EXTRA_CA_CERTS, DENO_CERT",

@@ -9,6 +9,7 @@ use super::super::app::App;
 use super::super::error::Error;
 use super::super::output;
 use super::super::root;
+use super::super::surroundings::Surroundings;
 use super::LISTEN;
 use super::ServeArgs;
 use super::Served;
@@ -22,6 +23,7 @@ use crate::proxy::mask;
 use crate::proxy::service::Service;
 use crate::proxy::state::Current;
 use crate::proxy::state::State;
+use crate::settings::Settings;
 use crate::sys::process;
 use crate::tls;
 use crate::tls::bundle;
@@ -52,14 +54,12 @@ pub(super) fn start(
     state: State,
     given: Option<TcpListener>,
 ) -> Result<Served, Error> {
-    let trusted = bundle::trusted(&app.parent);
-    let root = root(args, app, trusted.as_deref())?;
+    let around = Surroundings::read(app, Settings::from_env(&app.parent));
+    let root = root(args, app, around.trusted.as_deref())?;
     let listener = listener(args, given)?;
     let address = listener.address();
-    let (dialer, warning) = args
-        .origins
-        .dialer(&app.parent, Some(address), None, trusted)?;
-    if let Some(warning) = warning {
+    let (dialer, warnings) = args.origins.dialer(&around, Some(address), None)?;
+    for warning in warnings {
         app.notices.warn(warning);
     }
     let failed = |error: io::Error| Error::new("cannot start the proxy", error);
