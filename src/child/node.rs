@@ -16,15 +16,20 @@ use crate::files::is_run_directory;
 /// The name of the preload's file.
 pub(crate) const FILE: &str = "node-preload.cjs";
 
-/// The preload; it reads `ca.pem` beside it.
+/// The preload.
 const PRELOAD: &str = include_str!("node/preload.cjs");
 
 /// What stands in the preload for the proxy's address.
 const PROXY: &str = "@PROXY@";
 
-/// Returns the preload for the proxy at this address. A password comes from HTTPS_PROXY: the file is public.
-pub(crate) fn preload(proxy: SocketAddr) -> String {
-    PRELOAD.replacen(PROXY, &proxy.to_string(), 1)
+/// What stands in the preload for the root, as PEM.
+const ROOT: &str = "@ROOT@";
+
+/// Returns the preload for the proxy at this address and its root. A password comes from HTTPS_PROXY: the file is public. The root
+/// is in it since a program may be allowed to read its own files only (`node --permission`).
+pub(crate) fn preload(proxy: SocketAddr, root_pem: &str) -> String {
+    let preload = PRELOAD.replacen(PROXY, &proxy.to_string(), 1);
+    preload.replacen(ROOT, root_pem, 1)
 }
 
 /// Returns the child's NODE_OPTIONS: the parent's without the preload of a run around this one, and then the preload in `file`, if
@@ -180,11 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn the_preload_has_the_proxy_s_address_and_is_short() {
+    fn the_preload_has_the_proxy_s_address_and_the_root_and_is_short() {
         let proxy = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let preload = preload(proxy);
+        let preload = preload(proxy, "one\ntwo\n");
         assert_eq!(preload.matches("'127.0.0.1:8080'").count(), 1);
-        assert!(!preload.contains(PROXY));
-        assert!(preload.lines().count() <= 150);
+        assert_eq!(preload.matches("`one\ntwo\n`").count(), 1);
+        assert!(!preload.contains(PROXY) && !preload.contains(ROOT));
+        assert!(PRELOAD.lines().count() <= 150);
     }
 }

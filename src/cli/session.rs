@@ -190,7 +190,7 @@ impl Session {
             trusted: trusted.as_deref(),
             preload: setup
                 .node_preload
-                .then(|| node::preload(listener.address())),
+                .then(|| node::preload(listener.address(), &pem)),
         };
         let files = Files::write(parent, home, &contents, identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;

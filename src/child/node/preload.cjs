@@ -6,14 +6,15 @@
 // changes. The syntax is old so that a Node before 16, which gets nothing from this file, can read it.
 (function () {
   const PROXY = '@PROXY@';
+  const ROOT = `@ROOT@`;
   const env = process.env;
   const url = /^http:\/\/(?:(.*)@)?([^@\/]+)\/?$/.exec(env.https_proxy || env.HTTPS_PROXY || '');
-  const isNode = !process.versions.bun && !process.versions.deno && parseInt(process.versions.node, 10) >= 16;
-  if (!isNode || !url || url[2] !== PROXY) return;
+  const { node, bun, deno } = process.versions;
+  const isBuilding = process.execArgv.some((option) => option.startsWith('--build-snapshot'));
+  if (bun || deno || parseInt(node, 10) < 16 || isBuilding || !url || url[2] !== PROXY) return;
   const password = url[1] && Buffer.from(decodeURIComponent(url[1])).toString('base64');
   const authorization = password ? `Proxy-Authorization: Basic ${password}\r\n` : '';
-  const net = require('net');
-  const tls = require('tls');
+  const net = require('net'), tls = require('tls');
 
   // NO_PROXY, as authsome reads it: `*`, names with what lies below them, with a port or without, addresses and networks.
   const names = [];
@@ -112,7 +113,6 @@
   };
 
   // Contexts that don't have the certificates that Node has read at its start, to which the run's root belongs.
-  const root = () => require('fs').readFileSync(`${__dirname}/ca.pem`);
   const narrow = new WeakSet();
   const isExtra = (env.NODE_EXTRA_CA_CERTS || '').startsWith(__dirname);
   const createSecureContext = tls.createSecureContext;
@@ -130,7 +130,7 @@
     const leadsThere = given && (throughProxy.has(given) || `${given.remoteAddress}:${given.remotePort}` === PROXY);
     if (given ? !leadsThere : !targetOf(options)) return connectTls.apply(this, list);
     const secureContext = options.secureContext || tls.createSecureContext(Object.assign({ singleUse: !options.keepAlive }, options));
-    if (narrow.delete(secureContext)) secureContext.context.addCACert(root());
+    if (narrow.delete(secureContext)) secureContext.context.addCACert(ROOT);
     const raw = given || new net.Socket({ allowHalfOpen: options.allowHalfOpen });
     const secure = connectTls.call(this, Object.assign({}, options, { secureContext, socket: raw }), callback);
     if (given) return secure;
