@@ -226,3 +226,45 @@ fn this_machine_and_what_no_proxy_names_are_reached_directly() {
     assert_eq!(output.stdout().matches(" direct\n").count(), 4, "{output}");
     assert!(!output.stderr().contains(".test"), "{output}");
 }
+
+#[test]
+fn what_an_upstream_proxy_does_not_lead_to_is_reached_without_it_unless_egress_is_restricted() {
+    let home = Home::new();
+    let proxy = Origin::plain(|conn| {
+        conn.expect_request();
+        conn.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    });
+    let script = "const net = require('net');
+        const server = net.createServer((socket) => socket.end('direct')).listen(0, '127.0.0.1', () => {
+          const lookup = (host, options, done) =>
+            options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4);
+          const socket = net.connect({ host: 'db.test', port: server.address().port, lookup });
+          socket.on('data', (data) => console.log(`${data}`)).on('error', (error) => console.log(error.code));
+          socket.on('close', () => server.close());
+        });";
+    let run = |words: &[&str]| {
+        let url = format!("http://127.0.0.1:{}", proxy.port);
+        let cmd = home.authsome(["run"]).args(words);
+        with_node(cmd.env("HTTPS_PROXY", url), script)
+    };
+    let Some(output) = run(&[]) else {
+        return;
+    };
+    assert_eq!(output.stdout(), "direct\n", "{output}");
+    let output = run(&["--deny", "other.test"]).expect("a Node");
+    assert_eq!(output.stdout(), "EHOSTUNREACH\n", "{output}");
+    assert_eq!(proxy.requests().len(), 2);
+}
+
+#[test]
+fn no_entry_of_no_proxy_keeps_node_from_starting() {
+    let home = Home::new();
+    let strange = "10.0.0.0/x,10.0.0.0/99,fe80::1%lo/64,[::1]:80,1.2.3.4/,/,%,:80,*.,**,[";
+    let script = "require('net').connect(443, 'denied.test').on('error', (error) => console.log(error.code))";
+    // Through the proxy, whose resolver finds nothing.
+    let cmd = home.authsome(["run"]).env("NO_PROXY", strange);
+    let Some(output) = with_node(cmd.env("HTTPS_PROXY", "http://127.0.0.1:1"), script) else {
+        return;
+    };
+    assert_eq!(output.stdout(), "ECONNREFUSED\n", "{output}");
+}

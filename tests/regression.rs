@@ -41,7 +41,7 @@ fn clear_bytes_behind_an_upstream_proxy_s_answer_are_not_read_as_tls() {
     let run = home.run(&origin).env("HTTPS_PROXY", url).start();
     let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     let response = run.proxy.exchange(HOST, &request);
-    response.assert_refusal(502, "destination_unavailable");
+    response.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
     run.stop();
     origin.finish().assert_nothing();
 }

@@ -25,11 +25,17 @@ const PROXY: &str = "@PROXY@";
 /// What stands in the preload for the root, as PEM.
 const ROOT: &str = "@ROOT@";
 
+/// What stands in the preload for whether it was said where the child may go.
+const IS_RESTRICTED: &str = "@IS_RESTRICTED@";
+
 /// Returns the preload for the proxy at this address and its root. A password comes from HTTPS_PROXY: the file is public. The root
 /// is in it since a program may be allowed to read its own files only (`node --permission`).
-pub(crate) fn preload(proxy: SocketAddr, root_pem: &str) -> String {
-    let preload = PRELOAD.replacen(PROXY, &proxy.to_string(), 1);
-    preload.replacen(ROOT, root_pem, 1)
+pub(crate) fn preload(proxy: SocketAddr, root_pem: &str, is_restricted: bool) -> String {
+    let is_restricted = if is_restricted { "yes" } else { "no" };
+    PRELOAD
+        .replacen(PROXY, &proxy.to_string(), 1)
+        .replacen(ROOT, root_pem, 1)
+        .replacen(IS_RESTRICTED, is_restricted, 1)
 }
 
 /// Returns the child's NODE_OPTIONS: the parent's without the preload of a run around this one, and then the preload in `file`, if
@@ -185,12 +191,17 @@ mod tests {
     }
 
     #[test]
-    fn the_preload_has_the_proxy_s_address_and_the_root_and_is_short() {
+    fn the_preload_gets_what_is_the_run_s_and_is_short() {
         let proxy = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let preload = preload(proxy, "one\ntwo\n");
+        let preload = preload(proxy, "one\ntwo\n", true);
         assert_eq!(preload.matches("'127.0.0.1:8080'").count(), 1);
         assert_eq!(preload.matches("`one\ntwo\n`").count(), 1);
-        assert!(!preload.contains(PROXY) && !preload.contains(ROOT));
+        assert_eq!(preload.matches("'yes' !== 'no'").count(), 1);
+        assert!(
+            [PROXY, ROOT, IS_RESTRICTED]
+                .iter()
+                .all(|part| !preload.contains(part))
+        );
         assert!(PRELOAD.lines().count() <= 150);
     }
 }

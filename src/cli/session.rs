@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -154,6 +155,21 @@ impl Setup<'_> {
                 .hint("make that readable, or guard it with --proxy-auth")
         })
     }
+
+    /// Returns what the child's files are made of, for the proxy at this address.
+    fn contents<'a>(
+        &self,
+        root: &'a str,
+        trusted: Option<&'a [u8]>,
+        proxy: SocketAddr,
+    ) -> Contents<'a> {
+        let preload = || node::preload(proxy, root, self.origins.egress.is_restricted());
+        Contents {
+            root,
+            trusted,
+            preload: self.node_preload.then(preload),
+        }
+    }
 }
 
 /// A proxy that serves, and what a program needs to use it.
@@ -185,13 +201,7 @@ impl Session {
         let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);
         let pem = root.pem();
-        let contents = Contents {
-            root: &pem,
-            trusted: trusted.as_deref(),
-            preload: setup
-                .node_preload
-                .then(|| node::preload(listener.address(), &pem)),
-        };
+        let contents = setup.contents(&pem, trusted.as_deref(), listener.address());
         let files = Files::write(parent, home, &contents, identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());

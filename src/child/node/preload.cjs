@@ -5,36 +5,34 @@
 // the run's root is trusted where a program brings certificates of its own. Where HTTPS_PROXY names another proxy, or none, nothing
 // changes. The syntax is old so that a Node before 16, which gets nothing from this file, can read it.
 (function () {
-  const PROXY = '@PROXY@';
+  const PROXY = '@PROXY@', IS_RESTRICTED = '@IS_RESTRICTED@' !== 'no';
   const ROOT = `@ROOT@`;
-  const env = process.env;
+  const { env, versions } = process;
   const url = /^http:\/\/(?:(.*)@)?([^@\/]+)\/?$/.exec(env.https_proxy || env.HTTPS_PROXY || '');
-  const { node, bun, deno } = process.versions;
+  const isNode = !versions.bun && !versions.deno && parseInt(versions.node, 10) >= 16;
   const isBuilding = process.execArgv.some((option) => option.startsWith('--build-snapshot'));
-  if (bun || deno || parseInt(node, 10) < 16 || isBuilding || !url || url[2] !== PROXY) return;
+  if (!isNode || isBuilding || !url || url[2] !== PROXY) return;
   const password = url[1] && Buffer.from(decodeURIComponent(url[1])).toString('base64');
   const authorization = password ? `Proxy-Authorization: Basic ${password}\r\n` : '';
   const net = require('net'), tls = require('tls');
 
   // NO_PROXY, as authsome reads it: `*`, names with what lies below them, with a port or without, addresses and networks.
-  const names = [];
-  const networks = new net.BlockList();
+  const names = [{ name: 'localhost' }], networks = new net.BlockList();
   for (const entry of `${env.NO_PROXY || ''},${env.no_proxy || ''}`.split(/[\s,]+/)) {
     const [address, bits] = entry.replace(/[[\]]/g, '').split('/');
     const [, name, port] = /^\**(.*?)(?::(\d+))?$/.exec(entry);
-    const family = net.isIP(address), width = family === 4 ? 32 : 128;
-    if (family) networks.addSubnet(address, Math.min(Number(bits || width), width) || 0, `ipv${family}`);
+    const family = /%/.test(address) ? 0 : net.isIP(address), width = family === 4 ? 32 : 128;
+    if (family && /^\d+$/.test(bits || '0')) networks.addSubnet(address, Math.min(bits || width, width), `ipv${family}`);
     else if (entry) names.push({ name: entry === '*' ? '*' : name.replace(/^\.+|\.+$/g, '').toLowerCase(), port });
   }
   networks.addSubnet('127.0.0.0', 8, 'ipv4');
   for (const address of ['0.0.0.0', '::1', '::']) networks.addAddress(address, `ipv${net.isIP(address)}`);
-  names.push({ name: 'localhost' });
 
   // Where a connection has to be asked for at the proxy; nothing where it goes directly, as sockets in files and this machine do.
   function targetOf(options) {
     const port = Number(options.port);
-    if (options.path || options.onread || !(port > 0 && port < 65536)) return undefined;
     let host = options.host || 'localhost';
+    if (options.path || options.onread || !(port > 0 && port < 65536) || typeof host !== 'string') return undefined;
     if (/[^\0-\x7f]/.test(host)) host = require('url').domainToASCII(host);
     host = host.toLowerCase().replace(/\.$/, '');
     const family = net.isIP(host);
@@ -47,8 +45,7 @@
   // The arguments that connect functions take: options, a path, or a port and a host; for TLS with more options behind.
   function argumentsOf(list) {
     if (Array.isArray(list[0])) return list[0];
-    const last = list[list.length - 1];
-    const [first, second] = list;
+    const [first, second] = list, last = list[list.length - 1];
     const isPath = typeof first === 'string' && !/^\d+$/.test(first);
     const plain = isPath ? { path: first } : { port: first, host: typeof second === 'string' ? second : undefined };
     const more = list.find((value) => value && typeof value === 'object');
@@ -67,13 +64,11 @@
   }
 
   // Connects to the proxy and asks for the target before anybody hears of the connection. What is written until then waits.
-  const throughProxy = new WeakSet();
-  const connect = net.Socket.prototype.connect;
+  const throughProxy = new WeakSet(), { connect } = net.Socket.prototype;
   net.Socket.prototype.connect = function (...list) {
     const [options, callback] = argumentsOf(list);
-    const target = this.encrypted ? undefined : targetOf(options || {});
+    const socket = this, { emit } = this, target = this.encrypted ? undefined : targetOf(options || {});
     if (!target) return connect.apply(this, list);
-    const socket = this, { emit } = this;
     const own = ['emit', 'push'].map((name) => [name, Object.getOwnPropertyDescriptor(socket, name)]);
     const restore = () => own.forEach(([name, was]) => (was ? Object.defineProperty(socket, name, was) : delete socket[name]));
     let answer = Buffer.alloc(0);
@@ -96,26 +91,31 @@
       if (/^HTTP\/1\.\d 2/.test(head)) {
         restore();
         socket.connecting = false;
-        socket.emit('connect');
-        socket.emit('ready');
+        for (const event of ['connect', 'ready']) socket.emit(event);
         return !rest.length || socket.destroyed || socket.push(rest);
       }
       const [, length] = /^content-length: *(\d+)/im.exec(head) || [];
       if (chunk && (head ? rest.length < Number(length) : answer.length < 65536)) return true;
       restore();
-      socket.destroy(refusal(target, head, rest.toString()));
+      if (IS_RESTRICTED || !/details="upstream proxy"/i.test(head) || /:(80|443)$/.test(target)) {
+        socket.destroy(refusal(target, head, rest.toString()));
+      } else {
+        // A database, say, that the proxy behind authsome doesn't lead to: it is reached as it was without the preload.
+        socket._handle.close();
+        socket._handle = null;
+        socket.connecting = false;
+        connect.call(socket, options);
+      }
       return true;
     };
     throughProxy.add(socket);
-    const [host, port] = PROXY.split(':');
-    const here = { host, port, localAddress: undefined, localPort: undefined, family: undefined, lookup: undefined };
+    const here = { host: PROXY.split(':')[0], port: PROXY.split(':')[1], localAddress: undefined, localPort: undefined, family: undefined, lookup: undefined };
     return connect.call(socket, Object.assign({}, options, here), callback || undefined);
   };
 
   // Contexts that don't have the certificates that Node has read at its start, to which the run's root belongs.
-  const narrow = new WeakSet();
+  const narrow = new WeakSet(), { createSecureContext, connect: connectTls } = tls;
   const isExtra = (env.NODE_EXTRA_CA_CERTS || '').startsWith(__dirname);
-  const createSecureContext = tls.createSecureContext;
   tls.createSecureContext = function (options) {
     const context = createSecureContext.apply(this, arguments);
     if (!isExtra || (options && (options.ca || options.pfx || options.crl))) narrow.add(context);
@@ -123,7 +123,6 @@
   };
 
   // TLS over a socket that goes through the proxy: the program's own, or one that is made here.
-  const connectTls = tls.connect;
   tls.connect = function (...list) {
     const [options, callback] = argumentsOf(list);
     const given = options.socket;
