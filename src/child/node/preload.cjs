@@ -10,8 +10,7 @@
   const { env, versions } = process;
   const url = /^http:\/\/(?:(.*)@)?([^@\/]+)\/?$/.exec(env.https_proxy || env.HTTPS_PROXY || '');
   const isNode = !versions.bun && !versions.deno && parseInt(versions.node, 10) >= 16;
-  const isBuilding = process.execArgv.some((option) => option.startsWith('--build-snapshot'));
-  if (!isNode || isBuilding || !url || url[2] !== PROXY) return;
+  if (!isNode || /--build-snapshot/.test(process.execArgv.join(' ')) || !url || url[2] !== PROXY) return;
   const password = url[1] && Buffer.from(decodeURIComponent(url[1])).toString('base64');
   const authorization = password ? `Proxy-Authorization: Basic ${password}\r\n` : '';
   const net = require('net'), tls = require('tls');
@@ -114,8 +113,9 @@
   };
 
   // Contexts that don't have the certificates that Node has read at its start, to which the run's root belongs.
-  const narrow = new WeakSet(), { createSecureContext, connect: connectTls } = tls;
-  const isExtra = (env.NODE_EXTRA_CA_CERTS || '').startsWith(__dirname);
+  const narrow = new WeakSet(), { createSecureContext, connect: connectTls, setDefaultCACertificates } = tls;
+  let isExtra = (env.NODE_EXTRA_CA_CERTS || '').startsWith(__dirname);
+  if (setDefaultCACertificates) tls.setDefaultCACertificates = (list) => setDefaultCACertificates(list, (isExtra = false));
   tls.createSecureContext = function (options) {
     const context = createSecureContext.apply(this, arguments);
     if (!isExtra || (options && (options.ca || options.pfx || options.crl))) narrow.add(context);
