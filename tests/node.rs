@@ -207,11 +207,11 @@ fn this_machine_and_what_no_proxy_names_are_reached_directly() {
     let script = "const net = require('net');
         const server = net.createServer((socket) => socket.end('direct')).listen(0, '127.0.0.1', async () => {
           const { port } = server.address();
-          const lookup = (host, options, done) =>
+          require('dns').lookup = (host, options, done) =>
             options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4);
           for (const host of ['127.0.0.1', 'localhost', 'at.this.test', 'port.test'])
             await new Promise((next) => {
-              const socket = net.connect({ host, port, lookup });
+              const socket = net.connect({ host, port });
               socket.on('data', (data) => console.log(`${host} ${data}`)).on('error', console.log).on('close', next);
             });
           server.close();
@@ -236,9 +236,9 @@ fn what_an_upstream_proxy_does_not_lead_to_is_reached_without_it_unless_egress_i
     });
     let script = "const net = require('net');
         const server = net.createServer((socket) => socket.end('direct')).listen(0, '127.0.0.1', () => {
-          const lookup = (host, options, done) =>
+          require('dns').lookup = (host, options, done) =>
             options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4);
-          const socket = net.connect({ host: 'db.test', port: server.address().port, lookup });
+          const socket = net.connect({ host: 'db.test', port: server.address().port });
           socket.on('data', (data) => console.log(`${data}`)).on('error', (error) => console.log(error.code));
           socket.on('close', () => server.close());
         });";
@@ -267,4 +267,41 @@ fn no_entry_of_no_proxy_keeps_node_from_starting() {
         return;
     };
     assert_eq!(output.stdout(), "ECONNREFUSED\n", "{output}");
+}
+
+#[test]
+fn a_lookup_of_the_program_s_own_may_refuse_a_host_or_lead_it_to_this_machine() {
+    let home = Home::new();
+    let origin = Origin::plain(|conn| conn.send("through"));
+    let script = "const net = require('net');
+        const say = (name, socket) =>
+          socket.on('data', (data) => console.log(name, `${data}`)).on('error', (error) => console.log(name, error.message));
+        const found = (address) => (host, options, done) =>
+          options.all ? done(null, [{ address, family: 4 }]) : done(null, address, 4);
+        const server = net.createServer((socket) => socket.end('direct')).listen(0, '127.0.0.1', () => {
+          const { port } = server.address();
+          say('here', net.connect({ host: 'mock.test', port, lookup: found('127.0.0.1') }));
+          say('there', net.connect({ host: 'db.test', port: 5432, lookup: found('192.0.2.1') }));
+          say('nowhere', net.connect({ host: 'db.test', port: 5432, lookup: (host, options, done) => done(new Error('not allowed')) }));
+          say('tls', require('tls').connect({ host: 'db.test', port: 5432, lookup: (host, options, done) => done(new Error('not allowed')) }));
+          server.once('connection', () => server.close());
+        });";
+    let cmd = home.authsome(["run"]);
+    let cmd = cmd.arg(format!(
+        "--connect-to=db.test:5432:127.0.0.1:{}",
+        origin.port
+    ));
+    let Some(output) = with_node(cmd, script) else {
+        return;
+    };
+    let text = output.stdout();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    let expected = [
+        "here direct",
+        "nowhere not allowed",
+        "there through",
+        "tls not allowed",
+    ];
+    assert_eq!(lines, expected, "{output}");
 }

@@ -11,8 +11,8 @@
   const url = /^http:\/\/(?:(.*)@)?([^@\/]+)\/?$/.exec(env.https_proxy || env.HTTPS_PROXY || '');
   const isNode = !versions.bun && !versions.deno && parseInt(versions.node, 10) >= 16;
   if (!isNode || /--build-snapshot/.test(process.execArgv.join(' ')) || !url || url[2] !== PROXY) return;
-  const password = url[1] && Buffer.from(decodeURIComponent(url[1])).toString('base64');
-  const authorization = password ? `Proxy-Authorization: Basic ${password}\r\n` : '';
+  const password = Buffer.from(decodeURIComponent(url[1] || '')).toString('base64');
+  const authorization = password && `Proxy-Authorization: Basic ${password}\r\n`;
   const net = require('net'), tls = require('tls');
 
   // NO_PROXY, as authsome reads it: `*`, names with what lies below them, with a port or without, addresses and networks.
@@ -29,8 +29,7 @@
 
   // Where a connection has to be asked for at the proxy; nothing where it goes directly, as sockets in files and this machine do.
   function targetOf(options) {
-    const port = Number(options.port);
-    let host = options.host || 'localhost';
+    let host = options.host || 'localhost', port = Number(options.port);
     if (options.path || options.onread || !(port > 0 && port < 65536) || typeof host !== 'string') return undefined;
     if (/[^\0-\x7f]/.test(host)) host = require('url').domainToASCII(host);
     host = host.toLowerCase().replace(/\.$/, '');
@@ -63,30 +62,38 @@
   }
 
   // Connects to the proxy and asks for the target before anybody hears of the connection. What is written until then waits.
-  const throughProxy = new WeakSet(), { connect } = net.Socket.prototype;
+  const throughProxy = new WeakSet(), asked = new WeakSet(), { connect } = net.Socket.prototype;
   net.Socket.prototype.connect = function (...list) {
     const [options, callback] = argumentsOf(list);
     const socket = this, { emit } = this, target = this.encrypted ? undefined : targetOf(options || {});
     if (!target) return connect.apply(this, list);
+    if (typeof options.lookup === 'function' && !asked.delete(this)) {
+      // A program's own lookup may refuse a host, or lead it to this machine. The address is the proxy's to find.
+      socket.connecting = true;
+      asked.add(socket);
+      options.lookup(options.host, { family: options.family || 0, hints: options.hints || 0, all: true }, (error, found) => {
+        if (error || socket.destroyed) return asked.delete(socket) && socket.destroy(error);
+        socket.connecting = false;
+        const isDirect = [].concat(found).some((one) => !targetOf({ host: one.address || one, port: options.port }));
+        return isDirect ? connect.apply(socket, list) : socket.connect(options, callback);
+      });
+      return socket;
+    }
     const own = ['emit', 'push'].map((name) => [name, Object.getOwnPropertyDescriptor(socket, name)]);
     const restore = () => own.forEach(([name, was]) => (was ? Object.defineProperty(socket, name, was) : delete socket[name]));
     let answer = Buffer.alloc(0);
     socket.emit = function (event, ...values) {
       if (event === 'close') restore();
-      if (event !== 'connect' && event !== 'ready') return emit.call(socket, event, ...values);
-      if (event === 'connect') {
-        const request = `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`;
-        socket._writeGeneric(false, request, 'latin1', (error) => error && socket.destroy(error));
-        socket._read(0);
-        socket.connecting = true;
-      }
-      return true;
+      if (event !== 'connect') return event === 'ready' || emit.call(socket, event, ...values);
+      const request = `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`;
+      socket._writeGeneric(false, request, 'latin1', (error) => error && socket.destroy(error));
+      socket._read(0);
+      return (socket.connecting = true);
     };
     socket.push = function (chunk) {
       if (chunk) answer = Buffer.concat([answer, chunk]);
       const end = answer.indexOf('\r\n\r\n');
-      const head = end < 0 ? '' : answer.toString('latin1', 0, end);
-      const rest = answer.subarray(end + 4);
+      const head = end < 0 ? '' : answer.toString('latin1', 0, end), rest = answer.subarray(end + 4);
       if (/^HTTP\/1\.\d 2/.test(head)) {
         restore();
         socket.connecting = false;
@@ -96,16 +103,12 @@
       const [, length] = /^content-length: *(\d+)/im.exec(head) || [];
       if (chunk && (head ? rest.length < Number(length) : answer.length < 65536)) return true;
       restore();
-      if (IS_RESTRICTED || !/details="upstream proxy"/i.test(head) || /:(80|443)$/.test(target)) {
-        socket.destroy(refusal(target, head, rest.toString()));
-      } else {
-        // A database, say, that the proxy behind authsome doesn't lead to: it is reached as it was without the preload.
-        socket._handle.close();
-        socket._handle = null;
-        socket.connecting = false;
-        connect.call(socket, options);
-      }
-      return true;
+      const isOurs = IS_RESTRICTED || !/details="upstream proxy"/i.test(head) || /:(80|443)$/.test(target);
+      if (isOurs) return Boolean(socket.destroy(refusal(target, head, rest.toString())));
+      // A database, say, that the proxy behind authsome doesn't lead to: it is reached as it was without the preload.
+      socket._handle.close();
+      Object.assign(socket, { _handle: null, connecting: false });
+      return Boolean(connect.call(socket, options));
     };
     throughProxy.add(socket);
     const here = { host: PROXY.split(':')[0], port: PROXY.split(':')[1], localAddress: undefined, localPort: undefined, family: undefined, lookup: undefined };
@@ -124,8 +127,7 @@
 
   // TLS over a socket that goes through the proxy: the program's own, or one that is made here.
   tls.connect = function (...list) {
-    const [options, callback] = argumentsOf(list);
-    const given = options.socket;
+    const [options, callback] = argumentsOf(list), given = options.socket;
     const leadsThere = given && (throughProxy.has(given) || `${given.remoteAddress}:${given.remotePort}` === PROXY);
     if (given ? !leadsThere : !targetOf(options)) return connectTls.apply(this, list);
     const secureContext = options.secureContext || tls.createSecureContext(Object.assign({ singleUse: !options.keepAlive }, options));
@@ -138,9 +140,8 @@
     raw.once('ready', () => secure.emit('ready'));
     for (const name of ['ref', 'unref', 'setKeepAlive', 'setNoDelay']) secure[name] = (...values) => raw[name](...values) && secure;
     secure.address = () => raw.address();
-    for (const name of ['remoteAddress', 'remotePort', 'remoteFamily', 'localAddress', 'localPort', 'localFamily']) {
-      Object.defineProperty(secure, name, { configurable: true, get: () => raw[name] });
-    }
+    const ends = ['remoteAddress', 'remotePort', 'remoteFamily', 'localAddress', 'localPort', 'localFamily'];
+    for (const name of ends) Object.defineProperty(secure, name, { configurable: true, get: () => raw[name] });
     if (options.timeout) secure.setTimeout(options.timeout);
     raw.connect(options);
     return secure.setNoDelay(true);
