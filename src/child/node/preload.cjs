@@ -111,7 +111,8 @@
       return Boolean(connect.call(socket, options));
     };
     throughProxy.add(socket);
-    const here = { host: PROXY.split(':')[0], port: PROXY.split(':')[1], localAddress: undefined, localPort: undefined, family: undefined, lookup: undefined };
+    const [host, port] = PROXY.split(':'), none = undefined;
+    const here = { host, port, localAddress: none, localPort: none, family: none, lookup: none };
     return connect.call(socket, Object.assign({}, options, here), callback || undefined);
   };
 
@@ -143,8 +144,7 @@
     const ends = ['remoteAddress', 'remotePort', 'remoteFamily', 'localAddress', 'localPort', 'localFamily'];
     for (const name of ends) Object.defineProperty(secure, name, { configurable: true, get: () => raw[name] });
     if (options.timeout) secure.setTimeout(options.timeout);
-    raw.connect(options);
-    return secure.setNoDelay(true);
+    return raw.connect(options) && secure.setNoDelay(true);
   };
   require('module').syncBuiltinESMExports();
 })();
