@@ -124,6 +124,9 @@ pub(crate) const JAVA_OTHERS: [&str; 7] = [
     "JVM_OPTS",
 ];
 
+/// What gives Node its options: a preload that makes its connections through the proxy.
+pub(crate) const NODE: &str = "NODE_OPTIONS";
+
 /// What gives PHP folders with settings: the bundle is one, for which its curl has no variable.
 pub(crate) const PHP: &str = "PHP_INI_SCAN_DIR";
 
@@ -167,7 +170,7 @@ pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
         &BUNDLE,
         &BUNDLE_WHERE_SET,
         &EXTRA,
-        &[JAVA, PHP],
+        &[JAVA, NODE, PHP],
         &JAVA_OTHERS,
     ];
     let flags = FLAGS.into_iter().map(|(name, _)| name);

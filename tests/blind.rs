@@ -55,7 +55,8 @@ fn a_blind_host_is_reached_untouched_and_without_the_credential() {
         client.send(get().replace("/v1", &format!("https://{HOST}/v1")));
         assert_eq!(client.response("GET").text(), "ok", "{option}");
         drop(client);
-        run.stop().assert_quiet();
+        run.stop()
+            .assert_stderr(&["acme", "with the placeholder in its header"]);
         let arrived = origin.finish();
         arrived.assert_without(SECRET);
         assert_eq!(arrived.requests.len(), 2);

@@ -81,7 +81,11 @@ fn where_there_is_no_java_the_variable_stays_as_it_is() {
         .authsome(["run", "--", "/bin/sh", "-c", script])
         .env("PATH", home.path("bin"))
         .run();
-    assert_eq!(output.stdout(), "alive\nbundle.pem\nca.pem\n", "{output}");
+    assert_eq!(
+        output.stdout(),
+        "alive\nbundle.pem\nca.pem\nnode-preload.cjs\n",
+        "{output}"
+    );
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn clear_bytes_behind_an_upstream_proxy_s_answer_are_not_read_as_tls() {
     let run = home.run(&origin).env("HTTPS_PROXY", url).start();
     let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     let response = run.proxy.exchange(HOST, &request);
-    response.assert_refusal(502, "destination_unavailable");
+    response.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
     run.stop();
     origin.finish().assert_nothing();
 }
@@ -484,7 +484,8 @@ fn a_stored_credential_does_not_follow_its_definition_to_other_hosts() {
     home.login(&["openai"], key).run().assert_code(0);
     let output = register(&home, "openai", HOST, "OPENAI_API_KEY");
     output.assert_code(0).assert_stderr(&[
-        "the credential of openai was for https://api.openai.com",
+        "the credential of openai was for https://",
+        ", https://api.openai.com,",
         &format!("this definition claims https://{HOST}"),
     ]);
     let output = home.authsome(["run", "true"]).run();

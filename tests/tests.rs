@@ -73,6 +73,9 @@ mod masking;
 // Looking up names that are never found.
 mod names;
 
+// The preload for Node.
+mod node;
+
 // Logging in by OAuth in the browser: what the person is sent to, what comes back, the client, trouble with the server.
 mod oauth;
 

@@ -404,7 +404,7 @@ fn the_parent_s_proxy_is_asked_for_a_tunnel_with_its_password() {
 #[test]
 fn a_proxy_that_opens_no_tunnel_is_told() {
     let (response, asked, arrived) = through_proxy("http://127.0.0.1:PORT", "");
-    response.assert_refusal(502, "destination_unavailable");
+    response.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
     assert!(!response.text().contains(SECRET));
     assert_eq!((asked.len(), arrived.len()), (1, 0));
 }

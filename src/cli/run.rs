@@ -70,6 +70,10 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                     "proxy-auth",
                     "put a password into the proxy's URL, and ask for it",
                 ),
+                flag(
+                    "no-node-preload",
+                    "leave NODE_OPTIONS as it is, so that Node sends only what reads HTTPS_PROXY by itself through the proxy",
+                ),
             ],
         },
         Group {
@@ -126,6 +130,8 @@ struct RunArgs {
     proxy_auth: bool,
     /// `--admit-root`
     admit_root: bool,
+    /// Unless `--no-node-preload`
+    node_preload: bool,
     /// `--max-connections N`
     max_connections: usize,
     /// `--ca WHICH`, `--ca-lifetime HOURS`
@@ -159,6 +165,7 @@ impl RunArgs {
             account,
             proxy_auth: parsed.has("proxy-auth"),
             admit_root: parsed.has("admit-root"),
+            node_preload: !parsed.has("no-node-preload"),
             max_connections: session::max_connections(parsed)?,
             root: Choice::read(parsed, lifetime)?,
             verbosity: parsed.verbosity,
@@ -227,6 +234,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         proxy_auth: args.proxy_auth,
         admit_root: args.admit_root,
         verbose: args.telling.is_verbose(),
+        node_preload: args.node_preload,
     };
     let session = Session::start(&app, connected, &setup)?;
     let audit = Arc::clone(&app.audit);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use crate::child::environment;
 use crate::child::init;
 use crate::child::init::Role;
 use crate::child::java;
+use crate::child::node;
 use crate::child::php;
 use crate::child::supervise;
 use crate::child::supervise::End;
@@ -61,7 +63,6 @@ use crate::tls;
 use crate::tls::bundle;
 use crate::tls::leaf::LeafCache;
 use crate::tls::pkcs12;
-use crate::tls::root::Root;
 use crate::upstream::pool::Pool;
 
 /// How long the end waits for new tokens that are on their way: a server that has not answered by then has most likely given none.
@@ -142,6 +143,8 @@ pub(super) struct Setup<'a> {
     pub(super) admit_root: bool,
     /// Whether it is said where the upstream proxy is from.
     pub(super) verbose: bool,
+    /// Whether Node gets a preload.
+    pub(super) node_preload: bool,
 }
 
 impl Setup<'_> {
@@ -161,6 +164,21 @@ impl Setup<'_> {
             Error::new("cannot guard the proxy", error)
                 .hint("make that readable, or guard it with --proxy-auth")
         })
+    }
+
+    /// Returns what the child's files are made of, for the proxy at this address.
+    fn contents<'a>(
+        &self,
+        root: String,
+        trusted: Option<&'a [u8]>,
+        proxy: SocketAddr,
+    ) -> Contents<'a> {
+        let preload = || node::preload(proxy, &root, self.origins.egress.is_restricted());
+        Contents {
+            preload: self.node_preload.then(preload),
+            root,
+            trusted,
+        }
     }
 }
 
@@ -192,7 +210,8 @@ impl Session {
         let state = State::new(connected.broker, door.password).blind_to(connected.blind);
         let root = root::root(setup.root, app, state.router())?;
         let around = Surroundings::read(app, Settings::read(parent));
-        let files = Files::write(&around, home, &root, identity.is_some())?;
+        let contents = setup.contents(root.pem(), around.trusted.as_deref(), listener.address());
+        let files = Files::write(parent, home, &contents, identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
         let (dialer, warnings) = setup.origins.dialer(&around, own, setup.demo)?;
@@ -203,6 +222,7 @@ impl Session {
             extra: &files.extra,
             trust_store: files.trust_store.as_deref(),
             php_settings: files.php_settings.as_deref(),
+            node_preload: files.node_preload.as_deref(),
             connected: &providers(state.broker()),
             known: &connected.known,
             sources: &connected.sources,
@@ -296,6 +316,16 @@ pub(super) fn add_demo(connected: &mut Connected) -> Result<Demo, Error> {
     Ok(demo)
 }
 
+/// What the child's files are made of.
+struct Contents<'a> {
+    /// The root, as PEM.
+    root: String,
+    /// What the parent's programs trust; `None` where nobody knows.
+    trusted: Option<&'a [u8]>,
+    /// The preload for Node, unless the run is without one.
+    preload: Option<String>,
+}
+
 /// The files that the child reads.
 struct Files {
     /// Removed when this is dropped.
@@ -308,27 +338,27 @@ struct Files {
     trust_store: Option<PathBuf>,
     /// Settings of PHP that name the bundle, where there is a PHP.
     php_settings: Option<PathBuf>,
+    /// The preload for Node, unless the run is without one.
+    node_preload: Option<PathBuf>,
 }
 
 impl Files {
     /// Writes them.
     fn write(
-        around: &Surroundings<'_>,
+        parent: &Environment,
         home: &Home,
-        root: &Root,
+        contents: &Contents<'_>,
         is_shared: bool,
     ) -> Result<Self, Error> {
-        let (parent, trusted) = (around.parent, around.trusted.as_deref());
         let temporary = parent
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let root_pem = root.pem();
         let write_in = |place: &Path| {
             let directory = match is_shared {
                 true => RunDirectory::create_shared(place),
                 false => RunDirectory::create(place),
             };
-            Self::write_in(directory?, parent, &root_pem, trusted)
+            Self::write_in(directory?, parent, contents)
         };
         let at_home = || home.create().and_then(|()| write_in(home.path()));
         let in_memory = || write_in(Path::new(SHARED_MEMORY));
@@ -375,10 +405,10 @@ impl Files {
     fn write_in(
         directory: RunDirectory,
         parent: &Environment,
-        root_pem: &str,
-        trusted: Option<&[u8]>,
+        contents: &Contents<'_>,
     ) -> io::Result<Self> {
-        let pem = bundle::for_child(trusted, root_pem);
+        let root_pem = &*contents.root;
+        let pem = bundle::for_child(contents.trusted, root_pem);
         let bundle = directory.write_public("bundle.pem", &pem)?;
         let trust_store = java::is_there(parent)
             .then(|| directory.write_public("bundle.p12", &pkcs12::trust_store(&pem)))
@@ -389,6 +419,11 @@ impl Files {
             .map(|settings| directory.write_public("authsome.ini", settings.as_bytes()))
             .transpose()?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
+        let node_preload = contents
+            .preload
+            .as_ref()
+            .map(|preload| directory.write_public(node::FILE, preload.as_bytes()))
+            .transpose()?;
         let mut extra = BTreeMap::new();
         for name in EXTRA {
             let of_parent = parent
@@ -409,6 +444,7 @@ impl Files {
             extra,
             trust_store,
             php_settings,
+            node_preload,
         })
     }
 }

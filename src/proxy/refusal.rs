@@ -313,10 +313,15 @@ impl Refusal {
         body.push(b'\n');
         let line = format!("HTTP/1.1 {status} {reason}\r\n");
         out.extend_from_slice(line.as_bytes());
+        // Node's preload reads the details.
+        let details = match self {
+            Self::Upstream(error) if error.kind == Kind::Via => "; details=\"upstream proxy\"",
+            _ => "",
+        };
         write_field(
             out,
             b"Proxy-Status",
-            format!("authsome; error={token}").as_bytes(),
+            format!("authsome; error={token}{details}").as_bytes(),
         );
         if status == 407 {
             write_field(out, b"Proxy-Authenticate", b"Basic realm=\"authsome\"");

@@ -94,9 +94,18 @@ node_since() {
 }
 
 # The last Node that knows nothing of proxies by itself.
-node_20() {
-    local found=("$modules"/node-20-linux-*/bin/node)
-    if [[ -x ${found[0]} ]]; then echo "${found[0]}"; else echo node-is-missing; fi
+node_20() { node_of 20; }
+
+# The Node of this major version: that of the package for it, else the machine's or the package's newest if they are that old.
+node_of() {
+    local candidate
+    for candidate in "$modules/node-$1"-linux-*/bin/node "$(command -v node || true)" "$modules"/node-linux-*/bin/node; do
+        if [[ -x $candidate && $("$candidate" --version) == "v$1."* ]]; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo node-is-missing
 }
 
 # --- What is said ---------------------------------------------------------------------------------------------------------------

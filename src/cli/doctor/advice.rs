@@ -33,9 +33,10 @@ const KNOWN: [Advice; 12] = [
     },
     Advice {
         names: &["node", "nodejs", "npm", "npx", "yarn", "pnpm", "tsx"],
-        proxy: "Node uses the proxy from 22.21 and 24.5 on, by NODE_USE_ENV_PROXY=1, which is set; in an older one the program needs a \
-                proxy agent (EnvHttpProxyAgent of undici)",
-        trust: "Node reads NODE_EXTRA_CA_CERTS, which is set, unless the program has certificates of its own (an option `ca`)",
+        proxy: "Node from 16 on uses the proxy by the preload in NODE_OPTIONS, which is set, unless the program changes that variable or \
+                HTTPS_PROXY for Node",
+        trust: "Node trusts the run's root by NODE_EXTRA_CA_CERTS and the preload in NODE_OPTIONS, which are set, unless the program changes \
+                them or pins a certificate",
     },
     Advice {
         names: &["deno"],
@@ -126,7 +127,7 @@ mod tests {
     fn a_tool_is_known_by_its_file_without_its_version() {
         for (program, words) in [
             ("/usr/bin/python3.12", "trust_env"),
-            ("node22", "NODE_USE_ENV_PROXY"),
+            ("node22", "NODE_OPTIONS"),
             ("java", "JAVA_TOOL_OPTIONS"),
             ("wget2", "wgetrc"),
             ("./my-program", "its own option"),

@@ -79,6 +79,7 @@ pub(super) fn try_out(
         proxy_auth: false,
         admit_root: false,
         verbose: false,
+        node_preload: true,
     };
     let url = demo.url();
     let arguments: Vec<OsString> = arguments.iter().map(|word| filled(word, &url)).collect();

@@ -237,6 +237,10 @@ const ENVIRONMENT: Topic = Topic {
                     "where there is a Java: the parent's options, then the proxy and a trust store of the same certificates",
                 ),
                 (
+                    "NODE_OPTIONS",
+                    "the parent's options, then a preload that sends Node's connections through the proxy (--no-node-preload leaves it out)",
+                ),
+                (
                     "PHP_INI_SCAN_DIR",
                     "where there is a PHP: one more folder, whose settings name the certificates",
                 ),

@@ -55,40 +55,27 @@ python_model() {
 }
 
 node_models() {
-    local node version undici="the package \`undici\`: \`setGlobalDispatcher(new EnvHttpProxyAgent())\`"
-    local why="Node before 22.21 reads no variable for a proxy"
-    local option="the package \`undici\`: \`new OpenAI({fetchOptions: {dispatcher: new EnvHttpProxyAgent()}})\`"
-    node=$(node_20)
+    local major node version
     version=$(module_version openai)
-    row "openai (Node 20)" "$version" fails=proxy reason="$why" -- "$node" "$clients/use_openai.mjs" plain chat
-    row "openai (Node 20)" "$version" answer=interop-answer needs="$option" -- "$node" "$clients/use_openai.mjs" undici chat
-    row "openai (Node 20), streaming" "$version" stream=yes needs="$option" -- "$node" "$clients/use_openai.mjs" undici stream
-    node_20_model "@anthropic-ai/sdk" anthropic requests=2 "${anthropic[@]}"
-    node_20_model "@google/genai" genai requests=2 "${gemini[@]}"
-    node_20_model "@modelcontextprotocol/sdk" mcp requests=6+ "${mcp[@]}"
-    node=$(node_since 24 5)
-    row "openai (Node 24)" "$version" answer=interop-answer -- "$node" "$clients/use_openai.mjs" plain chat
-    row "openai (Node 24), streaming" "$version" stream=yes -- "$node" "$clients/use_openai.mjs" plain stream
-    node_24_model "@anthropic-ai/sdk" "" anthropic requests=2 "${anthropic[@]}"
-    node_24_model "@google/genai" "" genai requests=2 "${gemini[@]}"
-    node_24_model "@modelcontextprotocol/sdk" ", streamable HTTP" mcp requests=6+ "${mcp[@]}"
-    node_24_model "@modelcontextprotocol/sdk" ", SSE" mcp-sse requests=8+ "${mcp[@]}"
+    for major in 20 24; do
+        node=$(node_of "$major")
+        row "openai (Node $major)" "$version" answer=interop-answer -- "$node" "$clients/use_openai.mjs" plain chat
+        row "openai (Node $major), streaming" "$version" stream=yes -- "$node" "$clients/use_openai.mjs" plain stream
+        node_model "@anthropic-ai/sdk" "" anthropic requests=2 "${anthropic[@]}"
+        node_model "@google/genai" "" genai requests=2 "${gemini[@]}"
+        node_model "@modelcontextprotocol/sdk" ", streamable HTTP" mcp requests=6+ "${mcp[@]}"
+        node_model "@modelcontextprotocol/sdk" ", SSE" mcp-sse requests=8+ "${mcp[@]}"
+    done
+    # A dispatcher of the program's own is not led to the proxy twice.
+    row "openai (Node 20), EnvHttpProxyAgent" "$version" listed=no answer=interop-answer -- \
+        "$(node_of 20)" "$clients/use_openai.mjs" undici chat
 }
 
-# `node_20_model PACKAGE NAME [KEY=VALUE...]`
-node_20_model() {
-    local package=$1 name=$2
-    shift 2
-    row "$package (Node 20)" "$(module_version "$package")" fails=proxy reason="$why" -- "$node" "$clients/use_models.mjs" "$name"
-    row "$package (Node 20)" "$(module_version "$package")" answer=interop-answer stream=yes needs="$undici" "$@" -- \
-        "$node" --import "$clients/proxy.mjs" "$clients/use_models.mjs" "$name"
-}
-
-# `node_24_model PACKAGE MORE NAME [KEY=VALUE...]`
-node_24_model() {
+# `node_model PACKAGE MORE NAME [KEY=VALUE...]`
+node_model() {
     local package=$1 more=$2 name=$3
     shift 3
-    row "$package (Node 24)$more" "$(module_version "$package")" answer=interop-answer stream=yes "$@" -- \
+    row "$package (Node $major)$more" "$(module_version "$package")" answer=interop-answer stream=yes "$@" -- \
         "$node" "$clients/use_models.mjs" "$name"
 }
 

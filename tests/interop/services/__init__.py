@@ -6,6 +6,7 @@ from services import languages
 from services import mcp
 from services import models
 from services import registries
+from services import saas
 
 HANDLERS = {
     "api.openai.com": models.openai,
@@ -19,4 +20,7 @@ HANDLERS = {
     "mcp.interop.example": mcp.serve,
     "crates.interop.example": languages.crates,
     "apt.interop.example": languages.apt,
+    "api.stripe.com": saas.stripe,
+    "slack.com": saas.slack,
+    "app.asana.com": saas.asana,
 }
