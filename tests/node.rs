@@ -196,7 +196,7 @@ fn what_the_proxy_refuses_fails_with_its_words() {
     let text = output.stdout();
     assert_eq!(text.lines().count(), 2, "{output}");
     for line in text.lines() {
-        let said = "EACCES connect denied.test:443: denied.test:443 is refused by --deny";
+        let said = "EACCES connect denied.test:443: authsome: denied.test:443 is refused by --deny";
         assert!(line.contains(said), "{output}");
     }
 }
