@@ -278,15 +278,9 @@ impl Dialer {
     /// Resolves and connects.
     fn connect(&self, target: &Target) -> Result<Wire, Error> {
         let deadline = Instant::now() + CONNECT_TIME;
-        let addresses = happy_eyeballs::resolve(&target.authority, target.client, deadline)?;
-        if addresses.iter().any(|address| self.is_own(*address)) {
-            let text = format!("{} is this proxy itself", target.authority);
-            return Err(Error::new(Kind::Loop, text));
-        }
-        let addresses = self.permitted(target, addresses)?;
+        let judge = |found| self.permitted(target, found);
+        let socket = happy_eyeballs::connect(&target.authority, target.client, deadline, &judge)?;
         let what = target.authority.to_string();
-        let socket = happy_eyeballs::connect(&addresses, deadline)
-            .map_err(|error| Error::of_connect(&what, &error))?;
         Wire::plain(socket).map_err(|error| Error::of_connect(&what, &error))
     }
 
@@ -300,6 +294,10 @@ impl Dialer {
         target: &Target,
         addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, Error> {
+        if addresses.iter().any(|address| self.is_own(*address)) {
+            let text = format!("{} is this proxy itself", target.authority);
+            return Err(Error::new(Kind::Loop, text));
+        }
         let Some(asker) = target.asker else {
             return Ok(addresses);
         };

@@ -8,6 +8,8 @@ pub(crate) mod fetch;
 mod happy_eyeballs;
 mod lookups;
 pub(crate) mod pool;
+mod questions;
+mod resolution;
 pub(crate) mod via;
 
 use std::fmt;
