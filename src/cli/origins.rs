@@ -92,7 +92,7 @@ impl OriginArgs {
     /// The way to origins for a command that has no proxy of its own.
     ///
     /// # Errors
-    /// Certificates, or an upstream proxy, that can't be used.
+    /// Certificates that can't be used.
     pub(super) fn own_dialer(&self, app: &App) -> Result<Dialer, Error> {
         let trusted = bundle::trusted(&app.parent);
         let (dialer, warning) = self.dialer(&app.parent, None, None, trusted)?;
@@ -105,7 +105,7 @@ impl OriginArgs {
     /// The way to origins, and a warning about it. `own` is where we listen, if we do; `trusted` what the parent's programs trust.
     ///
     /// # Errors
-    /// Certificates, or an upstream proxy, that can't be used.
+    /// Certificates that can't be used.
     pub(super) fn dialer(
         &self,
         parent: &Environment,
@@ -129,19 +129,18 @@ impl OriginArgs {
             extra.push(demo.root.clone());
             connect_to.extend(ConnectTo::own_origin(demo.authority.clone(), demo.address));
         }
-        let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
-            Error::new("cannot use the upstream proxy", invalid)
-                .hint("set it to http://HOST:PORT, or unset it")
-        })?;
-        let passed_over = passed_over.map(|invalid| {
-            format!("{invalid}; it is passed over, and origins are reached without it")
+        let proxies = ProxySettings::of(parent);
+        let warning = proxies.invalid().map(|invalid| {
+            format!(
+                "{invalid}; requests that would go through it are refused: set it to http://, https:// or socks5h:// and HOST:PORT, or unset it"
+            )
         });
         let bundle = trusted.filter(|_| !self.mozilla_only).map(Arc::from);
         let trust = Trust::new(bundle, extra, tls::crypto());
         let egress = self.egress.clone();
         Ok((
             Dialer::new(connect_to, proxies, trust, egress, own),
-            passed_over,
+            warning,
         ))
     }
 }

@@ -18,6 +18,8 @@ use super::egress::Asker;
 use super::egress::Egress;
 use super::egress::Prohibited;
 use super::happy_eyeballs;
+use super::socks;
+use super::via;
 use super::via::ProxySettings;
 use super::via::Via;
 use crate::http1::head::HeadScanner;
@@ -34,6 +36,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// How long the TLS handshake may take, and the answer of an upstream proxy.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// How long an upstream proxy of SOCKS may take: it answers once it has reached the origin, or given up.
+const SOCKS_TIME: Duration = Duration::from_secs(30);
 
 /// A connection whose peer was verified for an authority. Only [`Dialer::secure`] makes one.
 pub(crate) struct SecureStream {
@@ -166,8 +171,17 @@ impl Dialer {
 
     /// A connection with TLS that was verified for the authority's host.
     fn verified(&self, authority: &Authority, caller: Caller) -> Result<SecureStream, Error> {
-        let host = authority.host.as_str();
         let wire = self.tunnel_for(Scheme::Https, authority, caller)?;
+        Ok(SecureStream {
+            wire: self.with_tls(wire, authority)?,
+            authority: authority.clone(),
+            mark: None,
+        })
+    }
+
+    /// The same connection with TLS on it that was verified for the authority's host.
+    fn with_tls(&self, wire: Wire, authority: &Authority) -> Result<Wire, Error> {
+        let host = authority.host.as_str();
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
         let tls = UnbufferedClientConnection::new(self.trust.config(), name)
@@ -177,15 +191,11 @@ impl Dialer {
             .map_err(|error| Error::of_tls(host, &error))?;
         wire.handshake(Instant::now() + HANDSHAKE_TIME)
             .map_err(|error| Error::of_tls(host, &error))?;
-        Ok(SecureStream {
-            wire,
-            authority: authority.clone(),
-            mark: None,
-        })
+        Ok(wire)
     }
 
-    /// A connection for the client at this address to the authority, through the upstream proxy's
-    /// CONNECT where there is one.
+    /// A connection for the client at this address to the authority, through the upstream proxy
+    /// where there is one.
     ///
     /// # Errors
     /// What could not be reached.
@@ -206,20 +216,66 @@ impl Dialer {
         caller: Caller,
     ) -> Result<Wire, Error> {
         let target = self.target(authority, caller);
-        let via = self.proxies.for_authority(scheme, authority);
-        match via.filter(|_| !target.is_direct) {
-            None => self.connect(&target),
-            Some(via) => {
-                self.check_unresolved(&target)?;
-                let mut wire = self.connect(&Target::of(via, caller))?;
-                connect_through(&mut wire, via, &target.authority)?;
-                Ok(wire)
-            }
+        let via = match target.is_direct {
+            true => None,
+            false => self.via(scheme, authority)?,
+        };
+        let Some(via) = via else {
+            return self.connect(&target);
+        };
+        self.check_unresolved(&target)?;
+        if !via.kind.is_socks() {
+            let mut wire = self.reach(via, caller)?;
+            connect_through(&mut wire, via, &target.authority)?;
+            return Ok(wire);
         }
+        let destination = match via.kind {
+            via::Kind::Socks5 => self.resolved(&target)?,
+            _ => target.authority,
+        };
+        let mut wire = self.reach(via, caller)?;
+        let deadline = Instant::now() + SOCKS_TIME;
+        socks::connect(&mut wire, via, &destination, deadline)?;
+        Ok(wire)
+    }
+
+    /// The upstream proxy for an authority, if there is one.
+    fn via(&self, scheme: Scheme, authority: &Authority) -> Result<Option<&Via>, Error> {
+        self.proxies
+            .for_authority(scheme, authority)
+            .map_err(|invalid| {
+                let text = format!("{authority} is to be reached by an upstream proxy; {invalid}");
+                Error::new(Kind::Via, text)
+            })
+    }
+
+    /// A connection to an upstream proxy, with TLS where its URL says https.
+    fn reach(&self, via: &Via, caller: Caller) -> Result<Wire, Error> {
+        let wire = self.connect(&Target::of(via, caller))?;
+        if via.kind != via::Kind::Https {
+            return Ok(wire);
+        }
+        self.with_tls(wire, &via.authority)
+            .map_err(|error| Error::new(Kind::Via, format!("the upstream proxy: {error}")))
+    }
+
+    /// The target with an address in place of its name, for an upstream proxy that is told addresses.
+    fn resolved(&self, target: &Target) -> Result<Authority, Error> {
+        let deadline = Instant::now() + CONNECT_TIME;
+        let judge = |found| self.permitted(target, found);
+        let found = happy_eyeballs::resolve(&target.authority, target.client, deadline, &judge)?;
+        Authority::parse(found.to_string().as_bytes(), None).map_err(|_| {
+            let text = format!(
+                "{} leads to {found}, which an upstream proxy can't be told",
+                target.authority
+            );
+            Error::new(Kind::Via, text)
+        })
     }
 
     /// A connection for plain http requests of the client at this address to the authority, and the
-    /// upstream proxy that it leads to, if any: requests on it then have a target in absolute form.
+    /// upstream proxy of HTTP that it leads to, if any: requests on it then have a target in absolute
+    /// form.
     ///
     /// # Errors
     /// What could not be reached.
@@ -229,20 +285,17 @@ impl Dialer {
         client: IpAddr,
     ) -> Result<(Wire, Option<&Via>), Error> {
         let caller = Caller::Client(client);
-        let via = self.proxies.for_authority(Scheme::Http, authority);
-        let wire = match via {
-            None => self.connect(&self.target(authority, caller))?,
-            Some(via) => {
-                self.check_unresolved(&Target {
-                    authority: authority.clone(),
-                    asker: Some(Asker::Child),
-                    client: Some(client),
-                    is_direct: false,
-                })?;
-                self.connect(&Target::of(via, caller))?
-            }
+        let via = self.via(Scheme::Http, authority)?;
+        let Some(via) = via.filter(|via| !via.kind.is_socks()) else {
+            return Ok((self.tunnel_for(Scheme::Http, authority, caller)?, None));
         };
-        Ok((wire, via))
+        self.check_unresolved(&Target {
+            authority: authority.clone(),
+            asker: Some(Asker::Child),
+            client: Some(client),
+            is_direct: false,
+        })?;
+        Ok((self.reach(via, caller)?, Some(via)))
     }
 
     /// Where connections for the authority go.

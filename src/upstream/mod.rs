@@ -10,6 +10,7 @@ mod lookups;
 pub(crate) mod pool;
 mod questions;
 mod resolution;
+mod socks;
 pub(crate) mod via;
 
 use std::fmt;
