@@ -132,7 +132,7 @@ impl OriginArgs {
         let proxies = ProxySettings::of(parent);
         let warning = proxies.invalid().map(|invalid| {
             format!(
-                "{invalid}; requests that would go through it are refused: set it to http://, https:// or socks5h:// and HOST:PORT, or unset it"
+                "{invalid}; requests that need this proxy are refused: set the variable to http://, https:// or socks5h:// and HOST:PORT, or unset it"
             )
         });
         let bundle = trusted.filter(|_| !self.mozilla_only).map(Arc::from);

@@ -10,21 +10,21 @@ use std::net::SocketAddrV4;
 use std::net::SocketAddrV6;
 use std::ptr;
 
-/// Which addresses a name is asked for.
+/// The address family of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// All.
+    /// Both families.
     Any,
-    /// IPv4 ones.
+    /// IPv4 only.
     V4,
-    /// IPv6 ones.
+    /// IPv6 only.
     V6,
 }
 
-/// The addresses of a name, in the system's order, all with port 0.
+/// Returns the addresses of a name in the system's order, all with port 0.
 ///
 /// # Errors
-/// What the resolver says where it finds none.
+/// The resolver's reason when it finds none.
 pub(crate) fn lookup(host: &str, family: Family) -> io::Result<Vec<SocketAddr>> {
     let name = CString::new(host)?;
     let hints = libc::addrinfo {
@@ -68,7 +68,7 @@ pub(crate) fn lookup(host: &str, family: Family) -> io::Result<Vec<SocketAddr>> 
     Ok(found)
 }
 
-/// The address of an entry that getaddrinfo made.
+/// Returns the address in an entry from getaddrinfo.
 fn address(entry: &libc::addrinfo) -> Option<SocketAddr> {
     if entry.ai_addr.is_null() {
         return None;

@@ -37,7 +37,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long the TLS handshake may take, and the answer of an upstream proxy.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// How long an upstream proxy of SOCKS may take: it answers once it has reached the origin, or given up.
+/// How long a SOCKS proxy may take to answer: it does once it has reached the origin, or given up.
 const SOCKS_TIME: Duration = Duration::from_secs(30);
 
 /// A connection whose peer was verified for an authority. Only [`Dialer::secure`] makes one.
@@ -179,7 +179,7 @@ impl Dialer {
         })
     }
 
-    /// The same connection with TLS on it that was verified for the authority's host.
+    /// Starts TLS on a connection and verifies the peer for the authority's host.
     fn with_tls(&self, wire: Wire, authority: &Authority) -> Result<Wire, Error> {
         let host = authority.host.as_str();
         let name = ServerName::try_from(host.to_owned())
@@ -195,7 +195,7 @@ impl Dialer {
     }
 
     /// A connection for the client at this address to the authority, through the upstream proxy
-    /// where there is one.
+    /// if one is set.
     ///
     /// # Errors
     /// What could not be reached.
@@ -239,17 +239,19 @@ impl Dialer {
         Ok(wire)
     }
 
-    /// The upstream proxy for an authority, if there is one.
+    /// Returns the upstream proxy for an authority, if one is set.
     fn via(&self, scheme: Scheme, authority: &Authority) -> Result<Option<&Via>, Error> {
         self.proxies
             .for_authority(scheme, authority)
             .map_err(|invalid| {
-                let text = format!("{authority} is to be reached by an upstream proxy; {invalid}");
+                let text = format!(
+                    "{authority} is not reached: its upstream proxy can't be used: {invalid}"
+                );
                 Error::new(Kind::Via, text)
             })
     }
 
-    /// A connection to an upstream proxy, with TLS where its URL says https.
+    /// Connects to an upstream proxy, with TLS if its URL says https.
     fn reach(&self, via: &Via, caller: Caller) -> Result<Wire, Error> {
         let wire = self.connect(&Target::of(via, caller))?;
         if via.kind != via::Kind::Https {
@@ -259,14 +261,14 @@ impl Dialer {
             .map_err(|error| Error::new(Kind::Via, format!("the upstream proxy: {error}")))
     }
 
-    /// The target with an address in place of its name, for an upstream proxy that is told addresses.
+    /// Returns the target with an address in place of its name, for a proxy that gets addresses only.
     fn resolved(&self, target: &Target) -> Result<Authority, Error> {
         let deadline = Instant::now() + CONNECT_TIME;
         let judge = |found| self.permitted(target, found);
         let found = happy_eyeballs::resolve(&target.authority, target.client, deadline, &judge)?;
         Authority::parse(found.to_string().as_bytes(), None).map_err(|_| {
             let text = format!(
-                "{} leads to {found}, which an upstream proxy can't be told",
+                "{} leads to {found}, which SOCKS has no form for",
                 target.authority
             );
             Error::new(Kind::Via, text)
@@ -274,8 +276,7 @@ impl Dialer {
     }
 
     /// A connection for plain http requests of the client at this address to the authority, and the
-    /// upstream proxy of HTTP that it leads to, if any: requests on it then have a target in absolute
-    /// form.
+    /// HTTP proxy that it leads to, if any: requests on it need a target in absolute form.
     ///
     /// # Errors
     /// What could not be reached.

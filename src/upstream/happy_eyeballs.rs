@@ -28,51 +28,51 @@ const MAX_ATTEMPTS: usize = 256;
 /// The stack of an attempt's thread.
 const STACK: usize = 64 * 1024;
 
-/// What becomes of what was begun on a thread.
+/// A result from another thread.
 pub(super) enum Event {
     /// The answer to the question of this number.
     Answer(usize, Answer),
-    /// The end of an attempt to connect.
+    /// The result of an attempt to connect.
     Attempt(io::Result<TcpStream>),
 }
 
-/// Which addresses of those that were found may be connected to, or why none may. They are connected to as they are here: what a name
-/// leads to at another time does not count.
+/// Filters resolved addresses by the egress policy, or says why none may be connected to. Connections go
+/// to exactly these addresses: a name is never resolved a second time.
 pub(super) type Judge<'a> = &'a dyn Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Error>;
 
-/// A connection being made: attempts at the addresses that are known, while more of them may still be found.
+/// Attempts at the known addresses of an authority, while more addresses may still be found.
 struct Race<'a> {
-    /// What is connected to, in words.
+    /// The authority, for errors.
     what: String,
-    /// What may be connected to.
+    /// The egress policy.
     judge: Judge<'a>,
-    /// Finds more addresses, unless they are known.
+    /// The source of more addresses; none for an IP address.
     resolution: Option<Resolution>,
-    /// Addresses to be tried, the next one last.
+    /// Addresses still to try, the next one last.
     queue: Vec<SocketAddr>,
-    /// All that were ever in it.
+    /// All resolved addresses, tried or not.
     known: Vec<SocketAddr>,
-    /// Attempts under way.
+    /// Number of attempts under way.
     pending: usize,
-    /// When the next may begin beside them.
+    /// Time at which another attempt may start beside those.
     next_attempt: Instant,
-    /// Why the last attempt failed.
+    /// Failure of the last attempt.
     failure: Option<io::Error>,
-    /// Why addresses may not be connected to.
+    /// First refusal by the egress policy.
     refused: Option<Error>,
-    /// Where attempts and questions send what becomes of them.
+    /// Sending end for attempts.
     sender: Sender<Event>,
-    /// Where that arrives.
+    /// Results of attempts and questions.
     receiver: Receiver<Event>,
-    /// When all must be done.
+    /// End of all attempts.
     deadline: Instant,
 }
 
-/// Connects to the first address of an authority that answers, for this client or for authsome itself: a further one is tried
-/// whenever the last has failed or had its time.
+/// Connects to the first address of an authority that answers, for a client or for authsome itself. The
+/// next address is tried when the last has failed or is slow.
 ///
 /// # Errors
-/// When none is found in time, none may be connected to, or none answers: then the last failure.
+/// When no address is found in time or permitted, or none answers: then the last failure.
 pub(super) fn connect(
     target: &Authority,
     client: Option<IpAddr>,
@@ -82,10 +82,10 @@ pub(super) fn connect(
     Race::new(target, client, deadline, judge)?.run()
 }
 
-/// Finds an address of an authority that may be connected to, for this client or for authsome itself.
+/// Resolves an authority to one permitted address, for a client or for authsome itself.
 ///
 /// # Errors
-/// When none is found in time, or none may be connected to.
+/// When no address is found in time, or none is permitted.
 pub(super) fn resolve(
     target: &Authority,
     client: Option<IpAddr>,
@@ -107,7 +107,7 @@ pub(super) fn resolve(
 }
 
 impl<'a> Race<'a> {
-    /// One at its start: of addresses that are known, or of a name whose addresses are being found.
+    /// Starts with the address that the host is, or starts to resolve its name.
     fn new(
         target: &Authority,
         client: Option<IpAddr>,
@@ -140,7 +140,7 @@ impl<'a> Race<'a> {
         Ok(race)
     }
 
-    /// Connects.
+    /// Runs until a connection is made.
     fn run(mut self) -> Result<TcpStream, Error> {
         loop {
             let now = Instant::now();
@@ -164,7 +164,8 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Tries an address: on this thread where nothing else is to be done, or no other is to be had.
+    /// Tries an address on a thread of its own; on this thread if it is the last hope, or no thread is
+    /// free.
     fn attempt(&mut self, address: SocketAddr, is_last: bool) -> Option<TcpStream> {
         let left = self
             .deadline
@@ -180,7 +181,7 @@ impl<'a> Race<'a> {
             self.next_attempt = Instant::now() + ATTEMPT_DELAY;
             return None;
         }
-        // In turn, half the time that is left, since it can't be tried beside others.
+        // Half the remaining time if others must follow on this thread.
         let time = if is_last { left } else { left / 2 };
         match TcpStream::connect_timeout(&address, time) {
             Ok(socket) => Some(socket),
@@ -191,7 +192,7 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Asks for more addresses, and takes those that were found.
+    /// Starts due questions, and queues the addresses found by now.
     fn learn(&mut self, now: Instant) {
         let mut found = Vec::new();
         if let Some(resolution) = &mut self.resolution {
@@ -205,13 +206,13 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Returns whether there may be more addresses than are known.
+    /// Returns whether more addresses may be found.
     fn may_learn(&self, now: Instant) -> bool {
         let resolution = self.resolution.as_ref();
         resolution.is_some_and(|resolution| resolution.is_open(now))
     }
 
-    /// Has addresses tried that weren't known, as far as they may be connected to.
+    /// Queues the addresses that are new and permitted.
     fn add(&mut self, mut found: Vec<SocketAddr>) {
         found.retain(|address| !self.known.contains(address));
         if found.is_empty() {
@@ -229,7 +230,7 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Waits for what comes next. Gives the connection, if that is what comes.
+    /// Waits for the next event or due step. Returns the connection if the event is one.
     fn wait(&mut self, now: Instant) -> Option<TcpStream> {
         let mut until = self.deadline;
         if !self.queue.is_empty() {
@@ -259,7 +260,7 @@ impl<'a> Race<'a> {
         None
     }
 
-    /// Why there is no connection.
+    /// Returns the reason for which there is no connection.
     fn failed(self) -> Error {
         let timeout = || io::Error::from(io::ErrorKind::TimedOut);
         let failure = if self.pending > 0 || !self.queue.is_empty() {

@@ -1,6 +1,6 @@
 //! Lookups of names that are under way, and who may begin another. A lookup holds a thread until
 //! the system's resolver gives up, and whoever chooses the name can let its name server be silent;
-//! so nobody takes all places. Who asks what is being asked already waits for that answer.
+//! so nobody takes all places. Equal lookups are shared.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use crate::sys::resolver;
 use crate::sys::resolver::Family;
 use crate::url::Host;
 
-/// Lookups at once, at the most. As many again may be further ones of names that are being looked up.
+/// Lookups at once, at most. The same limits apply once more to further lookups of the same names.
 const ALL: usize = 256;
 
 /// Lookups of all clients together: what is left is for authsome's own requests, for tokens.
@@ -34,7 +34,7 @@ const CLIENT: usize = 64;
 /// same name servers.
 const ZONE: usize = 32;
 
-/// What a lookup finds, or why it finds nothing.
+/// Addresses, or the reason for which there are none.
 pub(super) type Answer = Result<Vec<SocketAddr>, String>;
 
 /// The lookups under way.
@@ -45,41 +45,40 @@ pub(super) struct Lookups {
     ended: Condvar,
 }
 
-/// Who waits for an answer.
+/// A receiver of an answer.
 pub(super) struct Waiting {
-    /// Where it goes.
+    /// The receiver's channel.
     pub(super) to: Sender<Event>,
-    /// Which of the questions asked from there it answers.
+    /// The receiver's number for the question.
     pub(super) question: usize,
 }
 
 /// A lookup.
 struct Lookup {
-    /// What it is counted for.
+    /// The owner whose limits apply.
     owner: Owner,
-    /// The name that is asked for.
+    /// The name, with a dot at its end if it isn't searched.
     name: String,
-    /// Which of its addresses.
+    /// The wanted addresses.
     family: Family,
-    /// Who gets the answer.
+    /// All receivers of the answer.
     waiting: Vec<Waiting>,
 }
 
-/// What a lookup is counted for.
+/// The owner of a lookup, for the limits.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Owner {
     /// The client that asks; none for authsome itself.
     client: Option<IpAddr>,
     /// The last two labels of the name.
     zone: String,
-    /// Whether the name is being looked up already, in another way: then this lookup takes no
-    /// other name's place.
+    /// Whether another lookup of the same name is under way: then this one takes no other name's
+    /// place.
     is_further: bool,
 }
 
 impl Owner {
-    /// Returns what a lookup of this name is counted for, which the client at this address wants,
-    /// or authsome itself.
+    /// Returns the owner of a lookup for the client at this address, or for authsome itself.
     pub(super) fn new(client: Option<IpAddr>, host: &Host, is_further: bool) -> Self {
         Self {
             client: client.map(identity),
@@ -117,8 +116,8 @@ impl Lookups {
         }
     }
 
-    /// Asks the system's resolver on a thread of its own, once there is a place for that; waits for
-    /// one until the deadline. Tells whether an answer will come.
+    /// Asks the system's resolver on a thread of its own; waits for a place until the deadline.
+    /// Returns whether an answer will come.
     pub(super) fn ask(
         &'static self,
         owner: Owner,
@@ -134,8 +133,8 @@ impl Lookups {
         true
     }
 
-    /// Takes a place, waiting for one until the deadline. Tells whether a lookup is to be begun on it: not
-    /// where one was under way that asks the same.
+    /// Takes a place, waiting for one until the deadline. Returns whether the caller must start the
+    /// lookup: not if an equal one is under way.
     fn take(
         &self,
         owner: Owner,
@@ -167,7 +166,7 @@ impl Lookups {
         }
     }
 
-    /// Begins the lookup whose place was taken.
+    /// Starts the lookup that has a place.
     fn begin(&'static self, question: &Question) {
         let asked = question.clone();
         let lookup = move || {
@@ -180,7 +179,7 @@ impl Lookups {
         }
     }
 
-    /// Gives the answer to whoever waits for it, and the place back.
+    /// Frees the place, and sends the answer to all that wait for it.
     fn end(&self, question: &Question, answer: &Answer) {
         let mut under_way = self.lock();
         let index = under_way.iter().position(|lookup| lookup.asks(question));
@@ -188,7 +187,7 @@ impl Lookups {
         drop(under_way);
         self.ended.notify_all();
         for waiting in ended.into_iter().flat_map(|ended| ended.waiting) {
-            // Nobody listens any more when it took too long.
+            // A receiver that gave up is gone.
             let event = Event::Answer(waiting.question, answer.clone());
             let _ = waiting.to.send(event);
         }
@@ -203,7 +202,7 @@ impl Lookups {
 }
 
 impl Lookup {
-    /// Returns whether it is for the question.
+    /// Returns whether the lookup answers the question.
     fn asks(&self, question: &Question) -> bool {
         self.name == question.name && self.family == question.family
     }

@@ -1,4 +1,4 @@
-//! What the system's resolver is asked to find a name's addresses, and in which order its answers count.
+//! Which questions to the system's resolver find a name's addresses, and which answer counts first.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,32 +7,32 @@ use std::time::Duration;
 
 use crate::sys::resolver::Family;
 
-/// How long a question has before further ones are asked beside it.
+/// Delay before questions for a single family start beside the one for both.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How long a name that stands for itself has before a search list is asked for it.
+/// Delay before the search list is tried for a name that was asked for as it is.
 const SEARCH_DELAY: Duration = Duration::from_secs(2);
 
-/// The most that is read of a file of the resolver's.
+/// Bytes of a resolver's file, at most: a larger file counts as unreadable.
 const MOST: u64 = 1024 * 1024;
 
 /// A question for the system's resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
-    /// The name; with a dot at its end where no search list counts for it.
+    /// The name; a dot at its end keeps the search list away from it.
     pub(super) name: String,
-    /// Which addresses are wanted.
+    /// The wanted addresses.
     pub(super) family: Family,
-    /// How long after the first question it is asked, unless all that are asked sooner have failed.
+    /// Delay behind the first question; skipped once all sooner questions have failed.
     pub(super) after: Duration,
 }
 
-/// Returns the questions for a name on this machine, those first whose answers count most.
+/// Returns the questions for a name on this machine, the most important first.
 pub(super) fn of(host: &str) -> Vec<Question> {
     let text = |path: &str| read(Path::new(path));
     match text("/etc/resolv.conf") {
         Some(resolver) if dots(host) > 0 && dots(host) < least_dots(&resolver) => {
-            // What can't be read whole may have the name.
+            // An unreadable file may list the name, and the resolver knows.
             let is_listed = text("/etc/hosts").is_none_or(|hosts| lists(&hosts, host));
             plan(host, !is_listed)
         }
@@ -40,15 +40,18 @@ pub(super) fn of(host: &str) -> Vec<Question> {
     }
 }
 
-/// Returns the questions for a name, and whether the resolver would try a search list before the name itself.
+/// Returns the questions for a name; `is_searched` says that the resolver would try its search list
+/// before the name itself.
 ///
-/// The first is for both families at once, and alone decides where all goes well: only that one honors everything that a machine's
-/// files and services say of a name. Where one family's answer is missing, those for a single family help.
+/// The first question is for both families at once and normally the only one: it alone honors all
+/// that a machine's files and services say of a name. Questions for a single family follow if one
+/// family's answer is missing.
 ///
-/// A name that the resolver would try below its search list first is asked for as it is (RFC 1535 section 6): a domain of the list that
-/// fails would fail all, and each costs time. In a name of two labels, such as a cluster's SERVICE.NAMESPACE, the second may be a
-/// top-level domain by chance, and the name then leads out of the cluster: such names are asked for both ways, and the search list
-/// counts first if it answers.
+/// A searched name is asked for as it is first (RFC 1535 section 6): each domain of the list costs
+/// time, and on musl one that fails ends the lookup. Names of two labels are the exception: in a
+/// cluster's SERVICE.NAMESPACE the namespace may equal a top-level domain (`api.dev`), and the name
+/// as it is would lead out of the cluster. Both forms are asked for at once, and the search list's
+/// answer counts first if it comes.
 fn plan(host: &str, is_searched: bool) -> Vec<Question> {
     let whole = format!("{host}.");
     let zero = Duration::ZERO;
@@ -71,7 +74,7 @@ fn plan(host: &str, is_searched: bool) -> Vec<Question> {
             });
         }
     }
-    // In the order in which they are asked: none has to wait for one that is asked later.
+    // By start time: no answer has to wait for a question that starts later.
     questions.sort_by_key(|question| question.after);
     questions
 }
@@ -81,8 +84,8 @@ fn dots(name: &str) -> usize {
     name.bytes().filter(|byte| *byte == b'.').count()
 }
 
-/// Returns how many dots a name needs to be asked for before it is tried below the search list: `ndots` of resolv.conf(5), which is 1
-/// where the file doesn't say, and 15 at the most.
+/// Returns `ndots` of resolv.conf(5): with fewer dots than this, a name is searched first. The default
+/// is 1 and the cap 15, as in glibc and musl.
 fn least_dots(resolver: &str) -> usize {
     let lines = resolver.lines().map(str::split_ascii_whitespace);
     let options = lines.filter_map(|mut words| (words.next() == Some("options")).then_some(words));
@@ -92,7 +95,7 @@ fn least_dots(resolver: &str) -> usize {
     counts.next_back().unwrap_or(1).min(15)
 }
 
-/// Returns whether a file of hosts(5) has the name.
+/// Returns whether a hosts(5) file lists the name.
 fn lists(hosts: &str, name: &str) -> bool {
     hosts.lines().any(|line| {
         let line = line.split('#').next().unwrap_or_default();
@@ -101,7 +104,7 @@ fn lists(hosts: &str, name: &str) -> bool {
     })
 }
 
-/// Reads a file of text, an absent one as empty; nothing where it can't be read whole.
+/// Reads a text file; an absent one counts as empty. Returns nothing if it can't be read whole.
 fn read(path: &Path) -> Option<String> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -118,7 +121,7 @@ fn read(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The names that are asked for, and after how many milliseconds, in the order in which they count.
+    /// The planned names, families and delays in milliseconds, the most important first.
     fn asked(host: &str, is_searched: bool) -> Vec<(String, Family, u128)> {
         let questions = plan(host, is_searched).into_iter();
         questions

@@ -1,4 +1,5 @@
-//! Finding a name's addresses: questions for the system's resolver, asked as long as no answer has come, and the answers that count.
+//! Resolution of one name: starts questions to the system's resolver until one is answered, and picks
+//! the answers that count.
 
 use std::mem;
 use std::net::IpAddr;
@@ -20,49 +21,49 @@ use super::questions::Question;
 use crate::url::Authority;
 use crate::url::Host;
 
-/// How long an answer waits for one that counts more (RFC 8305 section 3).
+/// Delay of an answer while a more important one is missing (RFC 8305 section 3).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
-/// How long answers are waited for, from the first question on, where the addresses of another have failed.
+/// Time from the first question on after which missing answers no longer count, if another came.
 const LATEST: Duration = Duration::from_secs(2);
 
-/// A name whose addresses are being found.
+/// A name that is being resolved.
 pub(super) struct Resolution {
     /// The name.
     host: Host,
-    /// The port.
+    /// The port that addresses get.
     port: u16,
-    /// The client that wants it; none for authsome itself.
+    /// The client that needs the name; none for authsome itself.
     client: Option<IpAddr>,
-    /// The questions, those first whose answers count most, and what became of them.
+    /// The questions with their states, the most important first.
     questions: Vec<(Question, State)>,
-    /// When the first was asked.
+    /// Start of the first question.
     begun: Instant,
-    /// Where answers go.
+    /// Destination of all answers.
     sender: Sender<Event>,
-    /// Whether an answer was taken: nothing more is asked then.
+    /// Whether an answer was taken: no further question starts then.
     has_taken: bool,
 }
 
-/// What became of a question.
+/// State of a question.
 enum State {
-    /// It is not asked yet.
+    /// Not started.
     Waiting,
-    /// It is asked.
+    /// Started, without an answer.
     Asked,
-    /// It has no answer, for this reason.
+    /// Failed for this reason.
     Failed(String),
-    /// It has an answer, which is taken at this time at the latest.
+    /// Answered; at this time the answer stops waiting for more important ones.
     Found(Vec<SocketAddr>, Instant),
-    /// Its answer was taken.
+    /// Answered, and the addresses are in use.
     Taken,
 }
 
 impl Resolution {
-    /// Begins to find the addresses of an authority that this client wants, or authsome itself. Answers go to the sender.
+    /// Starts to resolve an authority for a client, or for authsome itself. Answers go to the sender.
     ///
     /// # Errors
-    /// When there is no place for another lookup until the deadline.
+    /// When too many lookups are under way until the deadline.
     pub(super) fn begin(
         target: &Authority,
         client: Option<IpAddr>,
@@ -85,12 +86,12 @@ impl Resolution {
             let why = "too many names are being resolved";
             return Err(new.error(Kind::DnsTimeout, why));
         }
-        // A place may have taken its time.
+        // The wait for a place doesn't count.
         new.begun = Instant::now();
         Ok(new)
     }
 
-    /// Asks a question, once there is a place for it, until the deadline. Tells whether it is asked.
+    /// Starts a question, waiting for a place until the deadline. Returns whether it started.
     fn ask(&mut self, index: usize, deadline: Instant) -> bool {
         /// Lookups under way.
         static LOOKUPS: Lookups = Lookups::new();
@@ -112,7 +113,7 @@ impl Resolution {
         is_asked
     }
 
-    /// Asks what is to be asked by now: what has waited long enough, and what has nothing to wait for.
+    /// Starts the questions whose delay is over, or whose predecessors have all failed.
     pub(super) fn ask_further(&mut self, now: Instant) {
         for index in 0..self.questions.len() {
             let Some((question, State::Waiting)) = self.questions.get(index) else {
@@ -130,7 +131,7 @@ impl Resolution {
         }
     }
 
-    /// Notes an answer.
+    /// Records an answer.
     pub(super) fn note(&mut self, index: usize, answer: Answer) {
         let Some((_, state)) = self.questions.get_mut(index) else {
             return;
@@ -148,7 +149,7 @@ impl Resolution {
         };
     }
 
-    /// Takes an answer that counts by now: all that would count more have failed, or it has waited for them long enough.
+    /// Takes an answer if all more important ones have failed, or its wait for them is over.
     pub(super) fn take(&mut self, now: Instant) -> Option<Vec<SocketAddr>> {
         let mut is_first = true;
         for (_, state) in &mut self.questions {
@@ -167,7 +168,7 @@ impl Resolution {
         None
     }
 
-    /// Returns when something is to be done next, if no answer comes.
+    /// Returns when the next step is due if no answer comes before.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let times = self
             .questions
@@ -193,7 +194,7 @@ impl Resolution {
         })
     }
 
-    /// Returns why there is no address.
+    /// Returns the reason for which no address was found.
     pub(super) fn failure(&self) -> Error {
         let reasons = self.questions.iter().map(|(_, state)| match state {
             State::Failed(why) => Some(why),
@@ -219,7 +220,7 @@ mod tests {
     use super::*;
     use crate::sys::resolver::Family;
 
-    /// A name for which the first questions of two stages are asked, by nobody.
+    /// A resolution whose three questions wait for answers.
     fn resolution() -> Resolution {
         let question = |family, after| Question {
             name: "a.test".to_owned(),
@@ -246,7 +247,7 @@ mod tests {
         Ok(vec![SocketAddr::new(ip.parse().unwrap(), 0)])
     }
 
-    /// What is taken at this time, as text.
+    /// The first address of the answer taken at this time, as text.
     fn taken(resolution: &mut Resolution, now: Instant) -> Option<String> {
         resolution.take(now).map(|found| found[0].to_string())
     }
@@ -261,7 +262,7 @@ mod tests {
         );
         assert_eq!(taken(&mut one, soon), None);
         assert_eq!(taken(&mut one, late).as_deref(), Some("192.0.2.1:443"));
-        // What comes later is taken at once.
+        // A later answer is taken at once.
         one.note(0, found("192.0.2.2"));
         assert_eq!(taken(&mut one, soon).as_deref(), Some("192.0.2.2:443"));
         assert!(one.is_open(soon) && !one.is_open(late));

@@ -1,4 +1,4 @@
-//! Asking an upstream proxy of SOCKS 5 for a connection (RFC 1928), with a user and a password where it wants them (RFC 1929).
+//! Client of SOCKS 5 proxies (RFC 1928), with user and password (RFC 1929).
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -14,12 +14,12 @@ use crate::wire::Wire;
 /// The protocol's version.
 const VERSION: u8 = 5;
 
-/// The version of what follows where a user and a password are told.
+/// The version of the exchange of user and password.
 const LOGIN_VERSION: u8 = 1;
 
-/// Not logging in.
+/// No login.
 const NOTHING: u8 = 0;
-/// Logging in with a user and a password.
+/// Login by user and password.
 const PASSWORD: u8 = 2;
 
 /// An IPv4 address.
@@ -29,40 +29,41 @@ const NAME: u8 = 3;
 /// An IPv6 address.
 const V6: u8 = 4;
 
-/// A proxy that is being asked.
-struct Asking<'a> {
-    /// The connection to it.
+/// A handshake with a proxy.
+struct Handshake<'a> {
+    /// The connection to the proxy.
     wire: &'a mut Wire,
     /// The proxy.
     via: &'a Via,
-    /// What is to be reached through it.
+    /// The destination.
     target: &'a Authority,
-    /// When it must have answered.
+    /// End of the handshake.
     deadline: Instant,
 }
 
-/// Asks for a connection to the target, whose host may be a name. What comes behind the answer is the target's, and stays in the input.
+/// Has the proxy connect to the target, whose host may be a name. Bytes behind the proxy's answer are
+/// the target's and stay in the input.
 ///
 /// # Errors
-/// Why there is none.
+/// When the proxy refuses, breaks the protocol, or doesn't answer in time.
 pub(super) fn connect(
     wire: &mut Wire,
     via: &Via,
     target: &Authority,
     deadline: Instant,
 ) -> Result<(), Error> {
-    let mut asking = Asking {
+    let mut handshake = Handshake {
         wire,
         via,
         target,
         deadline,
     };
-    asking.log_in()?;
-    asking.ask()
+    handshake.log_in()?;
+    handshake.request()
 }
 
-impl Asking<'_> {
-    /// Agrees with the proxy on a way to log in, and does.
+impl Handshake<'_> {
+    /// Agrees on a login method and logs in.
     fn log_in(&mut self) -> Result<(), Error> {
         let greeting: &[u8] = match self.via.login {
             None => &[VERSION, 1, NOTHING],
@@ -99,8 +100,8 @@ impl Asking<'_> {
         }
     }
 
-    /// Asks for the connection.
-    fn ask(&mut self) -> Result<(), Error> {
+    /// Requests the connection.
+    fn request(&mut self) -> Result<(), Error> {
         let out = self.wire.output();
         out.extend_from_slice(&[VERSION, 1, 0]);
         match self.target.host.ip() {
@@ -127,7 +128,7 @@ impl Asking<'_> {
         if reply != 0 {
             return Err(self.refused(reply));
         }
-        // Where the proxy connects from: of no use.
+        // The proxy's own address is of no use.
         match kind {
             V4 => self.receive::<6>().map(|_| ()),
             V6 => self.receive::<18>().map(|_| ()),
@@ -139,7 +140,7 @@ impl Asking<'_> {
         }
     }
 
-    /// Receives so many bytes, once all that is to be sent has left.
+    /// Sends the output, then receives so many bytes.
     fn receive<const COUNT: usize>(&mut self) -> Result<[u8; COUNT], Error> {
         self.wait_for(COUNT)?;
         let input = self.wire.input().first_chunk().copied();
@@ -147,14 +148,14 @@ impl Asking<'_> {
         input.ok_or_else(|| self.failed("ended the connection"))
     }
 
-    /// Receives so many bytes, for nothing.
+    /// Receives so many bytes and drops them.
     fn drop_input(&mut self, count: usize) -> Result<(), Error> {
         self.wait_for(count)?;
         self.wire.consume(count);
         Ok(())
     }
 
-    /// Waits until so many bytes are there.
+    /// Sends the output, then waits for so many bytes of input.
     fn wait_for(&mut self, count: usize) -> Result<(), Error> {
         self.wire
             .flush_all(self.deadline)
@@ -172,7 +173,7 @@ impl Asking<'_> {
         Ok(())
     }
 
-    /// What the proxy says of the connection (RFC 1928 section 6).
+    /// Returns the error for a reply (RFC 1928 section 6).
     fn refused(&self, reply: u8) -> Error {
         let (kind, why) = match reply {
             1 => (Kind::Via, "failed to reach it"),
@@ -194,12 +195,12 @@ impl Asking<'_> {
         Error::new(kind, text)
     }
 
-    /// What is told of a proxy that speaks something else.
+    /// Returns the error for a proxy that speaks another protocol.
     fn no_socks(&self) -> Error {
         self.failed("does not answer in SOCKS 5 (if it is one of HTTP, write http:// in its URL)")
     }
 
-    /// What is told of a proxy.
+    /// Returns an error about the proxy.
     fn failed(&self, why: &str) -> Error {
         let proxy = &self.via.authority;
         Error::new(Kind::Via, format!("the upstream proxy {proxy} {why}"))

@@ -13,36 +13,36 @@ use crate::url::Scheme;
 
 /// A proxy that our own connections go through.
 pub(crate) struct Via {
-    /// What it speaks.
+    /// The proxy's protocol.
     pub(super) kind: Kind,
     /// Where it listens.
     pub(crate) authority: Authority,
-    /// The value of Proxy-Authorization, if its URL has a user and it speaks HTTP.
+    /// The value of Proxy-Authorization, if the URL has a user and the protocol is HTTP.
     pub(crate) authorization: Option<Secret>,
-    /// The user and the password, if its URL has a user and it speaks SOCKS.
+    /// The user and the password, if the URL has a user and the protocol is SOCKS.
     pub(super) login: Option<(Secret, Secret)>,
 }
 
-/// What a proxy speaks.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// HTTP.
     Http,
     /// HTTP over TLS.
     Https,
-    /// SOCKS 5, and it is told addresses: names are resolved here.
+    /// SOCKS 5 with addresses: authsome resolves names.
     Socks5,
-    /// SOCKS 5, and it resolves names.
+    /// SOCKS 5 with names: the proxy resolves them.
     Socks5h,
 }
 
 impl Kind {
-    /// Returns whether it speaks SOCKS.
+    /// Returns whether the protocol is SOCKS.
     pub(super) fn is_socks(self) -> bool {
         matches!(self, Self::Socks5 | Self::Socks5h)
     }
 
-    /// Returns the port of a proxy whose URL has none, as curl has it.
+    /// Returns the port of a URL without one, the same as curl's.
     fn default_port(self) -> u16 {
         match self {
             Self::Https => 443,
@@ -78,8 +78,8 @@ impl fmt::Display for Invalid {
 }
 
 impl ProxySettings {
-    /// Reads the parent's variables: the lower-case one before the upper-case one, the scheme's own before ALL_PROXY. One that can't
-    /// be used is kept: what would go through it must not go without.
+    /// Reads the parent's variables: the lower-case one before the upper-case one, the scheme's own before ALL_PROXY. An invalid
+    /// one is kept, so that its requests fail instead of passing without a proxy.
     pub(crate) fn of(parent: &Environment) -> Self {
         let find = |names: [&'static str; 2]| {
             names
@@ -97,7 +97,7 @@ impl ProxySettings {
         }
     }
 
-    /// Returns what is wrong with a proxy that counts; that for https where both are unusable.
+    /// Returns the fault of the proxy for https, or else of that for http.
     pub(crate) fn invalid(&self) -> Option<&Invalid> {
         let both = [&self.https, &self.http];
         both.into_iter()
@@ -107,7 +107,7 @@ impl ProxySettings {
     /// The proxy for connections to this authority; `None` where it is reached directly.
     ///
     /// # Errors
-    /// What is wrong with the variable that names the proxy.
+    /// The fault of the variable that names the proxy.
     pub(crate) fn for_authority(
         &self,
         scheme: Scheme,
@@ -197,7 +197,7 @@ fn parse_via(variable: &'static str, value: &str) -> Result<Via, Invalid> {
             let why = "no SOCKS but version 5 can be used: socks5h://HOST:PORT";
             return Err(invalid(why.to_owned()));
         }
-        // What isn't known is not shown: it may be the beginning of a password.
+        // The scheme is not shown: it may be part of a password.
         _ => return Err(invalid("is no URL of a proxy that can be used".to_owned())),
     };
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -221,7 +221,7 @@ fn parse_via(variable: &'static str, value: &str) -> Result<Via, Invalid> {
     Ok(via)
 }
 
-/// The value of Proxy-Authorization for the user and the password of a URL.
+/// Returns the value of Proxy-Authorization for the user and the password of a URL.
 fn authorization(user: &str) -> Secret {
     let mut value = b"Basic ".to_vec();
     let decoded = encoding::percent_decode(user.as_bytes());
@@ -234,7 +234,7 @@ fn authorization(user: &str) -> Secret {
     Secret::new(value)
 }
 
-/// The user and the password of a URL, for SOCKS; none where the user is empty.
+/// Returns the user and the password of a URL for SOCKS; nothing if the user is empty.
 fn login(user: &str) -> Result<Option<(Secret, Secret)>, String> {
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
     let [user, password] = [user, password].map(|text| encoding::percent_decode(text.as_bytes()));

@@ -75,7 +75,7 @@ pub(crate) struct Wire {
     peer: IpAddr,
     /// TLS on it.
     tls: Option<Box<Records>>,
-    /// TLS below that, with an upstream proxy.
+    /// The outer TLS of a tunnel through an https proxy.
     under: Option<Box<Under>>,
     /// What was received, decrypted.
     input: Buffer,
@@ -147,8 +147,7 @@ impl Wire {
         self.begin_tls(Role::Server(tls), early)
     }
 
-    /// The same connection with TLS begun on it, as the client: on what the peer passes on, where there is TLS on the connection
-    /// already, whose handshake is complete.
+    /// The same connection with TLS begun on it, as the client. If TLS runs on it already, the new TLS goes inside.
     ///
     /// # Errors
     /// When the peer has said something already: a server has nothing to say before the handshake, and what came in the clear
@@ -323,7 +322,7 @@ impl Wire {
         }
     }
 
-    /// Whether there is something to be read, where that is wanted, though nothing comes on the socket.
+    /// Returns whether decrypted bytes wait to be read, which poll(2) can't know of.
     fn is_readable(&self, interest: Interest) -> bool {
         let under = self.under.as_ref();
         interest.read && under.is_some_and(|under| under.is_readable())
@@ -714,7 +713,7 @@ pub(crate) fn wait(
     poll::wait(watches, deadline)
 }
 
-/// Sends bytes, without waiting: through TLS with an upstream proxy, where there is some. Tells how many are taken.
+/// Sends bytes without blocking, through the outer TLS if there is one. Returns how many were taken.
 fn write(
     mut socket: &TcpStream,
     under: Option<&mut Box<Under>>,

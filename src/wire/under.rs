@@ -1,4 +1,4 @@
-//! TLS below TLS: the connection to an upstream proxy that is spoken to by TLS itself, on which a tunnel leads to an origin.
+//! TLS below TLS: the outer layer of a tunnel through an https proxy, in which TLS with the origin runs.
 #![deny(clippy::indexing_slicing)]
 
 use std::io;
@@ -12,29 +12,29 @@ use super::buffer::Buffer;
 use super::records::Records;
 use super::tls_error;
 
-/// The most that is sealed before the socket has taken it.
+/// Bytes sealed at once, at most: more waits until the socket has taken those.
 const MOST: usize = 64 * 1024;
 
-/// TLS with the proxy.
+/// The outer TLS, with the proxy.
 pub(super) struct Under {
-    /// Its records.
+    /// The records.
     records: Records,
-    /// What was opened and not read.
+    /// Decrypted bytes that the inner TLS has not read.
     opened: Buffer,
-    /// Whether the proxy has ended, whichever way: how the origin did is for the TLS above to say.
+    /// Whether the proxy has ended. How doesn't matter: the inner TLS knows whether the origin is cut.
     has_ended: bool,
 }
 
-/// What comes through TLS with the proxy, to be read without waiting.
+/// A non-blocking reader of the bytes inside the outer TLS.
 pub(super) struct Reader<'a> {
-    /// That TLS.
+    /// The outer TLS.
     pub(super) under: &'a mut Under,
     /// The socket below.
     pub(super) socket: &'a TcpStream,
 }
 
 impl Under {
-    /// TLS whose handshake is complete.
+    /// Wraps TLS whose handshake is complete.
     pub(super) fn new(records: Records) -> Self {
         Self {
             records,
@@ -43,22 +43,22 @@ impl Under {
         }
     }
 
-    /// Returns whether something can be read though nothing comes on the socket.
+    /// Returns whether decrypted bytes wait, which poll(2) can't know of.
     pub(super) fn is_readable(&self) -> bool {
         !self.opened.is_empty()
     }
 
-    /// Returns whether something was received and not read, or the beginning of a record.
+    /// Returns whether bytes were received and not read, be it the beginning of a record.
     pub(super) fn has_received(&self) -> bool {
         self.is_readable() || self.records.has_received()
     }
 
-    /// Returns whether something is still to be sent.
+    /// Returns whether sealed bytes wait for the socket.
     pub(super) fn wants_flush(&self) -> bool {
         self.records.has_sealed()
     }
 
-    /// Sends what is to be sent, as far as the socket takes it. Tells whether anything left.
+    /// Sends sealed bytes as far as the socket takes them. Returns whether it took any.
     ///
     /// # Errors
     /// A reset connection.
@@ -79,10 +79,10 @@ impl Under {
         Ok(moved)
     }
 
-    /// Sends bytes, without waiting. Tells how many are taken.
+    /// Seals bytes and sends them without blocking. Returns how many were sealed.
     ///
     /// # Errors
-    /// `WouldBlock` while the socket has not taken what came before; a reset connection.
+    /// `WouldBlock` while earlier bytes wait for the socket; a reset connection.
     pub(super) fn write(&mut self, socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         self.flush(socket)?;
         if self.records.has_sealed() {
@@ -94,7 +94,7 @@ impl Under {
         Ok(bytes.len())
     }
 
-    /// Says that nothing more will be sent.
+    /// Sends a close_notify.
     ///
     /// # Errors
     /// A reset connection.
@@ -103,7 +103,7 @@ impl Under {
         self.flush(socket).map(|_| ())
     }
 
-    /// Gives back the memory of buffers that hold nothing.
+    /// Frees the memory of empty buffers.
     pub(super) fn rest(&mut self) {
         self.opened.rest();
         self.records.rest();
@@ -117,7 +117,7 @@ impl Read for Reader<'_> {
             opened,
             has_ended,
         } = &mut *self.under;
-        // Records may be empty, and who sends those without a pause would keep this for itself.
+        // A peer could send empty records without a pause.
         for _ in 0..READS {
             if !opened.is_empty() {
                 let count = opened.filled().read(into)?;
