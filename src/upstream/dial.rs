@@ -37,9 +37,6 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long the TLS handshake may take, and the answer of an upstream proxy.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// How long a SOCKS proxy may take to answer: it does once it has reached the origin, or given up.
-const SOCKS_TIME: Duration = Duration::from_secs(30);
-
 /// A connection whose peer was verified for an authority. Only [`Dialer::secure`] makes one.
 pub(crate) struct SecureStream {
     /// The connection.
@@ -234,8 +231,7 @@ impl Dialer {
             _ => target.authority,
         };
         let mut wire = self.reach(via, caller)?;
-        let deadline = Instant::now() + SOCKS_TIME;
-        socks::connect(&mut wire, via, &destination, deadline)?;
+        socks::connect(&mut wire, via, &destination)?;
         Ok(wire)
     }
 

@@ -1,6 +1,7 @@
 //! Client of SOCKS 5 proxies (RFC 1928), with user and password (RFC 1929).
 
 use std::net::IpAddr;
+use std::time::Duration;
 use std::time::Instant;
 
 use zeroize::Zeroizing;
@@ -10,6 +11,12 @@ use super::Kind;
 use super::via::Via;
 use crate::url::Authority;
 use crate::wire::Wire;
+
+/// Time for the login.
+const LOGIN_TIME: Duration = Duration::from_secs(10);
+
+/// Time for the proxy to reach the target, or to give up.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
 
 /// The protocol's version.
 const VERSION: u8 = 5;
@@ -37,7 +44,7 @@ struct Handshake<'a> {
     via: &'a Via,
     /// The destination.
     target: &'a Authority,
-    /// End of the handshake.
+    /// End of the current step.
     deadline: Instant,
 }
 
@@ -46,19 +53,15 @@ struct Handshake<'a> {
 ///
 /// # Errors
 /// When the proxy refuses, breaks the protocol, or doesn't answer in time.
-pub(super) fn connect(
-    wire: &mut Wire,
-    via: &Via,
-    target: &Authority,
-    deadline: Instant,
-) -> Result<(), Error> {
+pub(super) fn connect(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(), Error> {
     let mut handshake = Handshake {
         wire,
         via,
         target,
-        deadline,
+        deadline: Instant::now() + LOGIN_TIME,
     };
     handshake.log_in()?;
+    handshake.deadline = Instant::now() + REQUEST_TIME;
     handshake.request()
 }
 
