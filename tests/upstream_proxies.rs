@@ -177,7 +177,7 @@ fn a_proxy_that_does_not_do_what_socks_wants_is_told() {
         assert!(error.contains(words), "{error}");
         assert!(!error.contains("s3cr3t"), "{error}");
     }
-    let answers: [(&'static [&'static [u8]], &str); 4] = [
+    let answers: [(&'static [&'static [u8]], &str); 5] = [
         (
             &[b"\x05\0", b"\x05\x02\0\x01\0\0\0\0\0\0"],
             "does not allow it",
@@ -185,12 +185,19 @@ fn a_proxy_that_does_not_do_what_socks_wants_is_told() {
         (&[b"\x05\0", b"\x05\x05\0\x01"], "refused"),
         (&[b"\x05\0", b"\x05\x08\0\x01"], "socks5://"),
         (&[b"\x05\0", b"\x05\0\0\x09"], "does not answer in SOCKS 5"),
+        // In the clear, where the origin's TLS is to begin.
+        (
+            &[
+                b"\x05\0",
+                b"\x05\0\0\x01\0\0\0\0\0\0HTTP/1.1 200 OK\r\n\r\n",
+            ],
+            "bytes before the handshake",
+        ),
     ];
     for (replies, words) in answers {
         assert_eq!(replies[0], agreed);
         let error = told_of_socks("", replies);
         assert!(error.contains(words), "{error}");
-        assert!(error.contains("127.0.0.1:"), "{error}");
     }
 }
 
@@ -276,6 +283,33 @@ fn a_blind_tunnel_through_a_proxy_of_https_passes() {
     drop(tunnel);
     run.stop();
     assert_eq!(proxy.finish().only().target(), "git.test:22");
+}
+
+#[test]
+fn what_a_proxy_of_https_cuts_short_does_not_look_whole() {
+    let home = Home::new();
+    home.acme("");
+    let origin = Origin::start(|conn| {
+        conn.expect_request();
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+        conn.cut();
+    });
+    // The proxy ends its own TLS as it should.
+    let proxy = Origin::start(http_proxy(origin.port));
+    let run = home
+        .authsome(["run", "--upstream-ca", &origin.ca_file()])
+        .args(["--upstream-ca", &proxy.ca_file()])
+        .env("ACME_API_KEY", SECRET)
+        .env(
+            "HTTPS_PROXY",
+            format!("https://{}@localhost:{}", USER.0, proxy.port),
+        )
+        .start();
+    let response = run.proxy.exchange(HOST, &get());
+    assert_eq!((response.status(), response.whole), (200, false));
+    assert_eq!(response.text(), "half");
+    run.stop();
+    origin.finish();
 }
 
 #[test]
