@@ -201,16 +201,16 @@ fn a_connection_whose_source_is_gone_fails() {
 #[test]
 fn proxy_variables_that_cannot_be_used_are_told_each() {
     let home = good_home();
-    let socks = format!("socks5://user:{SECRET}@host:1");
+    let socks = format!("socks4://user:{SECRET}@host:1");
     for name in ["HTTP_PROXY", "https_proxy"] {
         let cmd = doctor(&home, &[]).env(name, &socks);
         assert_found(cmd, 1, &[["fail", "proxies", name]]).assert_hints();
     }
-    assert_warns(
-        doctor(&home, &[]).env("ALL_PROXY", &socks),
-        "proxies",
-        "ALL_PROXY",
-    );
+    let cmd = doctor(&home, &[]).env("ALL_PROXY", &socks);
+    assert_found(cmd, 1, &[["fail", "proxies", "ALL_PROXY"]]).assert_hints();
+    let cmd = doctor(&home, &[]).env("HTTP_PROXY", "http://one:1");
+    let cmd = cmd.env("HTTPS_PROXY", "socks5h://one:1");
+    assert_warns(cmd.env("ALL_PROXY", &socks), "proxies", "ALL_PROXY");
     let cmd = doctor(&home, &[]).env("NO_PROXY", HOST);
     assert_warns(cmd, "proxies", "NO_PROXY");
     let cmd = doctor(&home, &[]).env("HTTPS_PROXY", "http://one:1");

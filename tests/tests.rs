@@ -148,6 +148,9 @@ mod unused;
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
 
+// Upstream proxies that are spoken to by TLS or SOCKS, and those that can't be used.
+mod upstream_proxies;
+
 // The program as another user, and what it finds of authsome then.
 mod user;
 

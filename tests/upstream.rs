@@ -435,25 +435,6 @@ fn plain_http_goes_to_the_parent_s_proxy_in_absolute_form() {
 }
 
 #[test]
-fn a_proxy_that_is_no_http_proxy_is_an_error_before_the_child_runs() {
-    let home = Home::new();
-    for url in [
-        "socks5://127.0.0.1:1080",
-        "https://user:p%40ss@proxy.test",
-        "http://",
-    ] {
-        let output = home
-            .authsome(["run", "--", "sh", "-c", "echo ran"])
-            .env("HTTPS_PROXY", url)
-            .run();
-        output.assert_code(125).assert_without("ran");
-        output
-            .assert_stderr(&["HTTPS_PROXY", "hint:"])
-            .assert_without("p%40ss");
-    }
-}
-
-#[test]
 fn a_run_within_a_run_goes_through_it() {
     let home = Home::new();
     home.acme("");

@@ -91,7 +91,7 @@ impl OriginArgs {
     /// The way to origins for a command that has no proxy of its own.
     ///
     /// # Errors
-    /// Certificates, or an upstream proxy, that can't be used.
+    /// Certificates that can't be used.
     pub(super) fn own_dialer(&self, app: &App) -> Result<Dialer, Error> {
         let around = Surroundings::read(app, Settings::read(&app.parent));
         let (dialer, warnings) = self.dialer(&around, None, None)?;
@@ -104,7 +104,7 @@ impl OriginArgs {
     /// The way to origins, and warnings about it. `own` is where we listen, if we do.
     ///
     /// # Errors
-    /// Certificates, or an upstream proxy, that can't be used.
+    /// Certificates that can't be used.
     pub(super) fn dialer(
         &self,
         around: &Surroundings<'_>,
@@ -127,7 +127,7 @@ impl OriginArgs {
             extra.push(demo.root.clone());
             connect_to.extend(ConnectTo::own_origin(demo.authority.clone(), demo.address));
         }
-        let (proxies, warnings) = proxies(around.parent, &around.settings)?;
+        let (proxies, warnings) = proxies(around.parent, &around.settings);
         let bundle = around.trusted.clone().filter(|_| !self.mozilla_only);
         let trust = Trust::new(bundle, extra, tls::crypto());
         let egress = self.egress.clone();
@@ -139,23 +139,20 @@ impl OriginArgs {
 }
 
 /// The upstream proxies, and warnings about them.
-///
-/// # Errors
-/// When a usual variable names one that can't be used.
-fn proxies(
-    parent: &Environment,
-    settings: &Settings,
-) -> Result<(ProxySettings, Vec<String>), Error> {
+fn proxies(parent: &Environment, settings: &Settings) -> (ProxySettings, Vec<String>) {
     let mut warnings = Vec::new();
     match Upstream::choose(parent, settings) {
         Upstream::Usual => {}
-        Upstream::Adopted(environment, places) => match ProxySettings::of(&environment) {
-            Ok((proxies, _)) => return Ok((proxies, warnings)),
-            Err(invalid) => warnings.push(format!(
-                "the proxy that {places} names can't be used: {}; origins are reached without it",
-                invalid.why
-            )),
-        },
+        Upstream::Adopted(environment, places) => {
+            let proxies = ProxySettings::of(&environment);
+            match proxies.invalid() {
+                None => return (proxies, warnings),
+                Some(invalid) => warnings.push(format!(
+                    "the proxy that {places} names can't be used: {}; origins are reached without it",
+                    invalid.why
+                )),
+            }
+        }
         Upstream::Other(places) => warnings.push(format!(
             "{places} names another proxy than HTTPS_PROXY, which is the one that leads to origins"
         )),
@@ -164,12 +161,11 @@ fn proxies(
              the one that leads to them, where authsome is started"
         )),
     }
-    let (proxies, passed_over) = ProxySettings::of(parent).map_err(|invalid| {
-        Error::new("cannot use the upstream proxy", invalid)
-            .hint("set it to http://HOST:PORT, or unset it")
-    })?;
-    warnings.extend(passed_over.map(|invalid| {
-        format!("{invalid}; it is passed over, and origins are reached without it")
+    let proxies = ProxySettings::of(parent);
+    warnings.extend(proxies.invalid().map(|invalid| {
+        format!(
+            "{invalid}; requests that need this proxy are refused: set the variable to http://, https:// or socks5h:// and HOST:PORT, or unset it"
+        )
     }));
-    Ok((proxies, warnings))
+    (proxies, warnings)
 }

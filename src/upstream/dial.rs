@@ -18,6 +18,8 @@ use super::egress::Asker;
 use super::egress::Egress;
 use super::egress::Prohibited;
 use super::happy_eyeballs;
+use super::socks;
+use super::via;
 use super::via::ProxySettings;
 use super::via::Via;
 use crate::http1::head::HeadScanner;
@@ -173,8 +175,19 @@ impl Dialer {
 
     /// A connection with TLS that was verified for the authority's host.
     fn verified(&self, authority: &Authority, caller: Caller) -> Result<SecureStream, Error> {
-        let host = authority.host.as_str();
         let wire = self.tunnel_for(Scheme::Https, authority, caller)?;
+        let begun = Instant::now();
+        Ok(SecureStream {
+            wire: self.with_tls(wire, authority)?,
+            authority: authority.clone(),
+            mark: None,
+            distance: begun.elapsed(),
+        })
+    }
+
+    /// Starts TLS on a connection and verifies the peer for the authority's host.
+    fn with_tls(&self, wire: Wire, authority: &Authority) -> Result<Wire, Error> {
+        let host = authority.host.as_str();
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
         let tls = UnbufferedClientConnection::new(self.trust.config(), name)
@@ -182,19 +195,13 @@ impl Dialer {
         let mut wire = wire
             .connect_tls(tls)
             .map_err(|error| Error::of_tls(host, &error))?;
-        let begun = Instant::now();
-        wire.handshake(begun + HANDSHAKE_TIME)
+        wire.handshake(Instant::now() + HANDSHAKE_TIME)
             .map_err(|error| Error::of_tls(host, &error))?;
-        Ok(SecureStream {
-            wire,
-            authority: authority.clone(),
-            mark: None,
-            distance: begun.elapsed(),
-        })
+        Ok(wire)
     }
 
-    /// A connection for the client at this address to the authority, through the upstream proxy's
-    /// CONNECT where there is one.
+    /// A connection for the client at this address to the authority, through the upstream proxy
+    /// if one is set.
     ///
     /// # Errors
     /// What could not be reached.
@@ -215,20 +222,66 @@ impl Dialer {
         caller: Caller,
     ) -> Result<Wire, Error> {
         let target = self.target(authority, caller);
-        let via = self.proxies.for_authority(scheme, authority);
-        match via.filter(|_| !target.is_direct) {
-            None => self.connect(&target),
-            Some(via) => {
-                self.check_unresolved(&target)?;
-                let mut wire = self.connect(&Target::of(via, caller))?;
-                connect_through(&mut wire, via, &target.authority)?;
-                Ok(wire)
-            }
+        let via = match target.is_direct {
+            true => None,
+            false => self.via(scheme, authority)?,
+        };
+        let Some(via) = via else {
+            return self.connect(&target);
+        };
+        self.check_unresolved(&target)?;
+        if !via.kind.is_socks() {
+            let mut wire = self.reach(via, caller)?;
+            connect_through(&mut wire, via, &target.authority)?;
+            return Ok(wire);
         }
+        let destination = match via.kind {
+            via::Kind::Socks5 => self.resolved(&target)?,
+            _ => target.authority,
+        };
+        let mut wire = self.reach(via, caller)?;
+        socks::connect(&mut wire, via, &destination)?;
+        Ok(wire)
+    }
+
+    /// Returns the upstream proxy for an authority, if one is set.
+    fn via(&self, scheme: Scheme, authority: &Authority) -> Result<Option<&Via>, Error> {
+        self.proxies
+            .for_authority(scheme, authority)
+            .map_err(|invalid| {
+                let text = format!(
+                    "{authority} is not reached: its upstream proxy can't be used: {invalid}"
+                );
+                Error::new(Kind::Via, text)
+            })
+    }
+
+    /// Connects to an upstream proxy, with TLS if its URL says https.
+    fn reach(&self, via: &Via, caller: Caller) -> Result<Wire, Error> {
+        let wire = self.connect(&Target::of(via, caller))?;
+        if via.kind != via::Kind::Https {
+            return Ok(wire);
+        }
+        self.with_tls(wire, &via.authority)
+            .map_err(|error| Error::new(Kind::Via, format!("the upstream proxy: {error}")))
+    }
+
+    /// Returns the target with an address in place of its name, for a proxy that gets addresses only.
+    fn resolved(&self, target: &Target) -> Result<Authority, Error> {
+        let deadline = Instant::now() + CONNECT_TIME;
+        let judge = |found| self.permitted(target, found);
+        let found = happy_eyeballs::resolve(&target.authority, target.client, deadline, &judge)?;
+        Authority::parse(found.to_string().as_bytes(), None).map_err(|_| {
+            let text = format!(
+                "{} leads to {found}, which SOCKS has no form for",
+                target.authority
+            );
+            Error::new(Kind::Via, text)
+        })
     }
 
     /// A connection for plain http requests of the client at this address to the authority, and the
-    /// upstream proxy that it leads to, if any: requests on it then have a target in absolute form.
+    /// HTTP proxy that it leads to, if any: requests on it need a target in absolute form.
     ///
     /// # Errors
     /// What could not be reached.
@@ -238,20 +291,17 @@ impl Dialer {
         client: IpAddr,
     ) -> Result<(Wire, Option<&Via>), Error> {
         let caller = Caller::Client(client);
-        let via = self.proxies.for_authority(Scheme::Http, authority);
-        let wire = match via {
-            None => self.connect(&self.target(authority, caller))?,
-            Some(via) => {
-                self.check_unresolved(&Target {
-                    authority: authority.clone(),
-                    asker: Some(Asker::Child),
-                    client: Some(client),
-                    is_direct: false,
-                })?;
-                self.connect(&Target::of(via, caller))?
-            }
+        let via = self.via(Scheme::Http, authority)?;
+        let Some(via) = via.filter(|via| !via.kind.is_socks()) else {
+            return Ok((self.tunnel_for(Scheme::Http, authority, caller)?, None));
         };
-        Ok((wire, via))
+        self.check_unresolved(&Target {
+            authority: authority.clone(),
+            asker: Some(Asker::Child),
+            client: Some(client),
+            is_direct: false,
+        })?;
+        Ok((self.reach(via, caller)?, Some(via)))
     }
 
     /// Where connections for the authority go.
@@ -287,15 +337,9 @@ impl Dialer {
     /// Resolves and connects.
     fn connect(&self, target: &Target) -> Result<Wire, Error> {
         let deadline = Instant::now() + CONNECT_TIME;
-        let addresses = happy_eyeballs::resolve(&target.authority, target.client, deadline)?;
-        if addresses.iter().any(|address| self.is_own(*address)) {
-            let text = format!("{} is this proxy itself", target.authority);
-            return Err(Error::new(Kind::Loop, text));
-        }
-        let addresses = self.permitted(target, addresses)?;
+        let judge = |found| self.permitted(target, found);
+        let socket = happy_eyeballs::connect(&target.authority, target.client, deadline, &judge)?;
         let what = target.authority.to_string();
-        let socket = happy_eyeballs::connect(&addresses, deadline)
-            .map_err(|error| Error::of_connect(&what, &error))?;
         Wire::plain(socket).map_err(|error| Error::of_connect(&what, &error))
     }
 
@@ -309,6 +353,10 @@ impl Dialer {
         target: &Target,
         addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, Error> {
+        if addresses.iter().any(|address| self.is_own(*address)) {
+            let text = format!("{} is this proxy itself", target.authority);
+            return Err(Error::new(Kind::Loop, text));
+        }
         let Some(asker) = target.asker else {
             return Ok(addresses);
         };

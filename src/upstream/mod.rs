@@ -9,6 +9,9 @@ mod habit;
 mod happy_eyeballs;
 mod lookups;
 pub(crate) mod pool;
+mod questions;
+mod resolution;
+mod socks;
 pub(crate) mod via;
 
 use std::fmt;

@@ -13,19 +13,51 @@ use crate::url::Scheme;
 
 /// A proxy that our own connections go through.
 pub(crate) struct Via {
+    /// The proxy's protocol.
+    pub(super) kind: Kind,
     /// Where it listens.
     pub(crate) authority: Authority,
-    /// The value of Proxy-Authorization, if its URL has a user.
+    /// The value of Proxy-Authorization, if the URL has a user and the protocol is HTTP.
     pub(crate) authorization: Option<Secret>,
+    /// The user and the password, if the URL has a user and the protocol is SOCKS.
+    pub(super) login: Option<(Secret, Secret)>,
+}
+
+/// The protocol of a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// SOCKS 5 with addresses: authsome resolves names.
+    Socks5,
+    /// SOCKS 5 with names: the proxy resolves them.
+    Socks5h,
+}
+
+impl Kind {
+    /// Returns whether the protocol is SOCKS.
+    pub(super) fn is_socks(self) -> bool {
+        matches!(self, Self::Socks5 | Self::Socks5h)
+    }
+
+    /// Returns the port of a URL without one, the same as curl's.
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::Http | Self::Socks5 | Self::Socks5h => 1080,
+        }
+    }
 }
 
 /// Which proxy is used for what.
 #[derive(Default)]
 pub(crate) struct ProxySettings {
     /// For http URLs.
-    http: Option<Via>,
+    http: Option<Result<Via, Invalid>>,
     /// For https URLs and blind tunnels.
-    https: Option<Via>,
+    https: Option<Result<Via, Invalid>>,
     /// Hosts that are reached directly.
     exempt: Vec<Exemption>,
 }
@@ -46,46 +78,49 @@ impl fmt::Display for Invalid {
 }
 
 impl ProxySettings {
-    /// Reads the parent's variables: the lower-case one before the upper-case one, the scheme's own before ALL_PROXY. Also gives a
-    /// warning where ALL_PROXY is passed over: it is often a SOCKS proxy that is meant for other programs.
-    ///
-    /// # Errors
-    /// When the scheme's own isn't an `http://` URL.
-    pub(crate) fn of(parent: &Environment) -> Result<(Self, Option<Invalid>), Invalid> {
+    /// Reads the parent's variables: the lower-case one before the upper-case one, the scheme's own before ALL_PROXY. An invalid
+    /// one is kept, so that its requests fail instead of passing without a proxy.
+    pub(crate) fn of(parent: &Environment) -> Self {
         let find = |names: [&'static str; 2]| {
             names
                 .into_iter()
                 .find_map(|name| parent.text(name).map(|value| parse_via(name, value)))
-                .transpose()
         };
-        let mut passed_over = None;
-        let mut or_all = |own: Option<Via>| match own {
-            Some(via) => Some(via),
-            None => find(["all_proxy", "ALL_PROXY"]).unwrap_or_else(|invalid| {
-                passed_over = Some(invalid);
-                None
-            }),
-        };
-        let settings = Self {
-            http: or_all(find(["http_proxy", "HTTP_PROXY"])?),
-            https: or_all(find(["https_proxy", "HTTPS_PROXY"])?),
+        let all = || find(["all_proxy", "ALL_PROXY"]);
+        Self {
+            http: find(["http_proxy", "HTTP_PROXY"]).or_else(all),
+            https: find(["https_proxy", "HTTPS_PROXY"]).or_else(all),
             exempt: no_proxy_entries(parent)
                 .iter()
                 .map(|entry| Exemption::parse(entry))
                 .collect(),
-        };
-        Ok((settings, passed_over))
+        }
+    }
+
+    /// Returns the fault of the proxy for https, or else of that for http.
+    pub(crate) fn invalid(&self) -> Option<&Invalid> {
+        let both = [&self.https, &self.http];
+        both.into_iter()
+            .find_map(|via| via.as_ref()?.as_ref().err())
     }
 
     /// The proxy for connections to this authority; `None` where it is reached directly.
-    pub(crate) fn for_authority(&self, scheme: Scheme, authority: &Authority) -> Option<&Via> {
+    ///
+    /// # Errors
+    /// The fault of the variable that names the proxy.
+    pub(crate) fn for_authority(
+        &self,
+        scheme: Scheme,
+        authority: &Authority,
+    ) -> Result<Option<&Via>, &Invalid> {
         if self.exempt.iter().any(|entry| entry.covers(authority)) {
-            return None;
+            return Ok(None);
         }
-        match scheme {
-            Scheme::Http => self.http.as_ref(),
-            Scheme::Https => self.https.as_ref(),
-        }
+        let via = match scheme {
+            Scheme::Http => &self.http,
+            Scheme::Https => &self.https,
+        };
+        via.as_ref().map(Result::as_ref).transpose()
     }
 }
 
@@ -103,6 +138,8 @@ pub(crate) fn faults(parent: &Environment) -> Vec<(Invalid, bool)> {
         variable,
         why: why.to_owned(),
     };
+    let is_set = |names: &[&str]| names.iter().any(|name| parent.text(name).is_some());
+    let is_all_passed_over = VARIABLES.iter().take(2).all(|names| is_set(names));
     for [lower, upper] in VARIABLES {
         for variable in [lower, upper] {
             let is_shadowed = variable == upper && parent.text(lower).is_some();
@@ -116,7 +153,7 @@ pub(crate) fn faults(parent: &Environment) -> Vec<(Invalid, bool)> {
                     }
                 }
                 (Some(_), Some(text)) => {
-                    let needed = lower != "all_proxy";
+                    let needed = lower != "all_proxy" || !is_all_passed_over;
                     found.extend(parse_via(variable, text).err().map(|why| (why, needed)));
                 }
             }
@@ -149,41 +186,63 @@ pub(crate) fn no_proxy_entries(parent: &Environment) -> Vec<String> {
 
 /// Reads a proxy URL; without a scheme it is taken as http, as curl does.
 fn parse_via(variable: &'static str, value: &str) -> Result<Via, Invalid> {
-    let invalid = |why: &str| Invalid {
-        variable,
-        why: why.to_owned(),
-    };
-    let rest = match value.split_once("://") {
-        None => value,
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some(_) => {
-            return Err(invalid(
-                "only http:// proxies can be used (no https, no SOCKS)",
-            ));
+    let invalid = |why: String| Invalid { variable, why };
+    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+    let kind = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Kind::Http,
+        "https" => Kind::Https,
+        "socks5" => Kind::Socks5,
+        "socks5h" => Kind::Socks5h,
+        "socks" | "socks4" | "socks4a" => {
+            let why = "no SOCKS but version 5 can be used: socks5h://HOST:PORT";
+            return Err(invalid(why.to_owned()));
         }
+        // The scheme is not shown: it may be part of a password.
+        _ => return Err(invalid("is no URL of a proxy that can be used".to_owned())),
     };
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let (user, host) = match rest.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, rest),
     };
-    let authority = Authority::parse(host.as_bytes(), Some(1080))
-        .map_err(|error| invalid(&error.to_string()))?;
-    let authorization = user.map(|user| {
-        let mut value = b"Basic ".to_vec();
-        let decoded = encoding::percent_decode(user.as_bytes());
-        let with_colon = if decoded.contains(&b':') {
-            decoded
-        } else {
-            [decoded, b":".to_vec()].concat()
-        };
-        value.extend(encoding::base64(&with_colon));
-        Secret::new(value)
-    });
-    Ok(Via {
+    let authority = Authority::parse(host.as_bytes(), Some(kind.default_port()))
+        .map_err(|error| invalid(error.to_string()))?;
+    let mut via = Via {
+        kind,
         authority,
-        authorization,
-    })
+        authorization: None,
+        login: None,
+    };
+    match user {
+        Some(user) if kind.is_socks() => via.login = login(user).map_err(invalid)?,
+        Some(user) => via.authorization = Some(authorization(user)),
+        None => {}
+    }
+    Ok(via)
+}
+
+/// Returns the value of Proxy-Authorization for the user and the password of a URL.
+fn authorization(user: &str) -> Secret {
+    let mut value = b"Basic ".to_vec();
+    let decoded = encoding::percent_decode(user.as_bytes());
+    let with_colon = if decoded.contains(&b':') {
+        decoded
+    } else {
+        [decoded, b":".to_vec()].concat()
+    };
+    value.extend(encoding::base64(&with_colon));
+    Secret::new(value)
+}
+
+/// Returns the user and the password of a URL for SOCKS; nothing if the user is empty.
+fn login(user: &str) -> Result<Option<(Secret, Secret)>, String> {
+    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    let [user, password] = [user, password].map(|text| encoding::percent_decode(text.as_bytes()));
+    if user.len().max(password.len()) > 255 {
+        return Err("the user or the password is longer than SOCKS allows (255 bytes)".to_owned());
+    }
+    let is_given = !user.is_empty();
+    Ok(is_given.then(|| (Secret::new(user), Secret::new(password))))
 }
 
 /// One entry of NO_PROXY.
@@ -244,15 +303,15 @@ mod tests {
     use super::*;
 
     /// The settings of these variables.
-    fn settings(variables: &[(&str, &str)]) -> Result<ProxySettings, Invalid> {
-        ProxySettings::of(&variables.iter().copied().collect()).map(|(settings, _)| settings)
+    fn settings(variables: &[(&str, &str)]) -> ProxySettings {
+        ProxySettings::of(&variables.iter().copied().collect())
     }
 
     /// The proxy for a host's https, as text.
     fn via(settings: &ProxySettings, authority: &str) -> Option<String> {
         let authority = Authority::parse(authority.as_bytes(), Some(443)).unwrap();
         let found = settings.for_authority(Scheme::Https, &authority);
-        found.map(|via| via.authority.to_string())
+        found.unwrap().map(|via| via.authority.to_string())
     }
 
     #[test]
@@ -262,47 +321,77 @@ mod tests {
             ("HTTPS_PROXY", "http://upper:2"),
             ("https_proxy", "lower:3"),
         ]);
-        assert_eq!(via(&found.unwrap(), "x.com").as_deref(), Some("lower:3"));
-        let found = settings(&[("ALL_PROXY", "http://all:1"), ("https_proxy", "")]).unwrap();
+        assert_eq!(via(&found, "x.com").as_deref(), Some("lower:3"));
+        let found = settings(&[("ALL_PROXY", "http://all:1"), ("https_proxy", "")]);
         assert_eq!(via(&found, "x.com").as_deref(), Some("all:1"));
-        assert_eq!(via(&settings(&[]).unwrap(), "x.com"), None);
+        assert_eq!(via(&settings(&[]), "x.com"), None);
     }
 
     #[test]
     fn user_and_password_become_a_field() {
-        let found = settings(&[("https_proxy", "http://us%40er:p+w@proxy:8080/")]).unwrap();
-        let via = found.https.unwrap();
+        let found = settings(&[("https_proxy", "http://us%40er:p+w@proxy:8080/")]);
+        let via = found.https.unwrap().unwrap();
         assert_eq!(via.authority.to_string(), "proxy:8080");
         let expected = [b"Basic ".to_vec(), encoding::base64(b"us@er:p+w")].concat();
         assert_eq!(via.authorization.unwrap().expose(), expected);
     }
 
     #[test]
-    fn other_kinds_of_proxy_are_refused_without_their_password() {
-        let error = settings(&[("HTTPS_PROXY", "socks5://u:secret@h:1")])
-            .err()
-            .unwrap();
-        assert_eq!(error.variable, "HTTPS_PROXY");
-        assert!(!error.to_string().contains("secret"));
-        let error = settings(&[("http_proxy", "http://u:secret@")])
-            .err()
-            .unwrap();
-        assert!(!error.to_string().contains("secret"));
-        let parent = [("ALL_PROXY", "socks5://u:secret@h:1")]
-            .into_iter()
-            .collect();
-        let (found, passed_over) = ProxySettings::of(&parent).unwrap();
-        assert!(!passed_over.unwrap().to_string().contains("secret"));
-        assert_eq!(via(&found, "x.com"), None);
+    fn a_proxy_of_socks_is_told_the_user_and_the_password_as_they_are() {
+        let url = "SOCKS5h://us%40er:p%3aw:x@[2001:db8::1]/";
+        let found = settings(&[("ALL_PROXY", url)]);
+        for via in [found.http, found.https] {
+            let via = via.unwrap().unwrap();
+            assert_eq!(via.kind, Kind::Socks5h);
+            assert_eq!(via.authority.to_string(), "[2001:db8::1]:1080");
+            assert!(via.authorization.is_none());
+            let (user, password) = via.login.unwrap();
+            assert_eq!(
+                (user.expose(), password.expose()),
+                (&b"us@er"[..], &b"p:w:x"[..])
+            );
+        }
+        let long = format!("socks5://u:{}@h", "x".repeat(256));
+        assert!(parse_via("ALL_PROXY", &long).is_err());
+        let nobody = parse_via("ALL_PROXY", "socks5://:pw@h").unwrap();
+        assert!(nobody.login.is_none() && nobody.kind == Kind::Socks5);
+        let tls = parse_via("ALL_PROXY", "https://u@h").unwrap();
+        assert_eq!((tls.kind, tls.authority.port), (Kind::Https, 443));
+        assert!(tls.authorization.is_some());
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_kept_and_told_without_its_password() {
+        let authority = Authority::parse(b"x.com", Some(443)).unwrap();
+        for url in [
+            "socks4://u:secret@h:1",
+            "socks://u:secret@h:1",
+            "secret://u:p@h:1",
+            "http://u:secret@",
+            "socks5h://u:secret@h:x",
+        ] {
+            for variable in ["HTTPS_PROXY", "all_proxy"] {
+                let found = settings(&[(variable, url)]);
+                let error = found
+                    .for_authority(Scheme::Https, &authority)
+                    .err()
+                    .unwrap();
+                assert_eq!(error.variable, variable);
+                assert!(!error.to_string().contains("secret"), "{error}");
+                assert_eq!(found.invalid(), Some(error));
+            }
+            let found = settings(&[("ALL_PROXY", url), ("NO_PROXY", "x.com")]);
+            assert!(found.for_authority(Scheme::Https, &authority).is_ok());
+        }
     }
 
     #[test]
     fn each_variable_that_cannot_be_used_is_told() {
         let parent = [
-            ("http_proxy", "socks5://u:secret@h:1"),
+            ("http_proxy", "socks4://u:secret@h:1"),
             ("HTTP_PROXY", "http://other:1"),
             ("HTTPS_PROXY", "http://h:1"),
-            ("ALL_PROXY", "socks5://u:secret@h:1"),
+            ("ALL_PROXY", "socks4://u:secret@h:1"),
         ];
         let found = faults(&parent.into_iter().collect());
         let found: Vec<(&str, bool)> = found
@@ -321,7 +410,7 @@ mod tests {
     #[test]
     fn no_proxy_exempts_names_ports_and_networks() {
         let no_proxy = "a.com, .b.com,*.c.com d.com:8443,10.0.0.0/8,[2001:db8::]/32,192.0.2.7";
-        let found = settings(&[("https_proxy", "http://p:1"), ("no_proxy", no_proxy)]).unwrap();
+        let found = settings(&[("https_proxy", "http://p:1"), ("no_proxy", no_proxy)]);
         for host in [
             "a.com",
             "x.a.com",
@@ -338,7 +427,7 @@ mod tests {
         for host in ["xa.com", "d.com", "11.0.0.1", "[2001:db9::1]", "192.0.2.8"] {
             assert!(via(&found, host).is_some(), "{host}");
         }
-        let all = settings(&[("https_proxy", "http://p:1"), ("NO_PROXY", "*")]).unwrap();
+        let all = settings(&[("https_proxy", "http://p:1"), ("NO_PROXY", "*")]);
         assert_eq!(via(&all, "x.com"), None);
     }
 }

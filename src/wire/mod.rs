@@ -6,6 +6,7 @@
 
 mod buffer;
 mod records;
+mod under;
 
 use std::io;
 use std::io::ErrorKind;
@@ -31,6 +32,8 @@ use zeroize::Zeroizing;
 use buffer::Buffer;
 use records::Records;
 use records::Role;
+use under::Reader;
+use under::Under;
 
 use crate::sys::poll;
 use crate::sys::socket;
@@ -72,6 +75,8 @@ pub(crate) struct Wire {
     peer: IpAddr,
     /// TLS on it.
     tls: Option<Box<Records>>,
+    /// The outer TLS of a tunnel through an https proxy.
+    under: Option<Box<Under>>,
     /// What was received, decrypted.
     input: Buffer,
     /// Input at which reading pauses.
@@ -119,6 +124,7 @@ impl Wire {
             socket,
             peer,
             tls: None,
+            under: None,
             input: Buffer::default(),
             limit: INPUT_LIMIT,
             output: Zeroizing::default(),
@@ -141,7 +147,7 @@ impl Wire {
         self.begin_tls(Role::Server(tls), early)
     }
 
-    /// The same connection with TLS begun on it, as the client.
+    /// The same connection with TLS begun on it, as the client. If TLS runs on it already, the new TLS goes inside.
     ///
     /// # Errors
     /// When the peer has said something already: a server has nothing to say before the handshake, and what came in the clear
@@ -156,7 +162,8 @@ impl Wire {
 
     /// Puts TLS on the connection.
     fn begin_tls(mut self, role: Role, early: Buffer) -> io::Result<Self> {
-        self.tls = Some(Box::new(Records::new(role, early)));
+        let below = self.tls.replace(Box::new(Records::new(role, early)));
+        self.under = below.map(|below| Box::new(Under::new(*below)));
         self.open()?;
         Ok(self)
     }
@@ -269,6 +276,9 @@ impl Wire {
         if let Some(tls) = &mut self.tls {
             tls.shrink();
         }
+        if let Some(under) = &mut self.under {
+            under.rest();
+        }
     }
 
     /// Gives back the memory of all buffers that hold nothing: nothing seems to come soon.
@@ -280,6 +290,9 @@ impl Wire {
         if let Some(tls) = &mut self.tls {
             tls.rest();
         }
+        if let Some(under) = &mut self.under {
+            under.rest();
+        }
     }
 
     /// Waits until the socket can be read, or written to where that is wanted, or the deadline has passed; or until the other can be
@@ -290,6 +303,9 @@ impl Wire {
         other: Option<BorrowedFd<'_>>,
         deadline: Instant,
     ) -> io::Result<bool> {
+        if self.is_readable(interest) {
+            return Ok(false);
+        }
         let brief = deadline.min(Instant::now() + BRIEF);
         let watches = [self.watch(interest), self.watch_other(other)];
         let ready = poll::wait(watches, Some(brief))?;
@@ -309,6 +325,12 @@ impl Wire {
             read: other.is_some(),
             write: false,
         }
+    }
+
+    /// Returns whether decrypted bytes wait to be read, which poll(2) can't know of.
+    fn is_readable(&self, interest: Interest) -> bool {
+        let under = self.under.as_ref();
+        interest.read && under.is_some_and(|under| under.is_readable())
     }
 
     /// The socket, watched.
@@ -372,7 +394,14 @@ impl Wire {
         let mut changed = false;
         for _ in 0..READS {
             let Some(tls) = &mut self.tls else { break };
-            let may_be_more = match tls.read_from(&*self.socket) {
+            let received = match &mut self.under {
+                None => tls.read_from(&*self.socket),
+                Some(under) => {
+                    let socket = &*self.socket;
+                    tls.read_from(Reader { under, socket })
+                }
+            };
+            let may_be_more = match received {
                 Ok((0, _)) => {
                     self.end = Some(End::Cut);
                     return Ok(true);
@@ -403,7 +432,8 @@ impl Wire {
             }
             Err(error) => {
                 // The peer shall hear why, if it still listens.
-                if let Ok(count) = self.socket.as_ref().write(tls.sealed().filled()) {
+                let alert = tls.sealed().filled();
+                if let Ok(count) = write(&self.socket, self.under.as_mut(), alert) {
                     tls.sealed().consume(count);
                 }
                 Err(tls_error(error))
@@ -479,9 +509,12 @@ impl Wire {
                 None => self.output.get(self.sent..).unwrap_or_default(),
             };
             if pending.is_empty() {
+                if let Some(under) = &mut self.under {
+                    moved |= under.flush(&self.socket)?;
+                }
                 return Ok(moved);
             }
-            match self.socket.as_ref().write(pending) {
+            match write(&self.socket, self.under.as_mut(), pending) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     moved = true;
@@ -512,6 +545,9 @@ impl Wire {
     pub(crate) fn wants_flush(&self) -> bool {
         if self.broken {
             return false;
+        }
+        if self.under.as_ref().is_some_and(|under| under.wants_flush()) {
+            return true;
         }
         match &self.tls {
             Some(tls) => {
@@ -562,6 +598,10 @@ impl Wire {
             tls.seal_end().map_err(tls_error)?;
             self.is_patient = false;
             self.flush()?;
+        }
+        let is_said = self.tls.as_ref().is_some_and(|tls| !tls.has_sealed());
+        if let Some(under) = self.under.as_mut().filter(|_| is_said) {
+            under.say_end(&self.socket)?;
         }
         Ok(())
     }
@@ -629,7 +669,12 @@ impl Wire {
     /// Whether the peer has, as far as it was read, neither ended nor sent anything that isn't used, not even the beginning of a TLS record:
     /// its content would belong to no answer that was asked for.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.is_clear() && !self.tls.as_ref().is_some_and(|tls| tls.has_received())
+        self.is_clear()
+            && !self.tls.as_ref().is_some_and(|tls| tls.has_received())
+            && !self
+                .under
+                .as_ref()
+                .is_some_and(|under| under.has_received())
     }
 
     /// Whether an idle connection is good for another message: the peer has neither ended nor sent anything. A whole TLS record that
@@ -663,11 +708,17 @@ pub(crate) fn wait(
     other: Option<BorrowedFd<'_>>,
     deadline: Option<Instant>,
 ) -> io::Result<[bool; 3]> {
-    let brief = Instant::now() + BRIEF;
-    let brief = deadline.map_or(brief, |deadline| deadline.min(brief));
     let [(one, of_one), (two, of_two)] = sides;
+    let readable = [one.is_readable(of_one), two.is_readable(of_two), false];
+    let is_readable = readable != [false; 3];
+    let brief = Instant::now() + if is_readable { Duration::ZERO } else { BRIEF };
+    let brief = deadline.map_or(brief, |deadline| deadline.min(brief));
     let watches = [one.watch(of_one), two.watch(of_two), one.watch_other(other)];
     let ready = poll::wait(watches, Some(brief))?;
+    if is_readable {
+        let ([is_one, is_two, _], [one, two, other]) = (readable, ready);
+        return Ok([is_one || one, is_two || two, other]);
+    }
     if ready != [false; 3] || deadline == Some(brief) {
         return Ok(ready);
     }
@@ -676,6 +727,18 @@ pub(crate) fn wait(
     stack::give_back();
     let watches = [one.watch(of_one), two.watch(of_two), one.watch_other(other)];
     poll::wait(watches, deadline)
+}
+
+/// Sends bytes without blocking, through the outer TLS if there is one. Returns how many were taken.
+fn write(
+    mut socket: &TcpStream,
+    under: Option<&mut Box<Under>>,
+    bytes: &[u8],
+) -> io::Result<usize> {
+    match under {
+        None => socket.write(bytes),
+        Some(under) => under.write(socket, bytes),
+    }
 }
 
 /// Whether the error only says "not now".

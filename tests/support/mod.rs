@@ -8,6 +8,7 @@ pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod queue;
 pub(crate) mod served;
+pub(crate) mod socks;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;

@@ -33,8 +33,9 @@ use super::wire::pem;
 pub(crate) const HOST: &str = "api.acme.test";
 
 /// The hosts that an origin's certificate is for.
-const HOSTS: [&str; 10] = [
+const HOSTS: [&str; 11] = [
     HOST,
+    "localhost",
     "auth.acme.test",
     "idp.test",
     "api7.acme.test",

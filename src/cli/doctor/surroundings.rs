@@ -40,7 +40,7 @@ pub(super) fn look_at_proxies(parent: &Environment, broker: Option<&Broker>, rep
             let name = "proxies";
             let check = if is_fatal { Check::fail } else { Check::warn };
             check(name, invalid.to_string()).remedy(format!(
-                "set {} to http://HOST:PORT, or unset it",
+                "set {} to http://, https:// or socks5h:// and HOST:PORT, or unset it",
                 invalid.variable
             ))
         })

@@ -189,7 +189,7 @@ const ENVIRONMENT: Topic = Topic {
                 ("AUTHSOME_PROXY_PASSWORD", "the password of `serve`"),
                 (
                     "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
-                    "the proxy by which origins are reached: http://[USER:PASSWORD@]HOST:PORT",
+                    "the proxy by which origins are reached: SCHEME://[USER:PASSWORD@]HOST:PORT, SCHEME one of http, https, socks5h and socks5",
                 ),
                 (
                     "SSL_CERT_FILE",
