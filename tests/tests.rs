@@ -125,6 +125,12 @@ mod trusted;
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
 
+// What origins have for certificates and TLS, and what is told of it.
+mod upstream_tls;
+
+// Responses that aren't as they should be: what becomes of the connections.
+mod mended;
+
 // The program as another user, and what it finds of authsome then.
 mod user;
 

@@ -239,7 +239,12 @@ impl Sender<'_> {
             .shared
             .dialer
             .secure(authority, client.peer())
-            .map_err(Refusal::Upstream)?;
+            .map_err(|error| {
+                if error.kind.is_tls() {
+                    self.shared.notices.warn(error.text.as_str());
+                }
+                Refusal::Upstream(error)
+            })?;
         self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))
     }
 

@@ -10,6 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::bundle;
+use super::verifier::Verifier;
 
 /// Which roots an origin's certificate may lead to.
 pub(crate) struct Trust {
@@ -48,14 +49,16 @@ impl Trust {
     fn make(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        if let Some(pem) = &self.bundle {
-            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-        }
-        roots.add_parsable_certificates(self.extra.iter().cloned());
+        let bundle = self.bundle.as_deref().unwrap_or_default();
+        let bundled: Vec<_> = CertificateDer::pem_slice_iter(bundle).flatten().collect();
+        let named = || bundled.iter().chain(&self.extra).cloned();
+        roots.add_parsable_certificates(named());
+        let verifier = Verifier::new(roots, named(), Arc::clone(&self.crypto));
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.crypto))
             .with_safe_default_protocol_versions()
             .expect("ring has suites for TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config

@@ -18,6 +18,7 @@ use super::egress::Asker;
 use super::egress::Egress;
 use super::egress::Prohibited;
 use super::happy_eyeballs;
+use super::tls_failure;
 use super::via::ProxySettings;
 use super::via::Via;
 use crate::http1::head::HeadScanner;
@@ -168,15 +169,21 @@ impl Dialer {
     fn verified(&self, authority: &Authority, caller: Caller) -> Result<SecureStream, Error> {
         let host = authority.host.as_str();
         let wire = self.tunnel_for(Scheme::Https, authority, caller)?;
+        // What came in the clear must not be read as if it had come over TLS.
+        if !wire.input().is_empty() {
+            let text =
+                format!("the upstream proxy sent bytes behind its answer, before TLS with {host}");
+            return Err(Error::new(Kind::Via, text));
+        }
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
         let tls = UnbufferedClientConnection::new(self.trust.config(), name)
             .map_err(|error| Error::new(Kind::TlsProtocol, format!("TLS can't start: {error}")))?;
         let mut wire = wire
             .connect_tls(tls)
-            .map_err(|error| Error::of_tls(host, &error))?;
+            .map_err(|error| tls_failure::of_handshake(host, &error))?;
         wire.handshake(Instant::now() + HANDSHAKE_TIME)
-            .map_err(|error| Error::of_tls(host, &error))?;
+            .map_err(|error| tls_failure::of_handshake(host, &error))?;
         Ok(SecureStream {
             wire,
             authority: authority.clone(),
@@ -380,10 +387,7 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
             let head = ResponseHead::parse(head).map_err(|_| failed("does not answer in HTTP"))?;
             wire.consume(range.end);
             return match head.status {
-                // Anything behind the answer came in the clear, and would be read as if it had come over TLS.
-                200..=299 if !wire.input().is_empty() => {
-                    Err(failed("sent bytes behind its answer"))
-                }
+                // What is behind the answer is the origin's: SSH servers speak first.
                 200..=299 => Ok(()),
                 // A 1xx may come before the answer.
                 100..=199 => {

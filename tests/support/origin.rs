@@ -57,6 +57,16 @@ pub(crate) enum Certificate {
     SelfSigned,
     /// It is for another host.
     WrongName,
+    /// It is an authority's, who is named, and serves with it.
+    Authority,
+    /// The same, its time being over.
+    ExpiredAuthority,
+    /// The same for another host.
+    AuthorityForAnother,
+    /// An authority's, and another is named.
+    UnknownAuthority,
+    /// An authority's, and another of its name and key is named.
+    AuthorityMadeAnew,
     /// There is none: plain HTTP.
     None,
 }
@@ -420,7 +430,7 @@ fn secure(socket: TcpStream, config: Option<Arc<ServerConfig>>, book: &Book) -> 
     Some(Channel::new(Box::new(StreamOwned::new(tls, socket))))
 }
 
-/// TLS with a certificate like this, and the PEM of the CA that vouches for it.
+/// TLS with a certificate like this, and the PEM of the authority that is named.
 fn identity(certificate: Certificate) -> (Arc<ServerConfig>, String) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -428,22 +438,47 @@ fn identity(certificate: Certificate) -> (Arc<ServerConfig>, String) {
     let key = KeyPair::generate().expect("a key");
     let authority = CertifiedIssuer::self_signed(params, key).expect("an authority");
     let names: &[&str] = match certificate {
-        Certificate::WrongName => &["wrong.test"],
+        Certificate::WrongName | Certificate::AuthorityForAnother => &["wrong.test"],
         _ => &HOSTS,
     };
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("names");
     params.distinguished_name = named("test origin");
-    if certificate == Certificate::Expired {
+    if matches!(
+        certificate,
+        Certificate::Expired | Certificate::ExpiredAuthority
+    ) {
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     }
     let key = KeyPair::generate().expect("a key");
+    let is_authority = matches!(
+        certificate,
+        Certificate::Authority
+            | Certificate::ExpiredAuthority
+            | Certificate::AuthorityForAnother
+            | Certificate::UnknownAuthority
+            | Certificate::AuthorityMadeAnew
+    );
+    if is_authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
     let leaf = match certificate {
         Certificate::SelfSigned => params.self_signed(&key),
+        _ if is_authority => params.self_signed(&key),
         _ => params.signed_by(&key, &authority),
     };
-    let chain = vec![CertificateDer::from(leaf.expect("a certificate"))];
+    let leaf = leaf.expect("a certificate");
+    params.serial_number = Some(1.into());
+    let anew = params.self_signed(&key).expect("a certificate");
+    let named = match certificate {
+        _ if !is_authority => authority.der(),
+        Certificate::UnknownAuthority => authority.der(),
+        Certificate::AuthorityMadeAnew => anew.der(),
+        _ => leaf.der(),
+    };
+    let named = pem("CERTIFICATE", named);
+    let chain = vec![CertificateDer::from(leaf)];
     let secret = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let crypto = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(crypto)
@@ -454,7 +489,7 @@ fn identity(certificate: Certificate) -> (Arc<ServerConfig>, String) {
         .expect("a certificate and its key");
     // h2 first, so that a client which offered it would get it.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (Arc::new(config), pem("CERTIFICATE", authority.der()))
+    (Arc::new(config), named)
 }
 
 /// A name of one part.
