@@ -54,7 +54,12 @@ pub fn scan_lenient(
     cuts: &[usize],
     limit: usize,
 ) -> Result<Option<Range<usize>>, String> {
-    scan_with(HeadScanner::tolerant(Tolerance::Lenient), input, cuts, limit)
+    scan_with(
+        HeadScanner::tolerant(Tolerance::Lenient),
+        input,
+        cuts,
+        limit,
+    )
 }
 
 /// Scans for a head.

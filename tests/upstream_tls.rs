@@ -80,7 +80,7 @@ fn what_an_origin_s_tls_lacks_is_told_to_client_and_user() {
         (
             b"\x15\x03\x01\x00\x02\x02\x28",
             "tls_alert_received",
-            "P-521",
+            "ECDHE",
         ),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -122,4 +122,31 @@ fn what_a_server_says_first_comes_through_an_upstream_proxy_with_the_answer() {
     assert_eq!(tunnel.rest().0, b"");
     run.stop();
     assert_eq!(proxy.finish().requests.len(), 1);
+}
+
+/// Checks that an origin with this certificate gets nothing, and returns what is told of it.
+fn told(certificate: Certificate, token: &str) -> String {
+    let home = Home::new();
+    home.acme("");
+    let origin = Origin::with(certificate, always_ok);
+    let run = home.run(&origin).start();
+    let body = run.proxy.exchange(HOST, &get()).assert_refusal(502, token);
+    run.stop();
+    origin.finish().assert_nothing();
+    body["error"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn a_key_that_cannot_be_verified_is_named() {
+    let error = told(Certificate::P521, "tls_certificate_error");
+    assert!(error.contains("has a P-521 key"), "{error}");
+}
+
+#[test]
+fn an_origin_that_wants_a_certificate_of_its_client_is_told() {
+    let error = told(Certificate::WantsClients, "tls_alert_received");
+    assert!(
+        error.contains("wants a certificate of its client"),
+        "{error}"
+    );
 }

@@ -288,7 +288,7 @@ impl BodyReader {
         let is_bad = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
         let has_bad = line.iter().any(is_bad);
         self.is_mended |= has_bad;
-        match has_bad && !(self.is_lenient && !line.contains(&0)) {
+        match has_bad && (!self.is_lenient || line.contains(&0)) {
             true => Err(Error::Chunk),
             false => Ok(()),
         }

@@ -10,6 +10,8 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use rustls::AlertDescription;
+
 use super::lane::Lane;
 use super::lane::TrailerFilter;
 use super::mask::Masker;
@@ -54,6 +56,8 @@ pub(crate) enum Failure {
     RequestBody(http1::Error),
     /// The origin's connection ended before any byte of a response.
     NoResponse,
+    /// The origin wants a certificate of its client. In TLS 1.3 it says so behind the handshake only.
+    WantsCertificate,
     /// The origin's response is malformed, or ended before its end.
     Response(http1::Error),
     /// The origin ended TLS without close_notify, behind content that ends with the connection: whether it is whole is for the client to
@@ -153,6 +157,8 @@ pub(crate) struct Relay<'a> {
     is_until_close: bool,
     /// Whether the origin's connection has failed, rather than ended.
     is_reset: bool,
+    /// Whether it has failed since the origin wants a certificate of its client.
+    wants_certificate: bool,
     /// Whether a head was mended.
     is_mended: bool,
     /// Whether bytes go both ways until both sides end.
@@ -195,6 +201,7 @@ impl<'a> Relay<'a> {
             is_early: false,
             is_until_close: false,
             is_reset: false,
+            wants_certificate: false,
             is_mended: false,
             is_tunnel: false,
             names: None,
@@ -293,11 +300,24 @@ impl<'a> Relay<'a> {
     /// socket is looked at once more, since the answer must not come to light behind that content.
     fn has_answer(&mut self) -> bool {
         let is_next = !self.up.finished && !self.upstream.wants_flush();
-        if is_next && self.upstream.has_room() && self.upstream.receive().is_err() {
-            self.is_reset = true;
-            self.upstream.cut();
+        if is_next && self.upstream.has_room() {
+            self.receive_down();
         }
         !self.upstream.input().is_empty()
+    }
+
+    /// Receives from the origin; a failure is its end.
+    fn receive_down(&mut self) {
+        if let Err(error) = self.upstream.receive() {
+            self.is_reset = true;
+            self.upstream.cut();
+            self.wants_certificate |= matches!(
+                wire::tls_failure(&error),
+                Some(rustls::Error::AlertReceived(
+                    AlertDescription::CertificateRequired
+                ))
+            );
+        }
     }
 
     /// Whether all that the client is to get has left.
@@ -412,6 +432,7 @@ impl<'a> Relay<'a> {
                     }
                     Ok(false)
                 }
+                (Some(_), true) if self.wants_certificate => Err(Failure::WantsCertificate),
                 (Some(_), true) => Err(Failure::NoResponse),
                 (Some(_), false) => Err(Failure::Response(http1::Error::Incomplete)),
             };
@@ -622,9 +643,8 @@ impl<'a> Relay<'a> {
             // A reset: nobody is there to be answered.
             return Err(Failure::ClientGone);
         }
-        if upstream_ready && upstream.read && self.upstream.receive().is_err() {
-            self.is_reset = true;
-            self.upstream.cut();
+        if upstream_ready && upstream.read {
+            self.receive_down();
         }
         match deadline {
             Some((when, failure)) if !client_ready && !upstream_ready && Instant::now() >= when => {

@@ -28,6 +28,7 @@ use crate::http1;
 use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
 use crate::http1::mend::Tolerance;
+use crate::upstream;
 use crate::upstream::dial::SecureStream;
 use crate::upstream::pool::Key;
 use crate::wire::Wire;
@@ -568,6 +569,9 @@ fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, St
         _ if begun => stop("the answer was cut short"),
         Failure::RequestBody(error) => Refusal::Malformed(error).into(),
         Failure::NoResponse => Refusal::NoResponse.into(),
+        Failure::WantsCertificate => {
+            Refusal::Upstream(upstream::Error::of_client_certificate("the origin")).into()
+        }
         Failure::Response(http1::Error::Incomplete) => Refusal::NoResponse.into(),
         Failure::Response(error) => Refusal::BadResponse(error).into(),
         Failure::Upgrade => Refusal::Upgrade.into(),

@@ -49,6 +49,8 @@ pub(super) struct Verifier {
     inner: Arc<WebPkiServerVerifier>,
     /// Certificates that the user has named, of those that a server could have.
     named: Vec<CertificateDer<'static>>,
+    /// Whether origins are asked for a kind of key that can't be verified: one that has no other shows it then.
+    is_probe: bool,
 }
 
 impl Verifier {
@@ -57,6 +59,7 @@ impl Verifier {
         roots: RootCertStore,
         named: impl Iterator<Item = CertificateDer<'a>>,
         crypto: Arc<CryptoProvider>,
+        is_probe: bool,
     ) -> Self {
         // Those of public authorities have no name of a host.
         let has_name =
@@ -69,6 +72,7 @@ impl Verifier {
                 .filter(has_name)
                 .map(CertificateDer::into_owned)
                 .collect(),
+            is_probe,
         }
     }
 
@@ -109,6 +113,10 @@ impl ServerCertVerifier for Verifier {
         let Err(Error::InvalidCertificate(why)) = &judged else {
             return judged;
         };
+        // Whatever else is mended, such a key can't be used.
+        if let Some(unfit) = unfit_key(end_entity, "has") {
+            return Err(unfit);
+        }
         match why {
             CertificateError::Other(other) if other.to_string() == CA_AS_END_ENTITY => {
                 self.judge_authority(end_entity, server_name)
@@ -122,8 +130,8 @@ impl ServerCertVerifier for Verifier {
             }
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                let mut chain = [end_entity].into_iter().chain(intermediates);
-                match chain.find_map(|one| unfit_key(one)) {
+                let mut issuers = intermediates.iter();
+                match issuers.find_map(|issuer| unfit_key(issuer, "was signed by")) {
                     Some(unfit) => Err(unfit),
                     None => judged,
                 }
@@ -140,7 +148,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let inner = &self.inner;
         let verified = inner.verify_tls12_signature(message, certificate, signature);
-        verified.map_err(|error| unfit_key(certificate).unwrap_or(error))
+        verified.map_err(|error| unfit_key(certificate, "has").unwrap_or(error))
     }
 
     fn verify_tls13_signature(
@@ -151,19 +159,23 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let inner = &self.inner;
         let verified = inner.verify_tls13_signature(message, certificate, signature);
-        verified.map_err(|error| unfit_key(certificate).unwrap_or(error))
+        verified.map_err(|error| unfit_key(certificate, "has").unwrap_or(error))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        let mut schemes = self.inner.supported_verify_schemes();
+        if self.is_probe {
+            schemes.push(SignatureScheme::ECDSA_NISTP521_SHA512);
+        }
+        schemes
     }
 }
 
-/// Returns the fault of a certificate whose key is of a kind that can't be verified.
-fn unfit_key(certificate: &CertificateDer<'_>) -> Option<Error> {
+/// Returns the fault of a certificate whose key is of a kind that can't be verified; `how` says what it is to the origin's own.
+fn unfit_key(certificate: &CertificateDer<'_>, how: &str) -> Option<Error> {
     let key = Certificate::parse(certificate)?.unfit_key()?;
     Some(fault(&format!(
-        "has {key}, which authsome can't verify (make one with RSA of 2048 bits or more, P-256, P-384 or Ed25519)"
+        "{how} {key}, which authsome can't verify (make one with RSA of 2048 bits or more, P-256, P-384 or Ed25519)"
     )))
 }
 

@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
@@ -167,6 +170,26 @@ impl Dialer {
 
     /// A connection with TLS that was verified for the authority's host.
     fn verified(&self, authority: &Authority, caller: Caller) -> Result<SecureStream, Error> {
+        match self.handshake(authority, caller, self.trust.config()) {
+            Ok(wire) => Ok(SecureStream {
+                wire,
+                authority: authority.clone(),
+                mark: None,
+            }),
+            Err(error) if error.kind == Kind::Mismatch => {
+                Err(self.cause(authority, caller).unwrap_or(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A connection with TLS of this configuration.
+    fn handshake(
+        &self,
+        authority: &Authority,
+        caller: Caller,
+        config: Arc<ClientConfig>,
+    ) -> Result<Wire, Error> {
         let host = authority.host.as_str();
         let wire = self.tunnel_for(Scheme::Https, authority, caller)?;
         // What came in the clear must not be read as if it had come over TLS.
@@ -177,18 +200,23 @@ impl Dialer {
         }
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
-        let tls = UnbufferedClientConnection::new(self.trust.config(), name)
+        let tls = UnbufferedClientConnection::new(config, name)
             .map_err(|error| Error::new(Kind::TlsProtocol, format!("TLS can't start: {error}")))?;
-        let mut wire = wire
-            .connect_tls(tls)
-            .map_err(|error| tls_failure::of_handshake(host, &error))?;
+        let failed = |error| tls_failure::of_handshake(host, &error);
+        let mut wire = wire.connect_tls(tls).map_err(failed)?;
         wire.handshake(Instant::now() + HANDSHAKE_TIME)
-            .map_err(|error| tls_failure::of_handshake(host, &error))?;
-        Ok(SecureStream {
-            wire,
-            authority: authority.clone(),
-            mark: None,
-        })
+            .map_err(failed)?;
+        Ok(wire)
+    }
+
+    /// Finds out why an origin shares nothing with us, which its alert doesn't say, by another handshake. Nothing is sent on that.
+    fn cause(&self, authority: &Authority, caller: Caller) -> Option<Error> {
+        let (config, is_asked) = self.trust.probe();
+        let found = self.handshake(authority, caller, config).err();
+        if is_asked.load(Ordering::Relaxed) {
+            return Some(Error::of_client_certificate(authority.host.as_str()));
+        }
+        found.filter(|error| error.kind == Kind::Certificate)
     }
 
     /// A connection for the client at this address to the authority, through the upstream proxy's

@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Certificate,
     /// It sent a TLS alert.
     Alert,
+    /// Its alert says that it can't agree with us on how TLS is to be spoken.
+    Mismatch,
     /// It broke the TLS protocol, or speaks none.
     TlsProtocol,
     /// The connection would lead back to ourselves.
@@ -63,7 +65,7 @@ impl Kind {
             Self::Unavailable | Self::Via => "destination_unavailable",
             Self::Terminated => "connection_terminated",
             Self::Certificate => "tls_certificate_error",
-            Self::Alert => "tls_alert_received",
+            Self::Alert | Self::Mismatch => "tls_alert_received",
             Self::TlsProtocol => "tls_protocol_error",
             Self::Loop => "proxy_loop_detected",
             Self::Prohibited => "destination_ip_prohibited",
@@ -72,7 +74,10 @@ impl Kind {
 
     /// Returns whether the failure is one of TLS.
     pub(crate) fn is_tls(self) -> bool {
-        matches!(self, Self::Certificate | Self::Alert | Self::TlsProtocol)
+        matches!(
+            self,
+            Self::Certificate | Self::Alert | Self::Mismatch | Self::TlsProtocol
+        )
     }
 
     /// Whether the failure is that of a time limit.
@@ -104,6 +109,14 @@ impl Error {
                 format!("{what} can't be reached: {error}"),
             ),
         }
+    }
+
+    /// The failure of an origin that wants a certificate of its client.
+    pub(crate) fn of_client_certificate(origin: &str) -> Self {
+        let text = format!(
+            "{origin} wants a certificate of its client, and authsome has none (where nothing claims the host, the program's own connection goes there as it is)"
+        );
+        Self::new(Kind::Alert, text)
     }
 }
 

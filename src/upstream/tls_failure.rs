@@ -14,7 +14,7 @@ use crate::tls::verifier::Fault;
 use crate::wire;
 
 /// What the origin must have at the least, where it doesn't say what it lacks.
-const NEEDED: &str = "authsome needs TLS 1.2 with ECDHE and AES-GCM or ChaCha20, or TLS 1.3; one of the curves X25519, P-256 and P-384; and a certificate with RSA of 2048 bits or more, P-256, P-384 or Ed25519, not P-521";
+const NEEDED: &str = "authsome needs TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20, and one of the curves X25519, P-256 and P-384";
 
 /// Names of a certificate that an error repeats, at the most.
 const MAX_NAMES: usize = 4;
@@ -51,13 +51,7 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> Error {
             let text = format!("the certificate of {host} {why}");
             Error::new(Kind::Certificate, text)
         }
-        rustls::Error::AlertReceived(alert) => {
-            let text = of_alert(*alert).map_or_else(
-                || format!("{host} ended the TLS handshake: {alert:?}"),
-                |why| format!("{host} ended the TLS handshake ({alert:?}): {why}"),
-            );
-            Error::new(Kind::Alert, text)
-        }
+        rustls::Error::AlertReceived(alert) => of_alert(host, *alert),
         rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
@@ -80,20 +74,20 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> Error {
 /// What an origin is told to do whose TLS is too old.
 const VERSION: &str = "it has no version of TLS that authsome speaks, 1.2 or 1.3 (let it offer one of these: older ones are not safe)";
 
-/// Returns what an alert means, where it isn't clear from its name.
-fn of_alert(alert: AlertDescription) -> Option<String> {
+/// What an alert of `host` means.
+fn of_alert(host: &str, alert: AlertDescription) -> Error {
+    let ended = format!("{host} ended the TLS handshake ({alert:?})");
     match alert {
-        AlertDescription::ProtocolVersion => Some(VERSION.to_owned()),
-        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
-            Some(format!(
-                "it shares no cipher suite, curve or kind of key with authsome, or wants a certificate of its client, which authsome has none of; {NEEDED}"
-            ))
+        AlertDescription::ProtocolVersion => Error::new(Kind::Alert, format!("{ended}: {VERSION}")),
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => Error::new(
+            Kind::Mismatch,
+            format!("{ended}: it shares no cipher suite or curve with authsome; {NEEDED}"),
+        ),
+        AlertDescription::UnrecognisedName => {
+            Error::new(Kind::Alert, format!("{ended}: it serves no such name"))
         }
-        AlertDescription::UnrecognisedName => Some("it serves no such name".to_owned()),
-        AlertDescription::CertificateRequired => {
-            Some("it wants a certificate of its client, and authsome has none".to_owned())
-        }
-        _ => None,
+        AlertDescription::CertificateRequired => Error::of_client_certificate(host),
+        _ => Error::new(Kind::Alert, ended),
     }
 }
 
@@ -174,8 +168,18 @@ mod tests {
         of_handshake("a.test", &io::Error::new(io::ErrorKind::InvalidData, error)).text
     }
 
+    /// Checks that what is told of each failure has these words, the host, and nothing that a terminal would obey.
+    fn check<const N: usize>(failures: [(Tls, &str); N]) {
+        for (error, words) in failures {
+            let text = told(error);
+            assert!(text.contains("a.test") && text.contains(words), "{text}");
+            let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+            assert!(text.bytes().all(is_printable), "{text}");
+        }
+    }
+
     #[test]
-    fn each_failure_has_its_cause_and_a_remedy() {
+    fn each_fault_of_a_certificate_has_its_cause_and_a_remedy() {
         let at = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         let presented = |names: &[&str]| CertificateError::NotValidForNameContext {
             expected: ServerName::try_from("a.test").unwrap(),
@@ -193,50 +197,34 @@ mod tests {
             time: at(0),
             not_before: at(86_400),
         };
-        for (error, words) in [
+        let two = ["DnsName(\"b.test\")", "IpAddress(192.0.2.7)"];
+        let six = ["DnsName(\"b\u{1b}[2J\")"; 6];
+        check([
             (Tls::from(expired), "expired, at 1970-01-01T00:00:00Z"),
-            (
-                early.into(),
-                "before 1970-01-02T00:00:00Z (is this machine's clock right?)",
-            ),
+            (early.into(), "before 1970-01-02T00:00:00Z (is this"),
             (presented(&[]).into(), "no subjectAltName"),
-            (
-                presented(&["DnsName(\"b.test\")", "IpAddress(192.0.2.7)"]).into(),
-                "another name: b.test, 192.0.2.7",
-            ),
-            (
-                presented(&["DnsName(\"b\u{1b}[2J\")"; 6]).into(),
-                "b\\x1b[2J and 2 more",
-            ),
+            (presented(&two).into(), "another name: b.test, 192.0.2.7"),
+            (presented(&six).into(), "b\\x1b[2J and 2 more"),
             (signed(UNVERIFIED[1].0).into(), "signed by SHA-1"),
             (signed(UNVERIFIED[3].0).into(), "P-521"),
             (signed(b"").into(), "not known here"),
             (CertificateError::UnknownIssuer.into(), "--upstream-ca"),
-            (
-                Tls::AlertReceived(AlertDescription::ProtocolVersion),
-                "1.2 or 1.3",
-            ),
-            (
-                Tls::AlertReceived(AlertDescription::HandshakeFailure),
-                "P-521",
-            ),
-            (
-                Tls::AlertReceived(AlertDescription::InternalError),
-                "InternalError",
-            ),
+        ]);
+    }
+
+    #[test]
+    fn each_failure_of_a_handshake_has_its_cause_and_a_remedy() {
+        let alert = Tls::AlertReceived;
+        check([
+            (alert(AlertDescription::ProtocolVersion), "1.2 or 1.3"),
+            (alert(AlertDescription::HandshakeFailure), "ECDHE"),
+            (alert(AlertDescription::CertificateRequired), "its client"),
+            (alert(AlertDescription::InternalError), "InternalError"),
             (
                 PeerIncompatible::ServerDoesNotSupportTls12Or13.into(),
                 "1.2 or 1.3",
             ),
             (PeerIncompatible::NoCipherSuitesInCommon.into(), "ECDHE"),
-        ] {
-            let text = told(error);
-            assert!(text.contains("a.test") && text.contains(words), "{text}");
-            assert!(
-                text.bytes()
-                    .all(|byte| byte.is_ascii_graphic() || byte == b' '),
-                "{text}"
-            );
-        }
+        ]);
     }
 }
