@@ -14,6 +14,7 @@ use crate::http1::head::RequestHead;
 use crate::http1::head::ResponseHead;
 use crate::http1::head::Version;
 use crate::http1::head::write_field;
+use crate::http1::mend::Tolerance;
 use crate::oauth::token;
 use crate::path;
 use crate::provider::Placement;
@@ -42,7 +43,33 @@ pub fn scan_head(
     cuts: &[usize],
     limit: usize,
 ) -> Result<Option<Range<usize>>, String> {
-    let mut scanner = HeadScanner::default();
+    scan_with(HeadScanner::default(), input, cuts, limit)
+}
+
+/// Scans for the head of a response of which is mended what curl takes.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn scan_lenient(
+    input: &[u8],
+    cuts: &[usize],
+    limit: usize,
+) -> Result<Option<Range<usize>>, String> {
+    scan_with(
+        HeadScanner::tolerant(Tolerance::Lenient),
+        input,
+        cuts,
+        limit,
+    )
+}
+
+/// Scans for a head.
+fn scan_with(
+    mut scanner: HeadScanner,
+    input: &[u8],
+    cuts: &[usize],
+    limit: usize,
+) -> Result<Option<Range<usize>>, String> {
     for end in cuts.iter().chain([&input.len()]) {
         let arrived = input.get(..*end).unwrap_or(input);
         match scanner.scan(arrived, limit) {
@@ -161,6 +188,18 @@ pub fn parse_response(head: &[u8]) -> Option<Head> {
         is_http10: head.version == Version::Http10,
         start: (head.status.to_string(), head.reason),
     })
+}
+
+/// The head of a response of which was mended what curl takes, and whether something was.
+#[must_use]
+pub fn parse_lenient(head: &[u8]) -> Option<(Head, bool)> {
+    let head = ResponseHead::parse_mended(head, Tolerance::Lenient).ok()?;
+    let parts = Head {
+        fields: list(&head.fields),
+        is_http10: head.version == Version::Http10,
+        start: (head.status.to_string(), head.reason),
+    };
+    Some((parts, head.is_mended))
 }
 
 /// Where a body ends.

@@ -40,7 +40,9 @@
 //! - A stored credential goes to no host that its login didn't name (`broker::record`), whatever becomes of the definition.
 //! - Metadata of an authorization server speaks for its issuer's host alone (`oauth::discovery`), and a client's secret goes to no host
 //!   that the client wasn't kept for (`broker::client`).
-//! - A request goes to an origin only if everyone would read it the same way; nothing is repaired.
+//! - A request goes to an origin only if everyone would read it the same way; nothing is repaired but bytes above 0x7F of its target, which
+//!   are percent-encoded before anything judges it.
+//! - A response that had to be mended (`http1::mend`) is the last on its connection, and the client gets it in one clear form.
 //! - A connection is kept only where the origin surely reads what comes next as a request (`proxy::relay`): content that it left unread
 //!   would be the beginning of one.
 //! - A request that can't be sent twice meets no end of a connection that its client, alone, would not have used (`upstream::habit`).

@@ -891,6 +891,18 @@ fn request(method: &str, target: &str, field: &str) -> String {
 }
 
 #[test]
+fn rules_judge_bytes_above_ascii_as_they_leave() {
+    let scene = Scene::ok(READ_ONLY);
+    let ask = |target: &str| scene.exchange(&request("GET", target, ""));
+    assert_eq!(ask("/Z\u{fc}rich?q=\u{20ac}").status(), 200);
+    ask("/secret-\u{fc}").assert_refusal(403, "http_request_denied");
+    // A wide slash is one to some servers.
+    ask("/x\u{ff0f}..\u{ff0f}secret").assert_refusal(400, "http_request_denied");
+    let arrived = scene.finish().arrived;
+    assert_eq!(arrived.only().target(), "/Z%C3%BCrich?q=%E2%82%AC");
+}
+
+#[test]
 fn a_provider_that_is_read_only_gets_nothing_but_reads() {
     let scene = Scene::ok(READ_ONLY);
     let passes = [

@@ -697,9 +697,11 @@ fn warnings_that_the_program_causes_by_names_of_its_choice_hide_no_others() {
     run.proxy.exchange(HOST, &get());
     let output = run.stop();
     assert_eq!(output.lines_with("is claimed by"), 20, "{output}");
+    // Their names are in the origin's certificate neither, which is told as well.
+    assert_eq!(output.lines_with("is for another name"), 20, "{output}");
     assert_eq!(
         output.lines_with("there are many more warnings"),
-        1,
+        2,
         "{output}"
     );
     let words = format!("{HOST} sent the credential of acme back; it was masked");

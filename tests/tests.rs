@@ -148,6 +148,12 @@ mod unused;
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
 
+// What origins have for certificates and TLS, and what is told of it.
+mod upstream_tls;
+
+// Responses that aren't as they should be: what becomes of the connections.
+mod mended;
+
 // Upstream proxies that are spoken to by TLS or SOCKS, and those that can't be used.
 mod upstream_proxies;
 

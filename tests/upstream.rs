@@ -29,7 +29,7 @@ fn post() -> String {
 }
 
 /// Checks that an origin with this certificate gets nothing, and that the answer names the check that failed.
-fn assert_not_trusted(certificate: Certificate, knows_ca: bool, words: &str) {
+pub(crate) fn assert_not_trusted(certificate: Certificate, knows_ca: bool, words: &str) {
     let home = Home::new();
     home.acme("");
     let origin = Origin::with(certificate, always_ok);

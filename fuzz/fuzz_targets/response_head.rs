@@ -1,9 +1,12 @@
 //! Any split of the input scans as the whole does. A head that is accepted has whole lines and no NUL, one field for each line
-//! behind the first, and written anew it reads as the same status, reason and fields.
+//! behind the first, and written anew it reads as the same status, reason and fields. One that had to be mended says so, and what became of
+//! it needs no mending.
 #![no_main]
 
+use authsome::fuzzing::parse_lenient;
 use authsome::fuzzing::parse_response;
 use authsome::fuzzing::scan_head;
+use authsome::fuzzing::scan_lenient;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -12,6 +15,16 @@ fuzz_target!(|data: &[u8]| {
     };
     let cut = usize::from(*cut) * input.len() / 255;
     let limit = 16 * usize::from(*limit);
+    let lenient = scan_lenient(input, &[], limit).ok();
+    assert_eq!(scan_lenient(input, &[cut], limit).ok(), lenient, "cut at {cut}");
+    if let Some(Some(range)) = lenient
+        && let Some((head, is_mended)) = parse_lenient(&input[range.clone()])
+    {
+        let strict = scan_head(&input[range.clone()], &[], usize::MAX).ok();
+        let strict = strict.and_then(|found| parse_response(&input[range.clone()][found?]));
+        assert!(is_mended || strict.as_ref() == Some(&head));
+        assert_eq!(parse_response(&head.write_response()), Some(head));
+    }
     let whole = scan_head(input, &[], limit).ok();
     assert_eq!(scan_head(input, &[cut], limit).ok(), whole, "cut at {cut}");
     let Some(Some(range)) = whole else {

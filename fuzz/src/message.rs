@@ -8,7 +8,8 @@
 pub enum Manner {
     /// One way of writing each thing.
     Exact,
-    /// Empty lines before a message, HTTP/1.0, spaces around values, a length that is repeated, chunk extensions.
+    /// Empty lines before a message, HTTP/1.0, spaces around values, a length that is repeated, chunk extensions; bytes above 0x7F in a
+    /// target, which are percent-encoded; folded lines of a response, which become one.
     AsSent,
 }
 
@@ -111,11 +112,14 @@ pub fn requests(bytes: &[u8]) -> Vec<Message> {
 #[must_use]
 pub fn request(bytes: &[u8], manner: Manner) -> Reading {
     let from = empty_lines(bytes, manner);
-    let mut message = match head(&bytes[from..], manner) {
+    let mut message = match head(&bytes[from..], manner, false) {
         Ok(Some(message)) => message,
         Ok(None) => return Reading::NoHead,
         Err(why) => return Reading::Wrong(why),
     };
+    if manner == Manner::AsSent {
+        message.start[1] = encoded(&message.start[1]);
+    }
     let [method, target, version] = &message.start;
     if !is_token(method) {
         return Reading::Wrong("a method that is no token");
@@ -142,7 +146,7 @@ pub fn request(bytes: &[u8], manner: Manner) -> Reading {
 #[must_use]
 pub fn response(bytes: &[u8], method: &[u8], manner: Manner) -> Reading {
     let from = empty_lines(bytes, manner);
-    let mut message = match head(&bytes[from..], manner) {
+    let mut message = match head(&bytes[from..], manner, manner == Manner::AsSent) {
         Ok(Some(message)) => message,
         Ok(None) => return Reading::NoHead,
         Err(why) => return Reading::Wrong(why),
@@ -188,12 +192,63 @@ fn empty_lines(bytes: &[u8], manner: Manner) -> usize {
     length
 }
 
-/// The head at the start of these bytes: a start line of three parts, and fields.
-fn head(bytes: &[u8], manner: Manner) -> Result<Option<Message>, &'static str> {
+/// The target with its bytes above 0x7F percent-encoded.
+fn encoded(target: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for byte in target {
+        match byte.is_ascii() {
+            true => out.push(*byte),
+            false => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    out
+}
+
+/// The lines with each that begins with a space joined to the one before. None follows the start line, and none belongs to a length.
+fn unfolded(lines: Vec<&[u8]>) -> Result<Vec<Vec<u8>>, &'static str> {
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    for line in lines {
+        let is_more = matches!(line.first(), Some(b' ' | b'\t'));
+        match found.len() {
+            0 => found.push(line.to_vec()),
+            _ if !is_more => found.push(line.to_vec()),
+            1 => return Err("a line that goes on with none"),
+            _ => {
+                let last = found.last_mut().expect("there is one");
+                last.push(b' ');
+                last.extend_from_slice(trimmed_start(line));
+                let name = last.split(|byte| *byte == b':').next().unwrap_or_default();
+                let name = trimmed(name).to_ascii_lowercase();
+                if [&b"content-length"[..], b"transfer-encoding"].contains(&&*name) {
+                    return Err("a length that is folded");
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Without white space before it.
+fn trimmed_start(line: &[u8]) -> &[u8] {
+    let spaces = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+    &line[spaces.count()..]
+}
+
+/// The head at the start of these bytes: a start line of three parts, and fields, which may be folded.
+fn head(
+    bytes: &[u8],
+    manner: Manner,
+    may_fold: bool,
+) -> Result<Option<Message>, &'static str> {
     let Some(end) = find(bytes, b"\r\n\r\n") else {
         return Ok(None);
     };
-    let mut lines = lines(&bytes[..end])?.into_iter();
+    let lines = lines(&bytes[..end])?;
+    let lines = match may_fold {
+        true => unfolded(lines)?,
+        false => lines.into_iter().map(<[u8]>::to_vec).collect(),
+    };
+    let mut lines = lines.into_iter();
     let line = lines.next().unwrap_or_default();
     let parts = line.splitn(3, |byte| *byte == b' ');
     let mut start: Vec<Vec<u8>> = parts.map(<[u8]>::to_vec).collect();
@@ -204,7 +259,7 @@ fn head(bytes: &[u8], manner: Manner) -> Result<Option<Message>, &'static str> {
     let start = start
         .try_into()
         .map_err(|_| "a start line without its parts")?;
-    let fields = lines.map(|line| field(line, manner));
+    let fields = lines.map(|line| field(&line, manner));
     Ok(Some(Message {
         start,
         fields: fields.collect::<Result<_, _>>()?,

@@ -7,6 +7,7 @@ use super::Error;
 use super::framing::Framing;
 use super::head::Fields;
 use super::head::write_field;
+use super::mend::Tolerance;
 use crate::encoding;
 
 /// Bytes of a chunk's size line with its extensions, at the most.
@@ -26,6 +27,10 @@ pub(crate) struct BodyReader {
     trailers: Vec<u8>,
     /// Bytes of extensions so far.
     extensions: usize,
+    /// Whether lines may end in LF alone, and have control bytes where they mean nothing.
+    is_lenient: bool,
+    /// Whether one did.
+    is_mended: bool,
 }
 
 /// What comes next in the body.
@@ -74,7 +79,22 @@ impl BodyReader {
             state,
             trailers: Vec::new(),
             extensions: 0,
+            is_lenient: false,
+            is_mended: false,
         }
+    }
+
+    /// The same for a body of a response that is mended.
+    pub(crate) fn tolerant(framing: Framing, tolerance: Tolerance) -> Self {
+        Self {
+            is_lenient: tolerance == Tolerance::Lenient,
+            ..Self::new(framing)
+        }
+    }
+
+    /// Whether something had to be mended so far.
+    pub(crate) fn is_mended(&self) -> bool {
+        self.is_mended
     }
 
     /// Whether the whole body has been read.
@@ -150,7 +170,7 @@ impl BodyReader {
 
     /// A chunk's size line: hexadecimal digits, extensions that are passed over, CR LF (RFC 9112 section 7.1).
     fn size<'a>(&mut self, input: &'a [u8]) -> Result<Step<'a>, Error> {
-        let Some(line) = self.line(input, MAX_SIZE_LINE, Error::Chunk)? else {
+        let Some((line, used)) = self.line(input, MAX_SIZE_LINE, Error::Chunk)? else {
             return Ok(Step {
                 used: 0,
                 content: &[],
@@ -180,10 +200,7 @@ impl BodyReader {
         } else {
             State::Data(size)
         };
-        Ok(Step {
-            used: line.len() + 2,
-            content: &[],
-        })
+        Ok(Step { used, content: &[] })
     }
 
     /// The CR LF behind a chunk: compared, not skipped.
@@ -200,13 +217,21 @@ impl BodyReader {
                 used: 0,
                 content: &[],
             }),
+            [b'\n', ..] if self.is_lenient => {
+                self.is_mended = true;
+                self.state = State::Size;
+                Ok(Step {
+                    used: 1,
+                    content: &[],
+                })
+            }
             _ => Err(Error::Chunk),
         }
     }
 
     /// One line of the trailer section.
     fn trailer<'a>(&mut self, input: &'a [u8]) -> Result<Step<'a>, Error> {
-        let Some(line) = self.line(input, MAX_TRAILERS, Error::TrailerTooLarge)? else {
+        let Some((line, used)) = self.line(input, MAX_TRAILERS, Error::TrailerTooLarge)? else {
             return Ok(Step {
                 used: 0,
                 content: &[],
@@ -217,7 +242,7 @@ impl BodyReader {
             if !self.trailers.is_empty() {
                 self.trailers.extend_from_slice(b"\r\n");
             }
-        } else if matches!(line.first(), Some(b' ' | b'\t')) {
+        } else if matches!(line.first(), Some(b' ' | b'\t')) && !self.is_lenient {
             return Err(Error::Chunk);
         } else {
             self.trailers.extend_from_slice(line);
@@ -226,46 +251,47 @@ impl BodyReader {
                 return Err(Error::TrailerTooLarge);
             }
         }
-        Ok(Step {
-            used: line.len() + 2,
-            content: &[],
-        })
+        Ok(Step { used, content: &[] })
     }
 
-    /// The line at the start of the input, without its CR LF; `None` while it isn't whole.
+    /// The line at the start of the input, without its CR LF, and its length with that; `None` while it isn't whole.
     fn line<'a>(
-        &self,
+        &mut self,
         input: &'a [u8],
         limit: usize,
         too_long: Error,
-    ) -> Result<Option<&'a [u8]>, Error> {
+    ) -> Result<Option<(&'a [u8], usize)>, Error> {
         let window = input.get(..limit + 2).unwrap_or(input);
         let Some(end) = memchr::memchr(b'\n', window) else {
-            let partial = window.strip_suffix(b"\r").unwrap_or(window);
-            if partial
-                .iter()
-                .any(|byte| byte.is_ascii_control() && *byte != b'\t')
-            {
-                return Err(Error::Chunk);
-            }
+            self.check(window.strip_suffix(b"\r").unwrap_or(window))?;
             return if window.len() > limit + 1 {
                 Err(too_long)
             } else {
                 Ok(None)
             };
         };
-        let line = window
-            .get(..end)
-            .unwrap_or_default()
-            .strip_suffix(b"\r")
-            .ok_or(Error::Chunk)?;
-        if line
-            .iter()
-            .any(|byte| byte.is_ascii_control() && *byte != b'\t')
-        {
-            return Err(Error::Chunk);
+        let whole = window.get(..end).unwrap_or_default();
+        let line = match whole.strip_suffix(b"\r") {
+            Some(line) => line,
+            None if self.is_lenient => {
+                self.is_mended = true;
+                whole
+            }
+            None => return Err(Error::Chunk),
+        };
+        self.check(line)?;
+        Ok(Some((line, end + 1)))
+    }
+
+    /// Refuses control bytes but HTAB.
+    fn check(&mut self, line: &[u8]) -> Result<(), Error> {
+        let is_bad = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+        let has_bad = line.iter().any(is_bad);
+        self.is_mended |= has_bad;
+        match has_bad && (!self.is_lenient || line.contains(&0)) {
+            true => Err(Error::Chunk),
+            false => Ok(()),
         }
-        Ok(Some(line))
     }
 }
 
@@ -393,6 +419,53 @@ mod tests {
                     input.escape_ascii()
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_lenient_reader_takes_bare_lf_and_says_so() {
+        let read = |tolerance, input: &[u8], cut: usize| {
+            let mut reader = BodyReader::tolerant(Framing::Chunked, tolerance);
+            let (mut content, mut at) = (Vec::new(), 0);
+            for end in [cut, input.len()] {
+                while !reader.is_done() {
+                    let step = reader.step(&input[at..end])?;
+                    content.extend_from_slice(step.content);
+                    at += step.used;
+                    if step.used == 0 {
+                        break;
+                    }
+                }
+            }
+            reader.end_of_input()?;
+            let trailers = Fields::parse_mended(reader.trailers(), tolerance)?;
+            let count = trailers.iter().count();
+            Ok((content, count, reader.is_mended()))
+        };
+        let sloppy = b"2\nok\n1;a\x01\r\n!\r\n0\nX-A: b\n c\nX B: c\n\n";
+        let good = b"2\r\nok\r\n1;a\r\n!\r\n0\r\nX-A: b\r\n\r\n";
+        for cut in 0..sloppy.len() {
+            let found = read(Tolerance::Lenient, sloppy, cut);
+            assert_eq!(found, Ok((b"ok!".to_vec(), 1, true)), "{cut}");
+            for strict in [Tolerance::Exact, Tolerance::Folds] {
+                assert_eq!(read(strict, sloppy, cut), Err(Error::Chunk), "{cut}");
+            }
+        }
+        let found = read(Tolerance::Lenient, good, 0);
+        assert_eq!(found, Ok((b"ok!".to_vec(), 1, false)));
+        for bad in [
+            &b"+2\nok\n0\n\n"[..],
+            b"2\nokX\n",
+            b"2\nok\r0\n",
+            b"2;\0\nok",
+            b"\nok",
+        ] {
+            assert_eq!(
+                read(Tolerance::Lenient, bad, 0),
+                Err(Error::Chunk),
+                "{}",
+                bad.escape_ascii()
+            );
         }
     }
 

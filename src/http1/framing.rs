@@ -43,7 +43,7 @@ impl Framing {
     pub(crate) fn of_response(head: &ResponseHead, method: &str) -> Result<Self, Error> {
         let chunked = is_chunked(head.fields.all("transfer-encoding"))?;
         let length = content_length(head.fields.all("content-length"))?;
-        if method == "HEAD" || head.status < 200 || matches!(head.status, 204 | 304) {
+        if has_no_content(head, method) {
             return Ok(Self::None);
         }
         match (chunked, length) {
@@ -53,6 +53,32 @@ impl Framing {
             (false, Some(length)) => Ok(Self::Length(length)),
             (false, None) => Ok(Self::UntilClose),
         }
+    }
+
+    /// A response's framing, where it is also taken what RFC 9112 section 6.3 has one reading for: chunked more than once, or beside a
+    /// length, which doesn't count then; and `identity`, which was a coding once.
+    ///
+    /// # Errors
+    /// Lengths that differ or are no numbers, and other codings.
+    pub(crate) fn of_response_mended(head: &ResponseHead, method: &str) -> Result<Self, Error> {
+        let strict = match Self::of_response(head, method) {
+            Err(error @ (Error::BothLengths | Error::TransferEncoding)) => error,
+            framing => return framing,
+        };
+        let length = content_length(head.fields.all("content-length"))?;
+        let is = |coding: &[u8], name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
+        let mut codings = head.fields.members("transfer-encoding");
+        if !codings.all(|coding| is(coding, "chunked") || is(coding, "identity")) {
+            return Err(strict);
+        }
+        if has_no_content(head, method) {
+            return Ok(Self::None);
+        }
+        Ok(match length {
+            _ if head.fields.has_member("transfer-encoding", "chunked") => Self::Chunked,
+            Some(length) => Self::Length(length),
+            None => Self::UntilClose,
+        })
     }
 
     /// The length that a response announces: its own, or where it has no body the one that the answer to a GET would have, or that is
@@ -74,6 +100,11 @@ impl Framing {
     pub(crate) fn is_empty(self) -> bool {
         matches!(self, Self::None | Self::Length(0))
     }
+}
+
+/// Returns whether a response has no content, whatever its fields say (RFC 9112 section 6.3).
+fn has_no_content(head: &ResponseHead, method: &str) -> bool {
+    method == "HEAD" || head.status < 200 || matches!(head.status, 204 | 304)
 }
 
 /// Returns whether content is usual with this method. Servers that read none with another method take it for the next request, and are not
@@ -223,6 +254,49 @@ mod tests {
         assert_eq!(
             response(200, "HEAD", "Content-Length: a\r\n"),
             Err(Error::ContentLength)
+        );
+    }
+
+    #[test]
+    fn a_mended_response_has_the_one_length_that_counts() {
+        let framing = |version: &str, fields: &str| {
+            let head = format!("HTTP/{version} 200 \r\n{fields}\r\n\r\n");
+            Framing::of_response_mended(&ResponseHead::parse(head.as_bytes()).unwrap(), "GET")
+        };
+        for (fields, expected) in [
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: Chunked",
+                Ok(Framing::Chunked),
+            ),
+            ("Transfer-Encoding: chunked, chunked", Ok(Framing::Chunked)),
+            (
+                "Transfer-Encoding: chunked\r\nContent-Length: 7",
+                Ok(Framing::Chunked),
+            ),
+            (
+                "Transfer-Encoding: identity\r\nContent-Length: 7",
+                Ok(Framing::Length(7)),
+            ),
+            ("Transfer-Encoding: identity", Ok(Framing::UntilClose)),
+            ("Content-Length: 7", Ok(Framing::Length(7))),
+            (
+                "Transfer-Encoding: chunked\r\nContent-Length: x",
+                Err(Error::ContentLength),
+            ),
+            (
+                "Transfer-Encoding: gzip, chunked",
+                Err(Error::TransferEncoding),
+            ),
+            (
+                "Content-Length: 7\r\nContent-Length: 8",
+                Err(Error::ContentLength),
+            ),
+        ] {
+            assert_eq!(framing("1.1", fields), expected, "{fields}");
+        }
+        assert_eq!(
+            framing("1.0", "Transfer-Encoding: chunked"),
+            Ok(Framing::Chunked)
         );
     }
 }

@@ -3,8 +3,12 @@
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::slice;
 
 use super::Error;
+use super::mend;
+use super::mend::Tolerance;
+use crate::encoding;
 
 /// Fields in one head, at the most.
 pub(crate) const MAX_FIELDS: usize = 256;
@@ -24,9 +28,11 @@ const MAX_EMPTY_LINES: usize = 4;
 /// Finds the end of a head in bytes that arrive bit by bit, looking at each byte once.
 ///
 /// Every line must end in CR LF, although RFC 9112 section 2.2 allows a recipient to take a bare LF: httparse and many servers
-/// do, others don't, and what two of them read differently is how requests are smuggled.
+/// do, others don't, and what two of them read differently is how requests are smuggled. Of a response more may be let pass.
 #[derive(Default)]
 pub(crate) struct HeadScanner {
+    /// What is let pass.
+    tolerance: Tolerance,
     /// Where the line that isn't complete yet begins.
     line: usize,
     /// Bytes of that line that were looked at.
@@ -38,6 +44,14 @@ pub(crate) struct HeadScanner {
 }
 
 impl HeadScanner {
+    /// A scanner that lets pass what [`ResponseHead::parse_mended`] mends.
+    pub(crate) fn tolerant(tolerance: Tolerance) -> Self {
+        Self {
+            tolerance,
+            ..Self::default()
+        }
+    }
+
     /// Looks at `input`, which begins where it began in the last call and has grown. Gives the head's range once it is whole.
     ///
     /// # Errors
@@ -52,8 +66,12 @@ impl HeadScanner {
         {
             let end = self.line + self.seen + length;
             let line = input.get(self.line..end).unwrap_or_default();
-            let line = line.strip_suffix(b"\r").ok_or(Error::LineEnd)?;
-            check_line(line)?;
+            let line = match line.strip_suffix(b"\r") {
+                Some(line) => line,
+                None if self.tolerance == Tolerance::Lenient => line,
+                None => return Err(Error::LineEnd),
+            };
+            self.check(line)?;
             let is_first = self.line == self.start;
             self.line = end + 1;
             self.seen = 0;
@@ -69,18 +87,17 @@ impl HeadScanner {
                     }
                 }
                 (true, false) => return Ok(Some(self.start..self.line)),
-                (false, true) if line.starts_with(b" ") || line.starts_with(b"\t") => {
-                    return Err(Error::StartLine);
-                }
-                (false, false) if line.starts_with(b" ") || line.starts_with(b"\t") => {
-                    return Err(Error::Folded);
-                }
+                (false, true) if mend::is_continuation(line) => return Err(Error::StartLine),
+                (false, false) if mend::is_continuation(line) => match self.tolerance {
+                    Tolerance::Exact => return Err(Error::Folded),
+                    Tolerance::Folds | Tolerance::Lenient => {}
+                },
                 (false, _) => {}
             }
         }
         let partial = input.get(self.line + self.seen..).unwrap_or_default();
         // A CR may be the first half of the line's end; anywhere else it is refused with the whole line.
-        check_line(partial.strip_suffix(b"\r").unwrap_or(partial))?;
+        self.check(partial.strip_suffix(b"\r").unwrap_or(partial))?;
         self.seen = input
             .len()
             .saturating_sub(self.line + usize::from(partial.ends_with(b"\r")));
@@ -88,6 +105,15 @@ impl HeadScanner {
             return Err(Error::HeadTooLarge);
         }
         Ok(None)
+    }
+
+    /// Refuses bytes that no head has.
+    fn check(&self, line: &[u8]) -> Result<(), Error> {
+        match self.tolerance {
+            Tolerance::Lenient if memchr::memchr(0, line).is_none() => Ok(()),
+            Tolerance::Lenient => Err(Error::ControlByte),
+            Tolerance::Exact | Tolerance::Folds => check_line(line),
+        }
     }
 
     /// Whether what was scanned holds the beginning of a message. Empty lines before one are none.
@@ -223,6 +249,19 @@ impl Fields {
             .any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
 
+    /// Reads a trailer section of which something is mended.
+    ///
+    /// # Errors
+    /// What is wrong with it and isn't mended.
+    pub(crate) fn parse_mended(section: &[u8], tolerance: Tolerance) -> Result<Self, Error> {
+        if tolerance != Tolerance::Lenient {
+            return Self::parse(section);
+        }
+        let mut mended = Vec::with_capacity(section.len());
+        mend::fields(section, tolerance, &mut mended)?;
+        Self::parse(&mended)
+    }
+
     /// Reads a trailer section: field lines up to and with the empty line.
     ///
     /// # Errors
@@ -278,7 +317,7 @@ pub(crate) enum Version {
 pub(crate) struct RequestHead {
     /// Its method.
     pub(crate) method: String,
-    /// Its target, as it came.
+    /// Its target as it came, but with bytes above 0x7F percent-encoded.
     pub(crate) target: String,
     /// Its version.
     pub(crate) version: Version,
@@ -287,12 +326,21 @@ pub(crate) struct RequestHead {
 }
 
 impl RequestHead {
-    /// Reads a head that [`HeadScanner`] found.
+    /// Reads a head that [`HeadScanner`] found. Nothing is repaired but a target with bytes above 0x7F, which browsers encode and curl
+    /// sends as they were typed: encoded, it is the same to every server.
     ///
     /// # Errors
-    /// What is wrong with it. Nothing is repaired.
-    #[inline(never)] // its slots are to be on no stack for longer
+    /// What is wrong with it.
     pub(crate) fn parse(head: &[u8]) -> Result<Self, Error> {
+        match with_encoded_target(head) {
+            Some(encoded) => Self::parse_ascii(&encoded),
+            None => Self::parse_ascii(head),
+        }
+    }
+
+    /// Reads a head whose target has no bytes above 0x7F.
+    #[inline(never)] // its slots are to be on no stack for longer
+    fn parse_ascii(head: &[u8]) -> Result<Self, Error> {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(head, &mut slots) {
@@ -300,6 +348,7 @@ impl RequestHead {
             Ok(httparse::Status::Partial) => return Err(Error::StartLine),
             // httparse stops at the first byte that no target has; say so rather than blame the line.
             Err(httparse::Error::Token) if target_is_at_fault(head) => return Err(Error::Target),
+            Err(httparse::Error::Version) if !has_version(head) => return Err(Error::StartLine),
             Err(error) => return Err(error.into()),
         }
         let target = request.path.unwrap_or_default();
@@ -325,12 +374,52 @@ fn is_target(target: &[u8]) -> bool {
         .all(|byte| (0x21..=0x7e).contains(byte) && *byte != b'#')
 }
 
+/// The start line's parts between single spaces, if they are three.
+fn parts(line: &[u8]) -> Option<[&[u8]; 3]> {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let three = [parts.next()?, parts.next()?, parts.next()?];
+    parts.next().is_none().then_some(three)
+}
+
+/// The first line of a head, without its end.
+fn start_line(head: &[u8]) -> &[u8] {
+    head.split(|byte| *byte == b'\r').next().unwrap_or_default()
+}
+
 /// Whether a start line has its three parts and the middle one is what is wrong.
 fn target_is_at_fault(head: &[u8]) -> bool {
-    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut parts = line.split(|byte| *byte == b' ');
-    let (_, target, _) = (parts.next(), parts.next(), parts.next());
-    parts.next().is_none() && target.is_some_and(|target| !target.is_empty() && !is_target(target))
+    parts(start_line(head)).is_some_and(|[_, target, _]| !target.is_empty() && !is_target(target))
+}
+
+/// Whether a start line has its three parts and the last one is a version, be it another than ours (RFC 9112 section 2.3). Anything else
+/// is no request line.
+fn has_version(head: &[u8]) -> bool {
+    let is_version = |version: &[u8]| match version.strip_prefix(b"HTTP/") {
+        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
+        _ => false,
+    };
+    parts(start_line(head)).is_some_and(|[_, _, version]| is_version(version))
+}
+
+/// The head with each byte above 0x7F of its target percent-encoded (RFC 3986 section 2.1); `None` where there is none.
+fn with_encoded_target(head: &[u8]) -> Option<Vec<u8>> {
+    let line = start_line(head);
+    if line.is_ascii() {
+        return None;
+    }
+    let [method, target, _] = parts(line)?;
+    let mut encoded = Vec::with_capacity(head.len() + 2 * target.len());
+    let start = method.len() + 1;
+    encoded.extend_from_slice(head.get(..start)?);
+    for byte in target {
+        if byte.is_ascii() {
+            encoded.push(*byte);
+        } else {
+            encoded.extend(encoding::percent_encode(slice::from_ref(byte)));
+        }
+    }
+    encoded.extend_from_slice(head.get(start + target.len()..)?);
+    Some(encoded)
 }
 
 /// httparse's version in ours.
@@ -352,9 +441,31 @@ pub(crate) struct ResponseHead {
     pub(crate) version: Version,
     /// Its fields.
     pub(crate) fields: Fields,
+    /// Whether it had to be mended.
+    pub(crate) is_mended: bool,
 }
 
 impl ResponseHead {
+    /// Reads a head that a tolerant scanner found.
+    ///
+    /// # Errors
+    /// What is wrong with it and isn't mended.
+    pub(crate) fn parse_mended(head: &[u8], tolerance: Tolerance) -> Result<Self, Error> {
+        let is_read = match tolerance {
+            Tolerance::Exact => false,
+            Tolerance::Folds => mend::has_fold(head),
+            Tolerance::Lenient => true,
+        };
+        if !is_read {
+            return Self::parse(head);
+        }
+        let mended = mend::head(head, tolerance)?;
+        Ok(Self {
+            is_mended: mended != head,
+            ..Self::parse(&mended)?
+        })
+    }
+
     /// Reads a head that [`HeadScanner`] found.
     ///
     /// # Errors
@@ -379,6 +490,7 @@ impl ResponseHead {
             reason: response.reason.unwrap_or_default().to_owned(),
             version: version(response.version),
             fields: Fields::copied(response.headers),
+            is_mended: false,
         })
     }
 }
@@ -551,10 +663,16 @@ mod tests {
             (b"GET / HTTP/1.1 \r\n\r\n", Error::StartLine),
             (b"GET /\r\n\r\n", Error::StartLine),
             (b"GET / HTTP/2.0\r\n\r\n", Error::Version),
-            (b"GET / http/1.1\r\n\r\n", Error::Version),
+            (b"GET / HTTP/3.0\r\n\r\n", Error::Version),
+            (b"GET / HTTP/1.32\r\n\r\n", Error::StartLine),
+            (b"GET / HTTP/2\r\n\r\n", Error::StartLine),
+            (b"GET / http/1.1\r\n\r\n", Error::StartLine),
+            (b"GET /a b HTTP/1.1\r\n\r\n", Error::StartLine),
             (b"G(T / HTTP/1.1\r\n\r\n", Error::StartLine),
             (b"GET /a#b HTTP/1.1\r\n\r\n", Error::Target),
-            (b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n", Error::Target),
+            (b"GET /\xc3\xa9#b HTTP/1.1\r\n\r\n", Error::Target),
+            (b"G\xc3\xa9T / HTTP/1.1\r\n\r\n", Error::StartLine),
+            (b"GET /\xc3\xa9 b HTTP/1.1\r\n\r\n", Error::StartLine),
             (b"GET / HTTP/1.1\r\nA : b\r\n\r\n", Error::FieldLine),
             (b"GET / HTTP/1.1\r\nA\r\n\r\n", Error::FieldLine),
             (b"GET / HTTP/1.1\r\n: b\r\n\r\n", Error::FieldLine),
@@ -572,6 +690,31 @@ mod tests {
         assert!(RequestHead::parse(&[many.as_slice(), b"\r\n"].concat()).is_ok());
         many.extend(b"a: b\r\n\r\n");
         assert_eq!(RequestHead::parse(&many).err(), Some(Error::TooManyFields));
+    }
+
+    #[test]
+    fn bytes_above_ascii_in_a_target_are_encoded_each() {
+        let head = b"GET /Z\xc3\xbcrich?q=%c3\xff&r=\x80 HTTP/1.1\r\nX: \xff\r\n\r\n";
+        let request = RequestHead::parse(head).unwrap();
+        assert_eq!(request.target, "/Z%C3%BCrich?q=%c3%FF&r=%80");
+        assert_eq!(request.fields.all("x").next(), Some(&b"\xff"[..]));
+        let long = [
+            b"GET /".as_slice(),
+            &[0xff; MAX_TARGET / 3],
+            b" HTTP/1.1\r\n\r\n",
+        ]
+        .concat();
+        assert_eq!(RequestHead::parse(&long).err(), None);
+        let longer = [
+            b"GET /".as_slice(),
+            &[0xff; MAX_TARGET / 3 + 1],
+            b" HTTP/1.1\r\n\r\n",
+        ]
+        .concat();
+        assert_eq!(
+            RequestHead::parse(&longer).err(),
+            Some(Error::TargetTooLong)
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod framing;
 pub(crate) mod head;
+pub(crate) mod mend;
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ pub(crate) enum Error {
     Version,
     /// A field line without a token, a colon right behind it, and a value.
     FieldLine,
-    /// A request target with bytes outside 0x21 to 0x7E, or a fragment.
+    /// A request target with a space, a control byte or a fragment.
     Target,
     /// The head is larger than the limit.
     HeadTooLarge,

@@ -276,6 +276,10 @@ fn settle(mut client: Wire, after: After) -> Option<Wire> {
             client.abort();
             None
         }
+        After::Reset => {
+            client.reset();
+            None
+        }
     }
 }
 
@@ -464,10 +468,8 @@ fn read_head(
 
 /// Handles a CONNECT: its authority alone decides between a blind tunnel and interception.
 fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared) {
-    let has_body = ["content-length", "transfer-encoding"]
-        .iter()
-        .any(|name| head.fields.has(name));
-    if has_body {
+    // Some clients say that there is none.
+    if !Framing::of_request(head).is_ok_and(Framing::is_empty) {
         return refuse(client, &Refusal::Target("a CONNECT has no content"), shared);
     }
     let mut hosts = head.fields.all("host");

@@ -36,6 +36,7 @@ use crate::http1::framing::is_content_usual;
 use crate::http1::head::Fields;
 use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
+use crate::http1::mend::Tolerance;
 use crate::notice::Step;
 use crate::tls::hello::NameCheck;
 use crate::upstream;
@@ -53,6 +54,8 @@ pub(crate) enum After {
     Close,
     /// It ends now: the answer is not whole and must not look so.
     Abort,
+    /// The same where nothing in the answer says that it is not whole.
+    Reset,
 }
 
 /// Handles a request whose head has been read, and tells what becomes of the connection.
@@ -84,11 +87,12 @@ pub(crate) fn handle(
             if close { After::Close } else { After::KeepOpen }
         }
         Err(Stop::Abort(_)) => After::Abort,
+        Err(Stop::Reset(_)) => After::Reset,
     };
     if shared.audit.is_on() {
         // Nobody waits for what is told: the answer goes first. Where it can't go, that is seen by who does with the connection what is
         // to be done.
-        if after != After::Abort {
+        if !matches!(after, After::Abort | After::Reset) {
             let _ = client.flush_all(Instant::now() + ANSWER_TIME);
         }
         exchange.tell(&result, start.elapsed());
@@ -131,7 +135,7 @@ impl Exchange<'_> {
             .is_some_and(|destination| destination.scheme == Scheme::Http);
         let (kind, status, error, hint) = match result {
             Ok(outcome) => (self.kind(is_clear), outcome.status, None, None),
-            Err(Stop::Abort(why)) => {
+            Err(Stop::Abort(why) | Stop::Reset(why)) => {
                 let why = Some((*why).into());
                 (self.kind(is_clear), traffic.status, why, None)
             }
@@ -388,6 +392,7 @@ pub(crate) fn tunnel(
         keep_trailer: &|_, _| true,
         patience: shared.patience,
         holds_unauthorized: false,
+        tolerance: Tolerance::Exact,
         secret: None,
         placeholders: None,
         service: shared.service.as_ref(),

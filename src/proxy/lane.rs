@@ -14,6 +14,7 @@ use crate::http1::body::BodyReader;
 use crate::http1::body::BodyWriter;
 use crate::http1::framing::Framing;
 use crate::http1::head::Fields;
+use crate::http1::mend::Tolerance;
 use crate::wire::End;
 use crate::wire::Wire;
 
@@ -39,6 +40,8 @@ pub(crate) type TrailerFilter<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
 pub(super) struct Lane<'a> {
     /// Takes the framing off.
     reader: BodyReader,
+    /// What is mended of trailers.
+    tolerance: Tolerance,
     /// Puts the other side's framing on.
     writer: BodyWriter,
     /// Takes out what must not arrive.
@@ -61,6 +64,7 @@ impl<'a> Lane<'a> {
         let finished = reader.is_done();
         Self {
             reader,
+            tolerance: Tolerance::Exact,
             writer,
             masker: Masker::default(),
             watch: None,
@@ -68,6 +72,20 @@ impl<'a> Lane<'a> {
             content: 0,
             finished,
         }
+    }
+
+    /// A lane for the body of a response, which may be mended.
+    pub(super) fn of_response(framing: Framing, writer: BodyWriter, tolerance: Tolerance) -> Self {
+        Self {
+            reader: BodyReader::tolerant(framing, tolerance),
+            tolerance,
+            ..Self::new(framing, writer)
+        }
+    }
+
+    /// Returns whether the body had to be mended.
+    pub(super) fn is_mended(&self) -> bool {
+        self.reader.is_mended()
     }
 
     /// The same with something to take out.
@@ -163,7 +181,7 @@ impl<'a> Lane<'a> {
         }
         let trailers = match self.reader.trailers() {
             [] => Fields::default(),
-            section => Fields::parse(section)?,
+            section => Fields::parse_mended(section, self.tolerance)?,
         };
         let out = to.output();
         self.release(true, out);

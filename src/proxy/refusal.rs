@@ -363,7 +363,8 @@ fn upstream_hint(kind: Kind) -> &'static str {
             "check that the host is up and can be reached from here"
         }
         Kind::Certificate => "the request was not sent; verification can't be turned off",
-        Kind::Alert | Kind::TlsProtocol => "the request was not sent; is this a TLS server?",
+        Kind::Alert | Kind::Mismatch => "the origin must offer what the error names",
+        Kind::TlsProtocol => "the request was not sent; is this a TLS server?",
         Kind::Loop => "send requests to the host that they are for",
         Kind::Via => "check the proxy variables that authsome was started with",
         Kind::Prohibited => {

@@ -11,6 +11,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 use std::time::Instant;
 
+use rustls::AlertDescription;
+
 use super::lane::Lane;
 use super::lane::TrailerFilter;
 use super::mask::Masker;
@@ -28,6 +30,7 @@ use crate::http1::head::Fields;
 use crate::http1::head::HeadScanner;
 use crate::http1::head::MAX_RESPONSE_HEAD;
 use crate::http1::head::ResponseHead;
+use crate::http1::mend::Tolerance;
 use crate::tls::hello;
 use crate::tls::hello::NameCheck;
 use crate::wire;
@@ -54,8 +57,13 @@ pub(crate) enum Failure {
     RequestBody(http1::Error),
     /// The origin's connection ended before any byte of a response.
     NoResponse,
+    /// The origin wants a certificate of its client. In TLS 1.3 it says so behind the handshake only.
+    WantsCertificate,
     /// The origin's response is malformed, or ended before its end.
     Response(http1::Error),
+    /// The origin ended TLS without close_notify, behind content that ends with the connection: whether it is whole is for the client to
+    /// judge, whose connection ends the same way.
+    NoCloseNotify,
     /// The origin changed to a protocol that nobody asked for.
     Upgrade,
     /// The origin did not begin a response in the time that the person gave it, or took nothing for that long.
@@ -83,6 +91,8 @@ pub(crate) struct Outcome {
     pub(crate) upstream_waits: Option<Duration>,
     /// Whether the client's connection is good for another request.
     pub(crate) client_reusable: bool,
+    /// Whether the end of the client's connection is the end of the content.
+    pub(crate) is_close_delimited: bool,
     /// Whether the origin sent the credential back, and it was masked.
     pub(crate) was_masked: bool,
     /// The coding of a body that could not be looked through for it.
@@ -116,6 +126,8 @@ pub(crate) struct Request<'a> {
     /// Whether an answer with status 401 is held back, and ends the exchange as [`Failure::Unauthorized`]: a further relay on the same
     /// connection passes it on.
     pub(crate) holds_unauthorized: bool,
+    /// What is mended of the response. The connection is not used again behind one that was.
+    pub(crate) tolerance: Tolerance,
     /// The credentials that were sent to the same place, to be masked in what comes back.
     pub(crate) secret: Option<&'a Sent>,
     /// What to look for in the body.
@@ -148,6 +160,14 @@ pub(crate) struct Relay<'a> {
     up_broken: bool,
     /// Whether something of a final response may have come before the whole request was sent.
     is_early: bool,
+    /// Whether the end of the origin's connection is the end of the response.
+    is_until_close: bool,
+    /// Whether the origin's connection has failed, rather than ended.
+    is_reset: bool,
+    /// Whether it has failed since the origin wants a certificate of its client.
+    wants_certificate: bool,
+    /// Whether a head was mended.
+    is_mended: bool,
     /// Whether bytes go both ways until both sides end.
     is_tunnel: bool,
     /// Holds back what asks for another server than a tunnel is for.
@@ -184,9 +204,13 @@ impl<'a> Relay<'a> {
             upstream,
             request,
             up,
-            down: Down::Head(HeadScanner::default()),
+            down: Down::Head(HeadScanner::tolerant(request.tolerance)),
             up_broken: false,
             is_early: false,
+            is_until_close: false,
+            is_reset: false,
+            wants_certificate: false,
+            is_mended: false,
             is_tunnel: false,
             names: None,
             interim: 0,
@@ -240,6 +264,7 @@ impl<'a> Relay<'a> {
         };
         let clean = result.is_ok() && self.up.finished && !self.is_tunnel;
         if let Down::Body(lane) = &self.down {
+            self.is_mended |= lane.is_mended();
             self.outcome.was_masked |= lane.has_masked();
             self.outcome.received = lane.content;
             if self.outcome.coding.is_none() && lane.has_passed_compressed() {
@@ -250,6 +275,7 @@ impl<'a> Relay<'a> {
         self.outcome.stray = self.up.stray();
         self.outcome.client_reusable &= clean;
         self.outcome.upstream_reusable &= clean
+            && !self.is_mended
             && !self.is_early
             && !self.up_broken
             && !self.upstream.wants_flush()
@@ -283,10 +309,33 @@ impl<'a> Relay<'a> {
     /// socket is looked at once more, since the answer must not come to light behind that content.
     fn has_answer(&mut self) -> bool {
         let is_next = !self.up.finished && !self.upstream.wants_flush();
-        if is_next && self.upstream.has_room() && self.upstream.receive().is_err() {
+        if is_next && self.upstream.has_room() && self.receive_down().is_err() {
             self.upstream.cut();
         }
         !self.upstream.input().is_empty()
+    }
+
+    /// Receives from the origin; a failure is its end.
+    fn receive_down(&mut self) -> Result<(), Failure> {
+        let Err(error) = self.upstream.receive() else {
+            return Ok(());
+        };
+        let is_silence = matches!(
+            error.kind(),
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+        );
+        if is_silence && !self.outcome.begun {
+            return Err(Failure::Lost);
+        }
+        self.is_reset = true;
+        self.upstream.cut();
+        self.wants_certificate |= matches!(
+            wire::tls_failure(&error),
+            Some(rustls::Error::AlertReceived(
+                AlertDescription::CertificateRequired
+            ))
+        );
+        Ok(())
     }
 
     /// Whether all that the client is to get has left.
@@ -364,14 +413,24 @@ impl<'a> Relay<'a> {
             Down::Head(_) => self.read_head()?,
             Down::Body(lane) => {
                 let keep = |name: &[u8], _: &[u8]| goes_on(&self.response, name);
-                lane.pump(self.upstream, self.client, &keep)
-                    .map_err(Failure::Response)?
+                let pumped = lane.pump(self.upstream, self.client, &keep);
+                pumped.map_err(|error| match error {
+                    http1::Error::Incomplete if self.ends_like_the_origin() => {
+                        Failure::NoCloseNotify
+                    }
+                    error => Failure::Response(error),
+                })?
             }
         };
         if moved {
             self.last_down = Instant::now();
         }
         Ok(moved)
+    }
+
+    /// Returns whether the client's connection can end as the origin's did, and means the same.
+    fn ends_like_the_origin(&self) -> bool {
+        self.is_until_close && self.outcome.is_close_delimited && !self.is_reset
     }
 
     /// Reads the response's head once it is whole, or an interim one.
@@ -391,16 +450,19 @@ impl<'a> Relay<'a> {
                     }
                     Ok(false)
                 }
+                (Some(_), true) if self.wants_certificate => Err(Failure::WantsCertificate),
                 (Some(_), true) => Err(Failure::NoResponse),
                 (Some(_), false) => Err(Failure::Response(http1::Error::Incomplete)),
             };
         };
         let bytes = self.upstream.input().get(range.clone()).unwrap_or_default();
-        let head = ResponseHead::parse(bytes).map_err(Failure::Response)?;
+        let head =
+            ResponseHead::parse_mended(bytes, self.request.tolerance).map_err(Failure::Response)?;
         if head.status == 401 && self.request.holds_unauthorized && !self.outcome.begun {
             return Err(Failure::Unauthorized);
         }
         self.upstream.consume(range.end);
+        self.is_mended |= head.is_mended;
         match (head.status, self.request.upgrade) {
             (101, Some(protocol)) if head.fields.has_member("upgrade", protocol) => {
                 self.outcome.status = 101;
@@ -418,7 +480,7 @@ impl<'a> Relay<'a> {
                     self.outcome.begun = true;
                     self.write_head(&head, &[]);
                 }
-                self.down = Down::Head(HeadScanner::default());
+                self.down = Down::Head(HeadScanner::tolerant(self.request.tolerance));
             }
             _ => self.begin_response(head)?,
         }
@@ -428,11 +490,12 @@ impl<'a> Relay<'a> {
     /// Writes the final response's head, framed for the client.
     fn begin_response(&mut self, head: ResponseHead) -> Result<(), Failure> {
         self.upstream.set_input_limit(None);
-        let framing =
-            Framing::of_response(&head, self.request.method).map_err(Failure::Response)?;
+        let framing = self.framing(&head)?;
+        // Over TLS the end of a connection says whether the content is whole, without it the chunked coding alone does.
         let is_delimited = match framing {
             Framing::None | Framing::Length(_) => true,
-            Framing::Chunked | Framing::UntilClose => self.request.is_http11,
+            Framing::Chunked => self.request.is_http11,
+            Framing::UntilClose => self.request.is_http11 && !self.client.is_tls(),
         };
         let writer = match framing {
             Framing::Chunked | Framing::UntilClose if is_delimited => BodyWriter::Chunked,
@@ -459,12 +522,14 @@ impl<'a> Relay<'a> {
         self.outcome.status = head.status;
         self.outcome.begun = true;
         self.outcome.client_reusable = keep;
+        self.outcome.is_close_delimited = !is_delimited;
+        self.is_until_close = framing == Framing::UntilClose;
         self.outcome.upstream_reusable = framing != Framing::UntilClose
             && head.version == http1::head::Version::Http11
             && !head.fields.has_member("connection", "close")
             && self.stands_at_beginning(&head);
         self.outcome.upstream_waits = keep_alive_timeout(&head.fields);
-        let lane = Lane::new(framing, writer);
+        let lane = Lane::of_response(framing, writer, self.request.tolerance);
         if !lane.finished && self.is_searched() {
             self.outcome.coding = coding(&head);
             self.outcome.is_partial = head.status == 206;
@@ -472,6 +537,20 @@ impl<'a> Relay<'a> {
         self.down = Down::Body(lane.masked(self.masker()));
         self.response = head.fields;
         Ok(())
+    }
+
+    /// Returns how long a response's body is.
+    fn framing(&mut self, head: &ResponseHead) -> Result<Framing, Failure> {
+        let method = self.request.method;
+        let strict = Framing::of_response(head, method);
+        let framing = match self.request.tolerance {
+            Tolerance::Lenient if strict.is_err() => {
+                self.is_mended = true;
+                Framing::of_response_mended(head, method)
+            }
+            _ => strict,
+        };
+        framing.map_err(Failure::Response)
     }
 
     /// Returns whether the origin surely reads what comes behind this response's request as the next one, and sends nothing behind the
@@ -588,7 +667,7 @@ impl<'a> Relay<'a> {
             return Err(Failure::ClientGone);
         }
         if upstream_ready && upstream.read {
-            self.receive_upstream()?;
+            self.receive_down()?;
         }
         if client_ready || upstream_ready {
             return Ok(());
@@ -598,22 +677,6 @@ impl<'a> Relay<'a> {
             _ if Instant::now() >= look => self.look_at_both(),
             _ => Ok(()),
         }
-    }
-
-    /// Receives from the origin.
-    fn receive_upstream(&mut self) -> Result<(), Failure> {
-        let Err(error) = self.upstream.receive() else {
-            return Ok(());
-        };
-        let is_silence = matches!(
-            error.kind(),
-            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
-        );
-        if is_silence && !self.outcome.begun {
-            return Err(Failure::Lost);
-        }
-        self.upstream.cut();
-        Ok(())
     }
 
     /// Ends the exchange where a side is gone and nothing else shows it.

@@ -29,6 +29,8 @@ use crate::credential::Credential;
 use crate::http1;
 use crate::http1::head::RequestHead;
 use crate::http1::head::Version;
+use crate::http1::mend::Tolerance;
+use crate::upstream;
 use crate::upstream::dial::SecureStream;
 use crate::upstream::pool::Key;
 use crate::upstream::pool::Need;
@@ -43,6 +45,8 @@ pub(super) enum Stop {
     Refuse(Refusal),
     /// A part of the answer is with the client, or the client is gone.
     Abort(&'static str),
+    /// The same where the end of the connection would say that it is whole.
+    Reset(&'static str),
 }
 
 impl From<Refusal> for Stop {
@@ -231,7 +235,12 @@ impl Sender<'_> {
             .shared
             .dialer
             .secure(authority, client.peer())
-            .map_err(Refusal::Upstream)?;
+            .map_err(|error| {
+                if error.kind.is_tls() {
+                    self.shared.notices.warn(error.text.as_str());
+                }
+                Refusal::Upstream(error)
+            })?;
         self.send_and_relay(client, stream, prepared, (sending, holds_unauthorized))
     }
 
@@ -439,6 +448,7 @@ impl Sender<'_> {
             |name: &[u8], value: &[u8]| beside::goes_on(&self.head.fields, name, value, place);
         let request = Request {
             holds_unauthorized,
+            tolerance: self.tolerance(sending),
             secret: Some(&sending.sent),
             ..self.request(sending.outgoing, &keep_trailer)
         };
@@ -465,6 +475,19 @@ impl Sender<'_> {
             stray,
             ..self.traffic.get()
         });
+    }
+
+    /// Returns what is mended of the answer: where a credential is at stake only what has one meaning to everyone.
+    fn tolerance(&self, sending: &Sending<'_>) -> Tolerance {
+        let authority = &sending.key.authority;
+        let is_claimed = sending.found.is_some()
+            || !sending.sent.is_empty()
+            || self.state.router.claims(authority);
+        if is_claimed {
+            Tolerance::Folds
+        } else {
+            Tolerance::Lenient
+        }
     }
 
     /// Has all further answers of the authority searched for a credential, before that leaves. Warns where it can't be masked, unless
@@ -555,6 +578,7 @@ impl Sender<'_> {
         let password = via.and_then(|via| via.authorization.as_ref());
         let secret = password.map(|secret| self.shared.masking.at_proxy(secret.expose()));
         let request = Request {
+            tolerance: Tolerance::Lenient,
             secret: secret.as_deref(),
             ..self.request(outgoing, &keep_trailer)
         };
@@ -587,6 +611,7 @@ impl Sender<'_> {
             keep_trailer,
             patience: self.shared.patience,
             holds_unauthorized: false,
+            tolerance: Tolerance::Exact,
             secret: None,
             placeholders: Some(&self.state.placeholders),
             service: self.shared.service.as_ref(),
@@ -601,12 +626,22 @@ fn conclude(outcome: Outcome, result: Result<(), Failure>) -> Result<Outcome, St
     };
     // A tunnel has no answer to cut short: when one side fails, both end.
     let begun = outcome.begun;
+    let stop = match outcome.is_close_delimited {
+        true => Stop::Reset,
+        false => Stop::Abort,
+    };
     Err(match failure {
-        Failure::ClientGone => Stop::Abort("the client is gone"),
-        Failure::Stopped => Stop::Abort("the proxy has stopped"),
-        _ if begun => Stop::Abort("the answer was cut short"),
+        Failure::ClientGone => stop("the client is gone"),
+        Failure::Stopped => stop("the proxy has stopped"),
+        Failure::NoCloseNotify => Stop::Abort(
+            "the origin ended TLS without close_notify: the client's connection ends like that, too",
+        ),
+        _ if begun => stop("the answer was cut short"),
         Failure::RequestBody(error) => Refusal::Malformed(error).into(),
         Failure::NoResponse => Refusal::NoResponse.into(),
+        Failure::WantsCertificate => {
+            Refusal::Upstream(upstream::Error::of_client_certificate("the origin")).into()
+        }
         Failure::Response(http1::Error::Incomplete) => Refusal::NoResponse.into(),
         Failure::Response(error) => Refusal::BadResponse(error).into(),
         Failure::Upgrade => Refusal::Upgrade.into(),

@@ -72,6 +72,9 @@ impl Destination {
         }
         let url = Url::parse(head.target.as_bytes()).map_err(|error| match error {
             crate::url::Error::Scheme if head.target.contains("://") => Refusal::Scheme,
+            crate::url::Error::HostByte => Refusal::Target(
+                "the target's host has a byte that host names don't have (write international names in their xn-- form)",
+            ),
             _ => Refusal::Target("the target is no URL"),
         })?;
         let is_https_within = within

@@ -1,11 +1,13 @@
 //! Certificates: the root of a run and its leaves, what the child trusts, and what origins are verified against.
 
 pub(crate) mod bundle;
+mod certificate;
 pub(crate) mod hello;
 pub(crate) mod leaf;
 pub(crate) mod pkcs12;
 pub(crate) mod root;
 pub(crate) mod trust;
+pub(crate) mod verifier;
 
 use std::sync::Arc;
 

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use rustls::ClientConfig;
 use rustls::RootCertStore;
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
 
 use super::bundle;
+use super::verifier::Verifier;
 
 /// Which roots an origin's certificate may lead to.
 pub(crate) struct Trust {
@@ -41,24 +47,50 @@ impl Trust {
     /// The configuration of connections to origins: TLS 1.2 and 1.3, HTTP/1.1 only, no early data, no client certificate, no
     /// key log whatever SSLKEYLOGFILE says.
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(self.config.get_or_init(|| Arc::new(self.make())))
+        Arc::clone(self.config.get_or_init(|| Arc::new(self.make(false))))
+    }
+
+    /// A configuration for a handshake that finds out why an origin refuses ours: an origin with a kind of key that can't be verified shows
+    /// it then, and the flag says whether it has asked for a certificate of its client.
+    pub(crate) fn probe(&self) -> (Arc<ClientConfig>, Arc<AtomicBool>) {
+        let is_asked = Arc::new(AtomicBool::new(false));
+        let mut config = self.make(true);
+        config.client_auth_cert_resolver = Arc::new(Asked(Arc::clone(&is_asked)));
+        (Arc::new(config), is_asked)
     }
 
     /// Reads the roots. A certificate that can't be used is passed over, as every TLS library does with a bundle.
-    fn make(&self) -> ClientConfig {
+    fn make(&self, is_probe: bool) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        if let Some(pem) = &self.bundle {
-            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-        }
-        roots.add_parsable_certificates(self.extra.iter().cloned());
+        let bundle = self.bundle.as_deref().unwrap_or_default();
+        let bundled: Vec<_> = CertificateDer::pem_slice_iter(bundle).flatten().collect();
+        let named = || bundled.iter().chain(&self.extra).cloned();
+        roots.add_parsable_certificates(named());
+        let verifier = Verifier::new(roots, named(), Arc::clone(&self.crypto), is_probe);
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.crypto))
             .with_safe_default_protocol_versions()
             .expect("ring has suites for TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config
+    }
+}
+
+/// Notes that an origin has asked for a certificate of its client, and has none.
+#[derive(Debug)]
+struct Asked(Arc<AtomicBool>);
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 

@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
@@ -19,6 +22,7 @@ use super::egress::Egress;
 use super::egress::Prohibited;
 use super::happy_eyeballs;
 use super::socks;
+use super::tls_failure;
 use super::via;
 use super::via::ProxySettings;
 use super::via::Via;
@@ -175,29 +179,48 @@ impl Dialer {
 
     /// A connection with TLS that was verified for the authority's host.
     fn verified(&self, authority: &Authority, caller: Caller) -> Result<SecureStream, Error> {
-        let wire = self.tunnel_for(Scheme::Https, authority, caller)?;
-        let begun = Instant::now();
-        Ok(SecureStream {
-            wire: self.with_tls(wire, authority)?,
-            authority: authority.clone(),
-            mark: None,
-            distance: begun.elapsed(),
-        })
+        match self.handshake(authority, caller, self.trust.config()) {
+            Ok((wire, distance)) => Ok(SecureStream {
+                wire,
+                authority: authority.clone(),
+                mark: None,
+                distance,
+            }),
+            Err(error) if error.kind == Kind::Mismatch => {
+                Err(self.cause(authority, caller).unwrap_or(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Starts TLS on a connection and verifies the peer for the authority's host.
-    fn with_tls(&self, wire: Wire, authority: &Authority) -> Result<Wire, Error> {
-        let host = authority.host.as_str();
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
-        let tls = UnbufferedClientConnection::new(self.trust.config(), name)
-            .map_err(|error| Error::new(Kind::TlsProtocol, format!("TLS can't start: {error}")))?;
-        let mut wire = wire
-            .connect_tls(tls)
-            .map_err(|error| Error::of_tls(host, &error))?;
-        wire.handshake(Instant::now() + HANDSHAKE_TIME)
-            .map_err(|error| Error::of_tls(host, &error))?;
-        Ok(wire)
+    /// Connects and has a handshake of this configuration; returns the connection and how long the handshake took.
+    fn handshake(
+        &self,
+        authority: &Authority,
+        caller: Caller,
+        config: Arc<ClientConfig>,
+    ) -> Result<(Wire, Duration), Error> {
+        let wire = self.tunnel_for(Scheme::Https, authority, caller)?;
+        // What came in the clear must not be read as if it had come over TLS.
+        if !wire.input().is_empty() {
+            let text = format!(
+                "the upstream proxy sent bytes behind its answer, before TLS with {authority}"
+            );
+            return Err(Error::new(Kind::Via, text));
+        }
+        let begun = Instant::now();
+        let wire = with_tls(wire, authority, config)?;
+        Ok((wire, begun.elapsed()))
+    }
+
+    /// Finds out why an origin shares nothing with us, which its alert doesn't say, by another handshake. Nothing is sent on that.
+    fn cause(&self, authority: &Authority, caller: Caller) -> Option<Error> {
+        let (config, is_asked) = self.trust.probe();
+        let found = self.handshake(authority, caller, config).err();
+        if is_asked.load(Ordering::Relaxed) {
+            return Some(Error::of_client_certificate(authority.host.as_str()));
+        }
+        found.filter(|error| error.kind == Kind::Certificate)
     }
 
     /// A connection for the client at this address to the authority, through the upstream proxy
@@ -262,7 +285,7 @@ impl Dialer {
         if via.kind != via::Kind::Https {
             return Ok(wire);
         }
-        self.with_tls(wire, &via.authority)
+        with_tls(wire, &via.authority, self.trust.config())
             .map_err(|error| Error::new(Kind::Via, format!("the upstream proxy: {error}")))
     }
 
@@ -409,6 +432,20 @@ fn prohibited_error(target: &Authority, why: Prohibited) -> Error {
     Error::new(Kind::Prohibited, format!("{target} is not reached: {why}"))
 }
 
+/// Puts TLS on a connection, and verifies the peer for the authority's host.
+fn with_tls(wire: Wire, authority: &Authority, config: Arc<ClientConfig>) -> Result<Wire, Error> {
+    let host = authority.host.as_str();
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| Error::new(Kind::TlsProtocol, format!("{host} is no name for TLS")))?;
+    let tls = UnbufferedClientConnection::new(config, name)
+        .map_err(|error| Error::new(Kind::TlsProtocol, format!("TLS can't start: {error}")))?;
+    let failed = |error| tls_failure::of_handshake(host, &error);
+    let mut wire = wire.connect_tls(tls).map_err(failed)?;
+    wire.handshake(Instant::now() + HANDSHAKE_TIME)
+        .map_err(failed)?;
+    Ok(wire)
+}
+
 /// Asks an upstream proxy for a tunnel (RFC 9110 section 9.3.6).
 fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(), Error> {
     let proxy = &via.authority;
@@ -437,10 +474,7 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
             let head = ResponseHead::parse(head).map_err(|_| failed("does not answer in HTTP"))?;
             wire.consume(range.end);
             return match head.status {
-                // Anything behind the answer came in the clear, and would be read as if it had come over TLS.
-                200..=299 if !wire.input().is_empty() => {
-                    Err(failed("sent bytes behind its answer"))
-                }
+                // What is behind the answer is the origin's: SSH servers speak first.
                 200..=299 => Ok(()),
                 // A 1xx may come before the answer.
                 100..=199 => {

@@ -12,14 +12,11 @@ pub(crate) mod pool;
 mod questions;
 mod resolution;
 mod socks;
+mod tls_failure;
 pub(crate) mod via;
 
 use std::fmt;
 use std::io;
-
-use rustls::CertificateError;
-
-use crate::wire;
 
 /// Why an origin was not reached. Each kind is one of RFC 9209's, section 2.3.
 #[derive(Debug)]
@@ -49,6 +46,8 @@ pub(crate) enum Kind {
     Certificate,
     /// It sent a TLS alert.
     Alert,
+    /// Its alert says that it can't agree with us on how TLS is to be spoken.
+    Mismatch,
     /// It broke the TLS protocol, or speaks none.
     TlsProtocol,
     /// The connection would lead back to ourselves.
@@ -70,11 +69,19 @@ impl Kind {
             Self::Unavailable | Self::Via => "destination_unavailable",
             Self::Terminated => "connection_terminated",
             Self::Certificate => "tls_certificate_error",
-            Self::Alert => "tls_alert_received",
+            Self::Alert | Self::Mismatch => "tls_alert_received",
             Self::TlsProtocol => "tls_protocol_error",
             Self::Loop => "proxy_loop_detected",
             Self::Prohibited => "destination_ip_prohibited",
         }
+    }
+
+    /// Returns whether the failure is one of TLS.
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(
+            self,
+            Self::Certificate | Self::Alert | Self::Mismatch | Self::TlsProtocol
+        )
     }
 
     /// Whether the failure is that of a time limit.
@@ -108,60 +115,17 @@ impl Error {
         }
     }
 
-    /// What the TLS handshake with `host` failed with.
-    fn of_tls(host: &str, error: &io::Error) -> Self {
-        match wire::tls_failure(error) {
-            Some(rustls::Error::InvalidCertificate(why)) => {
-                let why = certificate_failure(why);
-                Self::new(
-                    Kind::Certificate,
-                    format!("the certificate of {host} {why}"),
-                )
-            }
-            Some(rustls::Error::AlertReceived(alert)) => Self::new(
-                Kind::Alert,
-                format!("{host} ended the TLS handshake: {alert:?}"),
-            ),
-            Some(why) => Self::new(Kind::TlsProtocol, format!("TLS with {host} failed: {why}")),
-            None if error.kind() == io::ErrorKind::TimedOut => Self::new(
-                Kind::Timeout,
-                format!("the TLS handshake with {host} took too long"),
-            ),
-            None => Self::new(
-                Kind::Terminated,
-                format!("{host} ended the connection before TLS was set up"),
-            ),
-        }
+    /// The failure of an origin that wants a certificate of its client.
+    pub(crate) fn of_client_certificate(origin: &str) -> Self {
+        let text = format!(
+            "{origin} wants a certificate of its client, and authsome has none; with `--blind {origin}` the program's own connection goes there as it is, without the credential"
+        );
+        Self::new(Kind::Alert, text)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-/// Which check a certificate did not pass, as the end of a sentence.
-fn certificate_failure(error: &CertificateError) -> String {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired".into(),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "is not valid yet (is this machine's clock right?)".into()
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "is for another name".into()
-        }
-        CertificateError::UnknownIssuer => {
-            "leads to no trusted root (a private one can be given with --upstream-ca)".into()
-        }
-        CertificateError::Revoked => "is revoked".into(),
-        CertificateError::BadSignature => "has a bad signature".into(),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "is not for servers".into()
-        }
-        CertificateError::BadEncoding => "is malformed".into(),
-        // Self-signed end-entity certificates of CA type end here.
-        CertificateError::Other(other) => format!("was not accepted: {other}"),
-        other => format!("was not accepted: {other}"),
     }
 }

@@ -247,6 +247,11 @@ impl Wire {
         self.tls.as_ref()?.protocol()
     }
 
+    /// Returns whether there is TLS on it.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Returns a number that no other connection has.
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -633,6 +638,11 @@ impl Wire {
         if self.tls.is_none() {
             socket::reset_on_close(&self.socket);
         }
+    }
+
+    /// Ends the connection by a reset: nothing else says that what was sent isn't whole, to peers that ask for no close_notify.
+    pub(crate) fn reset(self) {
+        socket::reset_on_close(&self.socket);
     }
 
     /// Whether the peer went away rather than only stopped sending: it ended TLS without saying so.

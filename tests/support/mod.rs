@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod held;
 pub(crate) mod idp;
 pub(crate) mod origin;
+mod p521;
 pub(crate) mod page;
 pub(crate) mod queue;
 pub(crate) mod served;

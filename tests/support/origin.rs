@@ -16,14 +16,17 @@ use rcgen::CertificateParams;
 use rcgen::CertifiedIssuer;
 use rcgen::IsCa;
 use rcgen::KeyPair;
+use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::ServerConnection;
 use rustls::StreamOwned;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
 
 use super::Home;
 use super::client;
+use super::p521;
 use super::wire::Channel;
 use super::wire::Message;
 use super::wire::PATIENCE;
@@ -58,6 +61,20 @@ pub(crate) enum Certificate {
     SelfSigned,
     /// It is for another host.
     WrongName,
+    /// It is an authority's, who is named, and serves with it.
+    Authority,
+    /// The same, its time being over.
+    ExpiredAuthority,
+    /// The same for another host.
+    AuthorityForAnother,
+    /// An authority's, and another is named.
+    UnknownAuthority,
+    /// An authority's, and another of its name and key is named.
+    AuthorityMadeAnew,
+    /// It has a P-521 key.
+    P521,
+    /// As it should be, where one is wanted of clients, too.
+    WantsClients,
     /// There is none: plain HTTP.
     None,
 }
@@ -421,41 +438,85 @@ fn secure(socket: TcpStream, config: Option<Arc<ServerConfig>>, book: &Book) -> 
     Some(Channel::new(Box::new(StreamOwned::new(tls, socket))))
 }
 
-/// TLS with a certificate like this, and the PEM of the CA that vouches for it.
+/// TLS with a certificate like this, and the PEM of the one that is named.
 fn identity(certificate: Certificate) -> (Arc<ServerConfig>, String) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name = named("test authority");
     let key = KeyPair::generate().expect("a key");
     let authority = CertifiedIssuer::self_signed(params, key).expect("an authority");
+    let key = KeyPair::generate().expect("a key");
+    let [leaf, trusted] = leaf(certificate, &key, &authority);
+    let secret = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let crypto = Arc::new(rustls::crypto::ring::default_provider());
+    if certificate == Certificate::P521 {
+        return (Arc::new(p521::config(crypto)), p521::CERTIFICATE.to_owned());
+    }
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&crypto))
+        .with_safe_default_protocol_versions()
+        .expect("versions");
+    let builder = match certificate {
+        Certificate::WantsClients => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der().clone()).expect("a root");
+            let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto);
+            builder.with_client_cert_verifier(clients.build().expect("a verifier"))
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    let mut config = builder
+        .with_single_cert(vec![leaf], secret)
+        .expect("a certificate and its key");
+    // h2 first, so that a client which offered it would get it.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    (Arc::new(config), pem("CERTIFICATE", &trusted))
+}
+
+/// The certificate that an origin has, and the one that is named.
+fn leaf(
+    certificate: Certificate,
+    key: &KeyPair,
+    authority: &CertifiedIssuer<'_, KeyPair>,
+) -> [CertificateDer<'static>; 2] {
+    use Certificate::*;
+
     let names: &[&str] = match certificate {
-        Certificate::WrongName => &["wrong.test"],
+        WrongName | AuthorityForAnother => &["wrong.test"],
         _ => &HOSTS,
     };
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("names");
     params.distinguished_name = named("test origin");
-    if certificate == Certificate::Expired {
+    if matches!(certificate, Expired | ExpiredAuthority) {
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     }
-    let key = KeyPair::generate().expect("a key");
-    let leaf = match certificate {
-        Certificate::SelfSigned => params.self_signed(&key),
-        _ => params.signed_by(&key, &authority),
+    let own = |params: &CertificateParams| {
+        let made = params.self_signed(key).expect("a certificate");
+        CertificateDer::from(made)
     };
-    let chain = vec![CertificateDer::from(leaf.expect("a certificate"))];
-    let secret = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    let crypto = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(crypto)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(chain, secret)
-        .expect("a certificate and its key");
-    // h2 first, so that a client which offered it would get it.
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (Arc::new(config), pem("CERTIFICATE", authority.der()))
+    let trusted = authority.der().clone();
+    match certificate {
+        SelfSigned => return [own(&params), trusted],
+        Authority | ExpiredAuthority | AuthorityForAnother | UnknownAuthority
+        | AuthorityMadeAnew => {}
+        _ => {
+            let signed = params.signed_by(key, authority).expect("a certificate");
+            return [signed.into(), trusted];
+        }
+    }
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let leaf = own(&params);
+    match certificate {
+        UnknownAuthority => [leaf, trusted],
+        AuthorityMadeAnew => {
+            params.serial_number = Some(1.into());
+            let anew = own(&params);
+            assert_ne!(anew, leaf);
+            [leaf, anew]
+        }
+        _ => [leaf.clone(), leaf],
+    }
 }
 
 /// A name of one part.
