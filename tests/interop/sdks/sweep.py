@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Calls each package of packages.py once, by `authsome run` and against an origin of its own on this machine, and judges what arrived.
+
+    sweep.py MODE AUTHSOME CERTIFICATES PYTHON NODE MODULES [PROVIDER or PACKAGE...]
+
+MODE is `check`, which fails where SDKS.md says anything else, or `write`, which puts the table there; with names it is neither.
+CERTIFICATES is a folder with ca.pem, origin.pem and origin.key. Prints a line for each package, and what is wrong below it."""
+
+import base64
+import concurrent.futures
+import json
+import gzip
+import os
+import pathlib
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.parse
+import zlib
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent.parent)]
+
+import check
+import origin
+from packages import PACKAGES
+from packages import PROVIDERS
+from table import table_of
+
+HERE = pathlib.Path(__file__).resolve().parent
+TABLE = HERE / "SDKS.md"
+MARK = "<!-- packages -->\n"
+HEAD = ("provider", "language", "package", "version", "arrived, once", "credential", "no placeholder", "needs, or why not")
+SECONDS = 60
+
+
+class Scripted(origin.Connection):
+    """A connection that gives every request the same answer, and keeps what came."""
+
+    def serve(self, request):
+        body = request.body()
+        self.server.kept.append((request, body))
+        value = self.server.script
+        return self.json(request, value(request, body) if callable(value) else value)
+
+
+class Origin(origin.Server):
+    """An origin for one package's call."""
+
+    def __init__(self, certificates, answer):
+        super().__init__(certificates / "origin.pem", certificates / "origin.key", os.devnull, "", "")
+        self.RequestHandlerClass = Scripted
+        self.kept = []
+        self.script = answer
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+def plain(body, coding):
+    """A body as it was before its coding."""
+    if coding == "gzip":
+        return gzip.decompress(body)
+    if coding == "deflate":
+        return zlib.decompress(body)
+    return body
+
+
+def text_of(request, body):
+    """All that a request says."""
+    target = urllib.parse.unquote(request.target)
+    said = plain(body, request.field("content-encoding"))
+    return "\n".join([request.raw.decode("latin-1"), target, said.decode("latin-1"), urllib.parse.unquote_plus(said.decode("latin-1"))])
+
+
+def expected(kind, value):
+    """The field or the parameter that has the credential, and its whole value."""
+    scheme, _, more = kind.partition(":")
+    if scheme == "field":
+        return more, value
+    if scheme == "prefix":
+        return "authorization", f"{more} {value}"
+    if scheme == "basic":
+        return "authorization", "Basic " + base64.b64encode(f"{more}:{value}".encode()).decode()
+    if scheme == "query":
+        return more, value
+    return "authorization", f"Bearer {value}"
+
+
+def carried(request, kind, name):
+    if kind.startswith("query:"):
+        return urllib.parse.parse_qs(urllib.parse.urlsplit(request.target).query).get(name, [])
+    return [value for field, value in request.fields if field == name]
+
+
+class Call:
+    """One call of one package: as it is, or with the option that it needs."""
+
+    def __init__(self, package, paths, option):
+        self.package = package
+        self.provider = PROVIDERS[package.provider]
+        self.paths = paths
+        self.option = option
+        self.host = package.host or self.provider.host
+        self.kind = package.credential or self.provider.credential
+        self.key = self.provider.looks.format(secrets.token_hex(32))
+        answer = self.provider.answer if package.answer is None else package.answer
+        with tempfile.TemporaryDirectory() as home, Origin(paths["certificates"], answer) as served:
+            self.code, self.output = self.run(home, served.server_address[1])
+            self.kept = list(served.kept)
+
+    def run(self, home, port):
+        name = self.package.call or self.package.name
+        option = ["with"] if self.option else []
+        if self.package.language == "Python":
+            command = [self.paths["python"], HERE / "calls.py", name, *option]
+        else:
+            command = [self.paths["node"], self.paths["calls"], name, *option]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": home,
+            "TMPDIR": home,
+            "LANG": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "NODE_NO_WARNINGS": "1",
+            self.provider.variable: self.key,
+            **self.provider.more,
+        }
+        arguments = [self.paths["authsome"], "run", "--verbose", "--upstream-ca", self.paths["certificates"] / "ca.pem"]
+        arguments += ["--connect-to", f"{self.host}:443:127.0.0.1:{port}", *self.provider.options, "--", *command]
+        done = subprocess.run(
+            ["timeout", "--kill-after=5", str(SECONDS), *map(str, arguments)],
+            env=environment,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode(errors="replace")
+
+    def cells(self):
+        """Whether it arrived once, with the credential, and without placeholder."""
+        name, value = expected(self.kind, self.key)
+        requests = [request for request, _ in self.kept]
+        right = requests and all(carried(request, self.kind, name) == [value] for request in requests)
+        said = "\n".join(text_of(*pair) for pair in self.kept)
+        masked = any(form in said for form in check.forms(check.PLACEHOLDER))
+        arrived = len(requests) == 1 and requests[0].field("host") == self.host
+        if not requests:
+            return ("NO", "-", "-")
+        return tuple("yes" if good else "NO" for good in (arrived, right, not masked))
+
+    def problems(self):
+        """What is wrong with a call that is to succeed."""
+        cells = self.cells()
+        if cells != ("yes", "yes", "yes"):
+            yield f"{len(self.kept)} requests came: arrived once, credential, no placeholder: {', '.join(cells)}"
+        if self.code:
+            yield f"exit code {self.code}"
+        if self.key in self.output:
+            yield "the program has seen the credential"
+
+    def failure_problems(self):
+        """What is wrong with a call that is to fail."""
+        reach = check.reach(self.output, self.kept)
+        if reach != {"proxy": ("NO", "-"), "ca": ("yes", "NO")}[self.package.fails]:
+            yield f"it was to fail by the {self.package.fails}: proxy {reach[0]}, CA {reach[1]}"
+        if not self.package.reason:
+            yield "it fails, and there is no reason"
+
+
+def tried(package, paths):
+    """A package's cells, what is wrong, and its output."""
+    call = Call(package, paths, option=False)
+    if not package.fails:
+        return call.cells(), list(call.problems()), call
+    problems = list(call.failure_problems())
+    cells = call.cells()
+    if package.needs:
+        call = Call(package, paths, option=True)
+        cells = call.cells()
+        problems += call.problems()
+    return cells, problems, call
+
+
+def versions(paths):
+    """The installed version of each package."""
+    script = "import importlib.metadata as m, json; print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
+    found = subprocess.run([paths["python"], "-c", script], stdout=subprocess.PIPE, check=True).stdout
+    python = {name.lower().replace("_", "-"): version for name, version in json.loads(found).items()}
+
+    def version_of(package):
+        if package.language == "Python":
+            return python.get(package.name.lower().replace("_", "-"), "missing")
+        manifest = paths["modules"] / package.name / "package.json"
+        return json.loads(manifest.read_text())["version"] if manifest.exists() else "missing"
+
+    return version_of
+
+
+def note(package):
+    if package.needs:
+        return f"{package.needs}: {package.reason}"
+    return f"can't: {package.reason}" if package.fails else ""
+
+
+def count_of(lines):
+    cannot = sum(1 for line in lines if line[-1].startswith("can't: "))
+    needing = sum(1 for line in lines if line[-1]) - cannot
+    providers = len({line[0] for line in lines})
+    return f"{len(lines)} packages of {providers} providers: {len(lines) - needing - cannot} by their defaults, {needing} with what is in the last column, {cannot} not at all."
+
+
+def without_version(text):
+    lines = [line.split(" | ") for line in text.splitlines()]
+    return [line[:3] + line[4:] if len(line) == len(HEAD) else line for line in lines]
+
+
+def table(mode, lines):
+    """Compares or writes the table: whether that went well."""
+    new = f"{table_of(HEAD, lines)}\n{count_of(lines)}\n"
+    before, old, after = TABLE.read_text().split(MARK)
+    if mode == "write":
+        TABLE.write_text(MARK.join([before, new, after]))
+        return True
+    said, found = without_version(old), without_version(new)
+    if said == found:
+        print("ok    SDKS.md says the same")
+        return True
+    print("FAIL  SDKS.md says something else: look at it, then tests/interop/sdks/run --write")
+    for sign, these, those in (("-", said, found), ("+", found, said)):
+        for row in these:
+            if row not in those:
+                print(f"    {sign} {' | '.join(row)}")
+    return False
+
+
+def main():
+    mode, authsome, certificates, python, node, modules, *names = sys.argv[1:]
+    paths = {
+        "authsome": authsome,
+        "certificates": pathlib.Path(certificates),
+        "python": python,
+        "node": node,
+        "modules": pathlib.Path(modules),
+        # Node looks for packages beside the script, wherever that really is.
+        "calls": pathlib.Path(certificates) / "calls.mjs",
+    }
+    wanted = [one for one in PACKAGES if not names or one.name in names or one.provider in names or one.language in names]
+    version_of = versions(paths)
+    lines = []
+    bad = 0
+    with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+        for package, (cells, problems, call) in zip(wanted, pool.map(lambda one: tried(one, paths), wanted)):
+            lines.append((package.provider, package.language, f"`{package.name}`", version_of(package), *cells, note(package)))
+            print(f"{'FAIL' if problems else 'ok  '}  {package.language:6} {package.name:34} {version_of(package):10} {'  '.join(cells)}  {note(package)}")
+            if problems:
+                bad += 1
+                print("".join(f"    {problem}\n" for problem in problems), end="")
+                print("".join(f"    | {line[:300]}\n" for line in call.output.splitlines()[-12:]), end="")
+                for request, _ in call.kept:
+                    print(f"    > {request.method} {request.field('host')}{request.target.split('?')[0]}")
+            sys.stdout.flush()
+    print(count_of(lines))
+    if not names and not table(mode, sorted(lines)):
+        bad += 1
+    print(f"{len(wanted) - bad} passed, {bad} failed")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
