@@ -17,9 +17,15 @@ def key(name):
 
 
 def algoliasearch():
+    import requests
     from algoliasearch.search.client import SearchClientSync
 
-    return SearchClientSync("INTEROP", key("ALGOLIA_API_KEY")).list_indices()
+    client = SearchClientSync("INTEROP", key("ALGOLIA_API_KEY"))
+    if OPTION:
+        session = requests.Session()
+        session.verify = os.environ["SSL_CERT_FILE"]
+        client._transporter._session = session
+    return client.list_indices()
 
 
 def anthropic():
@@ -41,6 +47,7 @@ def asana():
     configuration.access_token = key("ASANA_ACCESS_TOKEN")
     if OPTION:
         configuration.proxy = os.environ["HTTPS_PROXY"]
+        configuration.ssl_ca_cert = os.environ["SSL_CERT_FILE"]
     return asana.UsersApi(asana.ApiClient(configuration)).get_user("me", {})
 
 
@@ -157,7 +164,7 @@ def discord_py():
 def dub():
     from dub import Dub
 
-    return Dub(token=key("DUB_API_KEY")).links.get_count(request={})
+    return Dub(token=key("DUB_API_KEY")).links.count(request={})
 
 
 def elevenlabs():
@@ -185,6 +192,9 @@ def fireworks_ai():
 
 
 def google_api_python_client():
+    if not OPTION:
+        # As if it were not installed.
+        sys.modules["socks"] = None
     from google.oauth2.credentials import Credentials
     from googleapiclient.discovery import build
 
@@ -194,7 +204,8 @@ def google_api_python_client():
 def google_genai():
     from google import genai
 
-    return genai.Client().models.generate_content(model="interop", contents="hello")
+    client = genai.Client()
+    return client.models.generate_content(model="interop", contents="hello")
 
 
 def groq():
@@ -208,7 +219,7 @@ def hubspot_api_client():
 
     client = HubSpot(access_token=key("HUBSPOT_ACCESS_TOKEN"))
     if OPTION:
-        client.config.update(proxy=os.environ["HTTPS_PROXY"])
+        client.config["proxy"] = os.environ["HTTPS_PROXY"]
     return client.crm.contacts.basic_api.get_page(limit=1)
 
 
@@ -226,8 +237,13 @@ def jira():
 
 def klaviyo_api():
     from klaviyo_api import KlaviyoAPI
+    from openapi_client.rest import RESTClientObject
 
-    return KlaviyoAPI(key("KLAVIYO_API_KEY")).Accounts.get_accounts()
+    client = KlaviyoAPI(key("KLAVIYO_API_KEY"))
+    if OPTION:
+        client.configuration.proxy = os.environ["HTTPS_PROXY"]
+        client.api_client.rest_client = RESTClientObject(client.configuration)
+    return client.Accounts.get_accounts()
 
 
 def langfuse():
@@ -265,7 +281,7 @@ def mistralai():
 def neon_api():
     from neon_api import NeonAPI
 
-    return NeonAPI.from_environ().me()
+    return NeonAPI.from_environ().projects()
 
 
 def notion_client():
@@ -356,8 +372,12 @@ def qdrant_client():
 
 
 def replicate():
+    import httpx
     import replicate
 
+    if OPTION:
+        client = replicate.Client(transport=httpx.HTTPTransport(proxy=os.environ["HTTPS_PROXY"]))
+        return client.models.get("interop/interop")
     return replicate.models.get("interop/interop")
 
 
@@ -453,7 +473,7 @@ def xai_sdk():
 def xdk():
     from xdk import Client
 
-    return Client(bearer_token=key("X_BEARER_TOKEN")).users.get_me()
+    return Client(bearer_token=key("X_BEARER_TOKEN")).users.get_by_username("interop")
 
 
 answer = globals()[sys.argv[1].replace("-", "_").replace(".", "_").lower()]()

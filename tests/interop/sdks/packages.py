@@ -13,6 +13,43 @@ CHAT = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
 }
+# Both who the bot is and what its application is.
+DISCORD = {
+    "id": "1",
+    "username": "interop",
+    "discriminator": "0",
+    "avatar": None,
+    "bot": True,
+    "name": "interop",
+    "description": "",
+    "icon": None,
+    "bot_public": False,
+    "bot_require_code_grant": False,
+    "verify_key": "",
+    "owner": {"id": "2", "username": "interop", "discriminator": "0", "avatar": None},
+    "flags": 0,
+}
+UUID = "00000000-0000-4000-8000-000000000000"
+
+
+def azure_devops(request, _body):
+    """An answer of the service that tells first where its resources are."""
+    places = {"e81700f7-3be2-46de-8624-2eb35882fcaa": "resourceAreas", "603fe2ac-9723-48b9-88ad-09305aa6c6e1": "projects"}
+    locations = [
+        {
+            "id": place,
+            "area": "core",
+            "resourceName": name,
+            "routeTemplate": f"_apis/{name}",
+            "resourceVersion": 1,
+            "minVersion": "1.0",
+            "maxVersion": "7.1",
+            "releasedVersion": "7.1",
+        }
+        for place, name in places.items()
+    ]
+    value = locations if request.method == "OPTIONS" else []
+    return {"count": len(value), "value": value}
 
 
 @dataclasses.dataclass
@@ -65,7 +102,7 @@ PROVIDERS = {
         "field:authorization",
         {"id": "interop", "status": "completed", "audio_url": "https://example.com/a.mp3", "text": "hello"},
     ),
-    "azure-devops": Provider("AZURE_DEVOPS_EXT_PAT", "{}", "dev.azure.com", "basic:", {"count": 0, "value": []}),
+    "azure-devops": Provider("AZURE_DEVOPS_EXT_PAT", "{}", "dev.azure.com", "basic:", azure_devops),
     "azure-openai": Provider(
         "AZURE_OPENAI_API_KEY",
         "{}",
@@ -139,7 +176,7 @@ PROVIDERS = {
         "{}",
         "discord.com",
         "prefix:Bot",
-        {"id": "1", "username": "interop", "discriminator": "0", "avatar": None, "bot": True},
+        DISCORD,
     ),
     "dub": Provider("DUB_API_KEY", "dub_{}", "api.dub.co", answer=7),
     "elevenlabs": Provider("ELEVENLABS_API_KEY", "sk_{}", "api.elevenlabs.io", "field:xi-api-key", []),
@@ -189,7 +226,7 @@ PROVIDERS = {
         "lsv2_pt_{}",
         "api.smith.langchain.com",
         "field:x-api-key",
-        [{"id": "0" * 8 + "-0000-4000-8000-" + "0" * 12, "name": "interop", "start_time": "2026-01-01T00:00:00", "tenant_id": "0" * 8 + "-0000-4000-8000-" + "0" * 12}],
+        [{"id": UUID, "tenant_id": UUID, "reference_dataset_id": None, "name": "interop"}],
     ),
     "linear": Provider("LINEAR_API_KEY", "lin_api_{}", "api.linear.app", "field:authorization", {"data": {"viewer": {"id": "1"}}}),
     "mailchimp": Provider("MAILCHIMP_API_KEY", "{}-us1", "us1.api.mailchimp.com", "basic:anystring", {"health_status": "fine"}),
@@ -198,7 +235,7 @@ PROVIDERS = {
     "mistral": Provider("MISTRAL_API_KEY", "{}", "api.mistral.ai", answer=CHAT),
     "monday": Provider("MONDAY_API_TOKEN", "eyJ{}", "api.monday.com", "field:authorization", {"data": {"me": {"id": "1"}}}),
     "moonshot": Provider("MOONSHOT_API_KEY", "sk-{}", "api.moonshot.ai", answer=CHAT),
-    "neon": Provider("NEON_API_KEY", "napi_{}", "console.neon.tech", answer={"id": "interop"}),
+    "neon": Provider("NEON_API_KEY", "napi_{}", "console.neon.tech", answer={"projects": [], "pagination": {"cursor": ""}}),
     "netlify": Provider("NETLIFY_AUTH_TOKEN", "nfp_{}", "api.netlify.com", answer=[]),
     "notion": Provider("NOTION_TOKEN", "ntn_{}", "api.notion.com", answer={"object": "user", "id": "interop"}),
     "nvidia": Provider("NVIDIA_API_KEY", "nvapi-{}", "integrate.api.nvidia.com", answer=CHAT),
@@ -308,7 +345,7 @@ PROVIDERS = {
 @dataclasses.dataclass
 class Package:
     """A package, and what is different from its provider's (`host`, `credential`, `answer`). `call` is the function's name where that
-    isn't the package's."""
+    isn't the package's, and `without` has the paths that are to come without the credential."""
 
     language: str
     name: str
@@ -320,6 +357,7 @@ class Package:
     fails: str = ""
     reason: str = ""
     needs: str = ""
+    without: tuple = ()
 
 
 def python(*args, **kwargs):
@@ -332,10 +370,22 @@ def node(*args, **kwargs):
 
 PACKAGES = [
     python("pyairtable", "airtable"),
-    python("algoliasearch", "algolia"),
+    python(
+        "algoliasearch",
+        "algolia",
+        fails='ca',
+        reason="it hands its requests to `requests` past what that reads from the environment: certifi's certificates alone count",
+        needs='a session of `requests` in the place of its own (`client._transporter._session`), with `session.verify = os.environ["SSL_CERT_FILE"]`',
+    ),
     python("anthropic", "anthropic"),
     python("apify-client", "apify"),
-    python("asana", "asana"),
+    python(
+        "asana",
+        "asana",
+        fails='proxy',
+        reason='its urllib3 reads no variables',
+        needs='`configuration.proxy = os.environ["HTTPS_PROXY"]`, `configuration.ssl_ca_cert = os.environ["SSL_CERT_FILE"]`',
+    ),
     python("assemblyai", "assemblyai"),
     python("atlassian-python-api", "jira-token"),
     python("azure-devops", "azure-devops"),
@@ -348,11 +398,23 @@ PACKAGES = [
     python("cohere", "cohere"),
     python("contentful-management", "contentful"),
     python("dashscope", "dashscope"),
-    python("databricks-sdk", "databricks"),
+    python("databricks-sdk", "databricks", without=("/.well-known/databricks-config",)),
     python("deepgram-sdk", "deepgram"),
-    python("deepl", "deepl"),
+    python(
+        "deepl",
+        "deepl",
+        fails='ca',
+        reason="it hands its requests to `requests` past what that reads from the environment: certifi's certificates alone count",
+        needs='`deepl.DeepLClient(key, verify_ssl=os.environ["SSL_CERT_FILE"])`',
+    ),
     python("pydo", "digitalocean"),
-    python("discord.py", "discord"),
+    python(
+        "discord.py",
+        "discord",
+        fails='proxy',
+        reason='its aiohttp reads variables only with `trust_env`',
+        needs='`discord.Client(..., proxy=os.environ["HTTPS_PROXY"])`',
+    ),
     python("dub", "dub"),
     python("elevenlabs", "elevenlabs"),
     python("exa-py", "exa"),
@@ -360,15 +422,33 @@ PACKAGES = [
     python("fireworks-ai", "fireworks"),
     python("PyGithub", "github"),
     python("python-gitlab", "gitlab"),
-    python("google-api-python-client", "google"),
+    python(
+        "google-api-python-client",
+        "google",
+        fails='proxy',
+        reason='its httplib2 knows of proxies only beside the package `pysocks`',
+        needs='`pip install pysocks`',
+    ),
     python("google-genai", "google-gemini"),
     python("groq", "groq"),
     python("pytfe", "hcp-terraform"),
-    python("hubspot-api-client", "hubspot"),
+    python(
+        "hubspot-api-client",
+        "hubspot",
+        fails='proxy',
+        reason='its urllib3 reads no variables',
+        needs='`client.config["proxy"] = os.environ["HTTPS_PROXY"]`',
+    ),
     python("huggingface_hub", "huggingface"),
     python("python-intercom", "intercom"),
     python("jira", "jira-token"),
-    python("klaviyo-api", "klaviyo"),
+    python(
+        "klaviyo-api",
+        "klaviyo",
+        fails='proxy',
+        reason='its urllib3 reads no variables',
+        needs='`client.configuration.proxy = os.environ["HTTPS_PROXY"]`, then `client.api_client.rest_client = openapi_client.rest.RESTClientObject(client.configuration)`',
+    ),
     python("langfuse", "langfuse"),
     python("langsmith", "langsmith"),
     python("mailchimp-marketing", "mailchimp"),
@@ -379,23 +459,46 @@ PACKAGES = [
     python("openai", "openai"),
     python("openrouter", "openrouter"),
     python("perplexityai", "perplexity"),
-    python("pinecone", "pinecone"),
+    python(
+        "pinecone",
+        "pinecone",
+        fails='proxy',
+        reason='its httpx has a transport of its own, which reads no variables',
+        needs='`Pinecone(proxy_url=os.environ["HTTPS_PROXY"])`',
+    ),
     python("posthog", "posthog"),
     python("qdrant-client", "qdrant"),
-    python("replicate", "replicate"),
+    python(
+        "replicate",
+        "replicate",
+        fails='proxy',
+        reason='its httpx has a transport of its own, which reads no variables',
+        needs='`replicate.Client(transport=httpx.HTTPTransport(proxy=os.environ["HTTPS_PROXY"]))`',
+    ),
     python("resend", "resend"),
     python("sendgrid", "sendgrid"),
     python("serpapi", "serpapi"),
     python("shodan", "shodan"),
     python("slack_sdk", "slack"),
-    python("stripe", "stripe"),
+    python(
+        "stripe",
+        "stripe",
+        fails='ca',
+        reason='it brings its own list of certificates',
+        needs='`stripe.ca_bundle_path = os.environ["SSL_CERT_FILE"]`',
+    ),
     python("tavily-python", "tavily"),
     python("todoist-api-python", "todoist"),
-    python("together", "together"),
+    python("together", "together", host="api-inference.together.ai"),
     python("twilio", "twilio"),
     python("typeform", "typeform"),
     python("vercel", "vercel"),
     python("voyageai", "voyage"),
-    python("xai-sdk", "xai"),
+    python(
+        "xai-sdk",
+        "xai",
+        fails='http2',
+        reason='it speaks gRPC, which is HTTP/2 alone',
+    ),
     python("xdk", "x"),
 ]
