@@ -52,9 +52,15 @@ def azure_devops(request, _body):
     return {"count": len(value), "value": value}
 
 
+def huggingface(request, _body):
+    """An answer of the hub, which says who serves a model, or of that one."""
+    served = {"hf-inference": {"status": "live", "providerId": "interop", "task": "conversational"}}
+    return CHAT if request.method == "POST" else {"id": "interop", "inferenceProviderMapping": served}
+
+
 @dataclasses.dataclass
 class Provider:
-    """A service: the variable of its credential, how that looks (`{}` is 64 random digits), the host of the one request, how the
+    """A service: the variable of its credential, how that looks (`{}` is 64 random digits), the host of the call (or hosts, with commas between), how the
     credential has to arrive there, and what is answered. `more` is what else is in the environment, `options` are those of
     `authsome run`."""
 
@@ -282,7 +288,7 @@ PROVIDERS = {
     "shodan": Provider("SHODAN_API_KEY", "{}", "api.shodan.io", "query:key", {"plan": "dev"}),
     "slack": Provider("SLACK_BOT_TOKEN", "xoxb-{}", "slack.com", answer={"ok": True, "url": "https://interop.slack.com/"}),
     "stripe": Provider("STRIPE_API_KEY", "sk_test_{}", "api.stripe.com", answer={"object": "balance", "available": []}),
-    "tavily": Provider("TAVILY_API_KEY", "tvly-{}", "api.tavily.com", answer={"query": "hello", "results": []}),
+    "tavily": Provider("TAVILY_API_KEY", "tvly-{}", "api.tavily.com", answer={"query": "hello", "results": [], "images": []}),
     "todoist": Provider(
         "TODOIST_API_TOKEN",
         "{}",
@@ -325,7 +331,7 @@ PROVIDERS = {
         {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32},
     ),
     "typeform": Provider("TYPEFORM_API_KEY", "tfp_{}", "api.typeform.com", answer={"total_items": 0, "page_count": 1, "items": []}),
-    "vercel": Provider("VERCEL_TOKEN", "vcp_{}", "api.vercel.com", answer={"projects": [], "pagination": {"count": 0}}),
+    "vercel": Provider("VERCEL_TOKEN", "vcp_{}", "api.vercel.com", answer={"projects": [], "aliases": [], "pagination": {"count": 0, "next": None, "prev": None}}),
     "voyage": Provider(
         "VOYAGE_API_KEY",
         "pa-{}",
@@ -501,4 +507,80 @@ PACKAGES = [
         reason='it speaks gRPC, which is HTTP/2 alone',
     ),
     python("xdk", "x"),
+    node("airtable", "airtable"),
+    node("algoliasearch", "algolia"),
+    node("@anthropic-ai/sdk", "anthropic"),
+    node("apify-client", "apify"),
+    node("asana", "asana"),
+    node("assemblyai", "assemblyai"),
+    node("azure-devops-node-api", "azure-devops"),
+    node("openai", "azure-openai", call="azure_openai"),
+    node(
+        "@aws-sdk/client-bedrock-runtime",
+        "bedrock",
+        fails="http2",
+        reason="it speaks HTTP/2 alone",
+        needs="`new BedrockRuntimeClient({ requestHandler: new NodeHttpHandler() })`",
+    ),
+    node("@getbrevo/brevo", "brevo"),
+    node("@browserbasehq/sdk", "browserbase"),
+    node("@cerebras/cerebras_cloud_sdk", "cerebras"),
+    node("cloudflare", "cloudflare"),
+    node("cohere-ai", "cohere"),
+    node("contentful-management", "contentful"),
+    node("@upstash/context7-sdk", "context7"),
+    node("@deepgram/sdk", "deepgram"),
+    node("deepl-node", "deepl"),
+    node("@discordjs/rest", "discord"),
+    node("dub", "dub"),
+    node("@elevenlabs/elevenlabs-js", "elevenlabs"),
+    node("exa-js", "exa"),
+    node("@mendable/firecrawl-js", "firecrawl"),
+    node("@octokit/rest", "github"),
+    node("@gitbeaker/rest", "gitlab"),
+    node("@googleapis/drive", "google"),
+    node("@google/genai", "google-gemini"),
+    node("groq-sdk", "groq"),
+    node("heroku-client", "heroku"),
+    node("@hubspot/api-client", "hubspot"),
+    node("@huggingface/inference", "huggingface", host="huggingface.co,router.huggingface.co", answer=huggingface),
+    node("intercom-client", "intercom"),
+    node("jira.js", "jira-token"),
+    node("klaviyo-api", "klaviyo"),
+    node("@langfuse/client", "langfuse"),
+    node("langsmith", "langsmith"),
+    node("@linear/sdk", "linear"),
+    node("@mailchimp/mailchimp_marketing", "mailchimp"),
+    node("mailgun.js", "mailgun"),
+    node("@microsoft/microsoft-graph-client", "microsoft"),
+    node("@mistralai/mistralai", "mistral"),
+    node("@mondaydotcomorg/api", "monday"),
+    node("@neondatabase/api-client", "neon"),
+    node("@netlify/api", "netlify"),
+    node("@notionhq/client", "notion"),
+    node("openai", "openai"),
+    node("@openrouter/sdk", "openrouter"),
+    node("@perplexity-ai/perplexity_ai", "perplexity"),
+    node("@pinecone-database/pinecone", "pinecone"),
+    node("posthog-node", "posthog"),
+    node("postmark", "postmark"),
+    node("@qdrant/js-client-rest", "qdrant"),
+    node("replicate", "replicate"),
+    node("resend", "resend"),
+    node("@sendgrid/mail", "sendgrid"),
+    node("serpapi", "serpapi"),
+    node("@slack/web-api", "slack"),
+    node("stripe", "stripe"),
+    node("@tavily/core", "tavily"),
+    node("@doist/todoist-api-typescript", "todoist"),
+    node("together-ai", "together"),
+    node("twilio", "twilio"),
+    node("twitter-api-v2", "x"),
+    node("@typeform/api-client", "typeform"),
+    node("@vercel/sdk", "vercel"),
+    node("voyageai", "voyage"),
 ]
+
+if __name__ == "__main__":
+    # All hosts, for a certificate.
+    print(*sorted({host for one in [*PROVIDERS.values(), *PACKAGES] for host in one.host.split(",") if host}))

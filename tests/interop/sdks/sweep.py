@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Calls each package of packages.py once, by `authsome run` and against an origin of its own on this machine, and judges what arrived.
 
-    sweep.py MODE AUTHSOME CERTIFICATES PYTHON NODE MODULES [PROVIDER or PACKAGE...]
+    sweep.py MODE AUTHSOME FOLDER PYTHON NODE [NAME...]
 
-MODE is `check`, which fails where SDKS.md says anything else, or `write`, which puts the table there; with names it is neither.
-CERTIFICATES is a folder with ca.pem, origin.pem and origin.key. Prints a line for each package, and what is wrong below it."""
+MODE is `check`, which fails where SDKS.md says anything else, or `write`, which puts the table there; with names, of packages,
+providers or languages, it is neither. FOLDER has ca.pem, origin.pem and origin.key, calls.mjs and node_modules. Prints a line for each
+package, and what is wrong below it."""
 
 import base64
 import concurrent.futures
@@ -46,8 +47,8 @@ class Scripted(origin.Connection):
 class Origin(origin.Server):
     """An origin for one package's call."""
 
-    def __init__(self, certificates, answer):
-        super().__init__(certificates / "origin.pem", certificates / "origin.key", os.devnull, "", "")
+    def __init__(self, folder, answer):
+        super().__init__(folder / "origin.pem", folder / "origin.key", os.devnull, "", "")
         self.RequestHandlerClass = Scripted
         self.kept = []
         self.script = answer
@@ -105,11 +106,11 @@ class Call:
         self.provider = PROVIDERS[package.provider]
         self.paths = paths
         self.option = option
-        self.host = package.host or self.provider.host
+        self.hosts = (package.host or self.provider.host).split(",")
         self.kind = package.credential or self.provider.credential
         self.key = self.provider.looks.format(secrets.token_hex(32))
         answer = self.provider.answer if package.answer is None else package.answer
-        with tempfile.TemporaryDirectory() as home, Origin(paths["certificates"], answer) as served:
+        with tempfile.TemporaryDirectory() as home, Origin(paths["folder"], answer) as served:
             self.code, self.output = self.run(home, served.server_address[1])
             self.kept = list(served.kept)
 
@@ -119,7 +120,7 @@ class Call:
         if self.package.language == "Python":
             command = [self.paths["python"], HERE / "calls.py", name, *option]
         else:
-            command = [self.paths["node"], self.paths["calls"], name, *option]
+            command = [self.paths["node"], self.paths["folder"] / "calls.mjs", name, *option]
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": home,
@@ -130,8 +131,10 @@ class Call:
             self.provider.variable: self.key,
             **self.provider.more,
         }
-        arguments = [self.paths["authsome"], "run", "--verbose", "--upstream-ca", self.paths["certificates"] / "ca.pem"]
-        arguments += ["--connect-to", f"{self.host}:443:127.0.0.1:{port}", *self.provider.options, "--", *command]
+        arguments = [self.paths["authsome"], "run", "--verbose", "--upstream-ca", self.paths["folder"] / "ca.pem"]
+        for host in self.hosts:
+            arguments += ["--connect-to", f"{host}:443:127.0.0.1:{port}"]
+        arguments += [*self.provider.options, "--", *command]
         done = subprocess.run(
             ["timeout", "--kill-after=5", str(self.seconds()), *map(str, arguments)],
             env=environment,
@@ -155,7 +158,7 @@ class Call:
         masked = any(form in said for form in check.forms(check.PLACEHOLDER))
         # Some ask for something else, too: what may not be is that one comes twice.
         once = len({(request.method, request.target) for request in requests}) == len(requests)
-        arrived = once and all(request.field("host") == self.host for request in requests)
+        arrived = once and all(request.field("host") in self.hosts for request in requests)
         if not requests:
             return ("NO", "-", "-")
         return tuple("yes" if good else "NO" for good in (arrived, right, not masked))
@@ -212,7 +215,7 @@ def versions(paths):
     def version_of(package):
         if package.language == "Python":
             return python.get(package.name.lower().replace("_", "-"), "missing")
-        manifest = paths["modules"] / package.name / "package.json"
+        manifest = paths["folder"] / "node_modules" / package.name / "package.json"
         return json.loads(manifest.read_text())["version"] if manifest.exists() else "missing"
 
     return version_of
@@ -256,16 +259,8 @@ def table(mode, lines):
 
 
 def main():
-    mode, authsome, certificates, python, node, modules, *names = sys.argv[1:]
-    paths = {
-        "authsome": authsome,
-        "certificates": pathlib.Path(certificates),
-        "python": python,
-        "node": node,
-        "modules": pathlib.Path(modules),
-        # Node looks for packages beside the script, wherever that really is.
-        "calls": pathlib.Path(certificates) / "calls.mjs",
-    }
+    mode, authsome, folder, python, node, *names = sys.argv[1:]
+    paths = {"authsome": authsome, "folder": pathlib.Path(folder), "python": python, "node": node}
     wanted = [one for one in PACKAGES if not names or one.name in names or one.provider in names or one.language in names]
     version_of = versions(paths)
     lines = []
