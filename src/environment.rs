@@ -50,6 +50,9 @@ pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /// What gives Java its options: the proxy and the trust store, for which it has no variables.
 pub(crate) const JAVA: &str = "JAVA_TOOL_OPTIONS";
 
+/// What gives Node its options: a preload that makes its connections through the proxy.
+pub(crate) const NODE: &str = "NODE_OPTIONS";
+
 /// What gives PHP folders with settings: the bundle is one, for which its curl has no variable.
 pub(crate) const PHP: &str = "PHP_INI_SCAN_DIR";
 
@@ -75,7 +78,7 @@ pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
         &NO_PROXY,
         &BUNDLE,
         &EXTRA,
-        &[JAVA, PHP],
+        &[JAVA, NODE, PHP],
     ];
     let flags = FLAGS.into_iter().map(|(name, _)| name);
     all.into_iter().flatten().copied().chain(flags)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::java;
+use super::node;
 use super::php;
 use crate::account::Account;
 use crate::environment::BUNDLE;
@@ -11,6 +12,7 @@ use crate::environment::Environment;
 use crate::environment::FLAGS;
 use crate::environment::JAVA;
 use crate::environment::NO_PROXY;
+use crate::environment::NODE;
 use crate::environment::OTHER_PROXY;
 use crate::environment::OWN_HOME;
 use crate::environment::PHP;
@@ -39,6 +41,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) trust_store: Option<&'a Path>,
     /// Settings of PHP that name the bundle, where there is a PHP.
     pub(crate) php_settings: Option<&'a Path>,
+    /// The preload for Node, unless the run is without one.
+    pub(crate) node_preload: Option<&'a Path>,
     /// Providers that have a connection.
     pub(crate) connected: &'a [&'a Provider],
     /// Exports of all providers, connected or not: what the parent has under a credential's name is masked.
@@ -93,6 +97,10 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
     }
     if let Some(file) = plan.php_settings {
         child.set(PHP, php::folders(parent, file));
+    }
+    match node::options(parent, plan.node_preload) {
+        Some(options) => child.set(NODE, options),
+        None => child.remove(NODE),
     }
     mask(parent, plan, &mut child);
     if let Some(account) = plan.account {
@@ -221,6 +229,7 @@ mod tests {
                     .collect(),
                 trust_store: Some(Path::new("/run/bundle.p12")),
                 php_settings: Some(Path::new("/run/authsome.ini")),
+                node_preload: Some(Path::new("/run/node-preload.cjs")),
                 connected: &[&provider],
                 known: &[
                     (other, "placeholder".into()),

@@ -3,5 +3,6 @@
 pub(crate) mod environment;
 pub(crate) mod init;
 pub(crate) mod java;
+pub(crate) mod node;
 pub(crate) mod php;
 pub(crate) mod supervise;

@@ -72,6 +72,10 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                     "proxy-auth",
                     "put a password into the proxy's URL, and ask for it",
                 ),
+                flag(
+                    "no-node-preload",
+                    "leave NODE_OPTIONS as it is, so that Node sends only what reads HTTPS_PROXY by itself through the proxy",
+                ),
             ],
         },
         Group {
@@ -128,6 +132,8 @@ struct RunArgs {
     proxy_auth: bool,
     /// `--admit-root`
     admit_root: bool,
+    /// Unless `--no-node-preload`
+    node_preload: bool,
     /// `--max-connections N`
     max_connections: usize,
     /// `--ca WHICH`, `--ca-lifetime HOURS`
@@ -165,6 +171,7 @@ impl RunArgs {
             account,
             proxy_auth: parsed.has("proxy-auth"),
             admit_root: parsed.has("admit-root"),
+            node_preload: !parsed.has("no-node-preload"),
             max_connections: session::max_connections(parsed)?,
             root: Choice::read(parsed, lifetime)?,
             verbosity: parsed.verbosity,
@@ -230,6 +237,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
         account: args.account.as_ref(),
         proxy_auth: args.proxy_auth,
         admit_root: args.admit_root,
+        node_preload: args.node_preload,
     };
     let session = Session::start(&app, connected, &setup)?;
     let audit = Arc::clone(&app.audit);

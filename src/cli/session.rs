@@ -29,6 +29,7 @@ use crate::child::environment;
 use crate::child::init;
 use crate::child::init::Role;
 use crate::child::java;
+use crate::child::node;
 use crate::child::php;
 use crate::child::supervise;
 use crate::child::supervise::End;
@@ -56,7 +57,6 @@ use crate::tls;
 use crate::tls::bundle;
 use crate::tls::leaf::LeafCache;
 use crate::tls::pkcs12;
-use crate::tls::root::Root;
 use crate::upstream::pool::Pool;
 
 /// How long the end waits for new tokens that are on their way: a server that has not answered by then has most likely given none.
@@ -132,6 +132,8 @@ pub(super) struct Setup<'a> {
     pub(super) proxy_auth: bool,
     /// Whether the proxy serves root where the program isn't root.
     pub(super) admit_root: bool,
+    /// Whether Node gets a preload.
+    pub(super) node_preload: bool,
 }
 
 impl Setup<'_> {
@@ -182,7 +184,15 @@ impl Session {
         let state = State::new(connected.broker, door.password);
         let root = root::root(setup.root, app, state.router())?;
         let trusted = bundle::trusted(parent);
-        let files = Files::write(parent, home, &root, trusted.as_deref(), identity.is_some())?;
+        let pem = root.pem();
+        let contents = Contents {
+            root: &pem,
+            trusted: trusted.as_deref(),
+            preload: setup
+                .node_preload
+                .then(|| node::preload(listener.address())),
+        };
+        let files = Files::write(parent, home, &contents, identity.is_some())?;
         identity.map_or(Ok(()), |identity| files.open_to(identity))?;
         let own = Some(listener.address());
         let (dialer, warning) = setup.origins.dialer(parent, own, setup.demo, trusted)?;
@@ -193,6 +203,7 @@ impl Session {
             extra: &files.extra,
             trust_store: files.trust_store.as_deref(),
             php_settings: files.php_settings.as_deref(),
+            node_preload: files.node_preload.as_deref(),
             connected: &providers(state.broker()),
             known: &connected.known,
             sources: &connected.sources,
@@ -279,6 +290,16 @@ pub(super) fn add_demo(connected: &mut Connected) -> Result<Demo, Error> {
     Ok(demo)
 }
 
+/// What the child's files are made of.
+struct Contents<'a> {
+    /// The root, as PEM.
+    root: &'a str,
+    /// What the parent's programs trust; `None` where nobody knows.
+    trusted: Option<&'a [u8]>,
+    /// The preload for Node, unless the run is without one.
+    preload: Option<String>,
+}
+
 /// The files that the child reads.
 struct Files {
     /// Removed when this is dropped.
@@ -291,6 +312,8 @@ struct Files {
     trust_store: Option<PathBuf>,
     /// Settings of PHP that name the bundle, where there is a PHP.
     php_settings: Option<PathBuf>,
+    /// The preload for Node, unless the run is without one.
+    node_preload: Option<PathBuf>,
 }
 
 impl Files {
@@ -298,20 +321,18 @@ impl Files {
     fn write(
         parent: &Environment,
         home: &Home,
-        root: &Root,
-        trusted: Option<&[u8]>,
+        contents: &Contents<'_>,
         is_shared: bool,
     ) -> Result<Self, Error> {
         let temporary = parent
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let root_pem = root.pem();
         let write_in = |place: &Path| {
             let directory = match is_shared {
                 true => RunDirectory::create_shared(place),
                 false => RunDirectory::create(place),
             };
-            Self::write_in(directory?, parent, &root_pem, trusted)
+            Self::write_in(directory?, parent, contents)
         };
         let at_home = || home.create().and_then(|()| write_in(home.path()));
         let in_memory = || write_in(Path::new(SHARED_MEMORY));
@@ -358,10 +379,10 @@ impl Files {
     fn write_in(
         directory: RunDirectory,
         parent: &Environment,
-        root_pem: &str,
-        trusted: Option<&[u8]>,
+        contents: &Contents<'_>,
     ) -> io::Result<Self> {
-        let pem = bundle::for_child(trusted, root_pem);
+        let root_pem = contents.root;
+        let pem = bundle::for_child(contents.trusted, root_pem);
         let bundle = directory.write_public("bundle.pem", &pem)?;
         let trust_store = java::is_there(parent)
             .then(|| directory.write_public("bundle.p12", &pkcs12::trust_store(&pem)))
@@ -372,6 +393,11 @@ impl Files {
             .map(|settings| directory.write_public("authsome.ini", settings.as_bytes()))
             .transpose()?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
+        let node_preload = contents
+            .preload
+            .as_ref()
+            .map(|preload| directory.write_public(node::FILE, preload.as_bytes()))
+            .transpose()?;
         let mut extra = BTreeMap::new();
         for name in EXTRA {
             let of_parent = parent
@@ -392,6 +418,7 @@ impl Files {
             extra,
             trust_store,
             php_settings,
+            node_preload,
         })
     }
 }

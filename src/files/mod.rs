@@ -23,6 +23,7 @@ use std::sync::OnceLock;
 
 use crate::sys::descriptor;
 pub(crate) use run_directory::RunDirectory;
+pub(crate) use run_directory::is_run_directory;
 
 /// Where authsome keeps its things: `AUTHSOME_HOME`, or `.authsome` in the person's home.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::fs::Permissions;
 use std::io;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
@@ -245,6 +246,13 @@ fn sweep(place: &File) {
             remove(place, &name, &folder);
         }
     }
+}
+
+/// Returns whether a run's directory has, or had, this path, as its name tells.
+pub(crate) fn is_run_directory(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.as_bytes());
+    let name = name.and_then(|name| CString::new(name).ok());
+    name.is_some_and(|name| has_form(&name, RUN_PREFIX))
 }
 
 /// Whether the name is one that [`RunDirectory::create`] gives, with this beginning.

@@ -76,6 +76,7 @@ pub(super) fn try_out(
         account: None,
         proxy_auth: false,
         admit_root: false,
+        node_preload: true,
     };
     let url = demo.url();
     let arguments: Vec<OsString> = arguments.iter().map(|word| filled(word, &url)).collect();
