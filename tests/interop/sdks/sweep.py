@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Calls each package of packages.py once, by `authsome run` and against an origin of its own on this machine, and judges what arrived.
 
-    sweep.py MODE AUTHSOME FOLDER PYTHON NODE [NAME...]
+    sweep.py MODE AUTHSOME FOLDER PYTHON NODES [NAME...]
 
 MODE is `check`, which fails where SDKS.md says anything else, or `write`, which puts the table there; with names, of packages,
-providers or languages, it is neither. FOLDER has ca.pem, origin.pem and origin.key, calls.mjs and node_modules. Prints a line for each
-package, and what is wrong below it."""
+providers or languages, it is neither. NODES are programs with commas between: each package is called by each. FOLDER has ca.pem,
+origin.pem and origin.key, calls.mjs and node_modules. Prints a line for each package, and what is wrong below it."""
 
 import base64
 import concurrent.futures
@@ -101,8 +101,9 @@ def carried(request, kind, name):
 class Call:
     """One call of one package: as it is, or with the option that it needs."""
 
-    def __init__(self, package, paths, option):
+    def __init__(self, package, program, paths, option):
         self.package = package
+        self.program = program
         self.provider = PROVIDERS[package.provider]
         self.paths = paths
         self.option = option
@@ -117,10 +118,8 @@ class Call:
     def run(self, home, port):
         name = self.package.call or self.package.name
         option = ["with"] if self.option else []
-        if self.package.language == "Python":
-            command = [self.paths["python"], HERE / "calls.py", name, *option]
-        else:
-            command = [self.paths["node"], self.paths["folder"] / "calls.mjs", name, *option]
+        script = HERE / "calls.py" if self.package.language == "Python" else self.paths["folder"] / "calls.mjs"
+        command = [self.program, script, name, *option]
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": home,
@@ -192,18 +191,26 @@ class Call:
             yield "it fails, and there is no reason"
 
 
-def tried(package, paths):
-    """A package's cells, what is wrong, and its output."""
-    call = Call(package, paths, option=False)
+def tried(package, program, paths):
+    """A package's cells, what is wrong, and the last call."""
+    call = Call(package, program, paths, option=False)
     if not package.fails:
         return call.cells(), list(call.problems()), call
     problems = list(call.failure_problems())
-    cells = call.cells()
     if package.needs:
-        call = Call(package, paths, option=True)
-        cells = call.cells()
+        call = Call(package, program, paths, option=True)
         problems += call.problems()
-    return cells, problems, call
+    return call.cells(), problems, call
+
+
+def tried_by_all(package, paths):
+    """The same by each program that may run it: the first of which something is wrong, or the last."""
+    programs = [paths["python"]] if package.language == "Python" else paths["nodes"]
+    for program in programs:
+        result = tried(package, program, paths)
+        if result[1]:
+            break
+    return result
 
 
 def versions(paths):
@@ -230,8 +237,12 @@ def note(package):
 def count_of(lines):
     cannot = sum(1 for line in lines if line[-1].startswith("can't: "))
     needing = sum(1 for line in lines if line[-1]) - cannot
+    packages = len({line[1:3] for line in lines})
     providers = len({line[0] for line in lines})
-    return f"{len(lines)} packages of {providers} providers: {len(lines) - needing - cannot} by their defaults, {needing} with what is in the last column, {cannot} not at all."
+    return (
+        f"{packages} packages, {providers} providers, {len(lines)} calls: {len(lines) - needing - cannot} by the package's defaults, "
+        f"{needing} with what is in the last column; {cannot} can't."
+    )
 
 
 def without_version(text):
@@ -258,24 +269,30 @@ def table(mode, lines):
     return False
 
 
+def tell(package, version, cells, problems, call):
+    """A line, and below it what is wrong, the end of the program's output and what came."""
+    print(f"{'FAIL' if problems else 'ok  '}  {package.language:6} {package.name:34} {version:10} {'  '.join(cells)}  {note(package)}")
+    if problems:
+        told = [f"    {problem}" for problem in problems]
+        told += [f"    | {line[:300]}" for line in call.output.splitlines()[-12:]]
+        told += [f"    > {request.method} {request.field('host')}{request.target.split('?')[0]}" for request, _ in call.kept]
+        print("\n".join(told))
+    sys.stdout.flush()
+
+
 def main():
-    mode, authsome, folder, python, node, *names = sys.argv[1:]
-    paths = {"authsome": authsome, "folder": pathlib.Path(folder), "python": python, "node": node}
-    wanted = [one for one in PACKAGES if not names or one.name in names or one.provider in names or one.language in names]
+    mode, authsome, folder, python, nodes, *names = sys.argv[1:]
+    paths = {"authsome": authsome, "folder": pathlib.Path(folder), "python": python, "nodes": nodes.split(",")}
+    wanted = [one for one in PACKAGES if not names or {one.name, one.provider, one.language} & set(names)]
     version_of = versions(paths)
     lines = []
     bad = 0
     with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
-        for package, (cells, problems, call) in zip(wanted, pool.map(lambda one: tried(one, paths), wanted)):
-            lines.append((package.provider, package.language, f"`{package.name}`", version_of(package), *cells, note(package)))
-            print(f"{'FAIL' if problems else 'ok  '}  {package.language:6} {package.name:34} {version_of(package):10} {'  '.join(cells)}  {note(package)}")
-            if problems:
-                bad += 1
-                print("".join(f"    {problem}\n" for problem in problems), end="")
-                print("".join(f"    | {line[:300]}\n" for line in call.output.splitlines()[-12:]), end="")
-                for request, _ in call.kept:
-                    print(f"    > {request.method} {request.field('host')}{request.target.split('?')[0]}")
-            sys.stdout.flush()
+        for package, (cells, problems, call) in zip(wanted, pool.map(lambda one: tried_by_all(one, paths), wanted)):
+            version = version_of(package)
+            lines.append((package.provider, package.language, f"`{package.name}`", version, *cells, note(package)))
+            tell(package, version, cells, problems, call)
+            bad += bool(problems)
     print(count_of(lines))
     if not names and not table(mode, sorted(lines)):
         bad += 1
