@@ -25,6 +25,7 @@ use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::store::Store;
+use crate::child::downloaders;
 use crate::child::environment;
 use crate::child::init;
 use crate::child::init::Role;
@@ -203,6 +204,7 @@ impl Session {
             extra: &files.extra,
             trust_store: files.trust_store.as_deref(),
             php_settings: files.php_settings.as_deref(),
+            downloaders: &files.downloaders,
             node_preload: files.node_preload.as_deref(),
             connected: &providers(state.broker()),
             known: &connected.known,
@@ -312,6 +314,8 @@ struct Files {
     trust_store: Option<PathBuf>,
     /// Settings of PHP that name the bundle, where there is a PHP.
     php_settings: Option<PathBuf>,
+    /// Settings of apt and wget that name the bundle, where they are there, by the variable that names their file.
+    downloaders: Vec<(&'static str, PathBuf)>,
     /// The preload for Node, unless the run is without one.
     node_preload: Option<PathBuf>,
 }
@@ -392,6 +396,12 @@ impl Files {
             .flatten()
             .map(|settings| directory.write_public("authsome.ini", settings.as_bytes()))
             .transpose()?;
+        let downloaders = downloaders::settings(parent, &bundle)
+            .into_iter()
+            .map(|(variable, file, text)| {
+                Ok((variable, directory.write_public(file, text.as_bytes())?))
+            })
+            .collect::<io::Result<_>>()?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
         let node_preload = contents
             .preload
@@ -418,6 +428,7 @@ impl Files {
             extra,
             trust_store,
             php_settings,
+            downloaders,
             node_preload,
         })
     }
