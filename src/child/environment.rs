@@ -35,14 +35,12 @@ pub(crate) struct Plan<'a> {
     pub(crate) account: Option<&'a Account>,
     /// The bundle with our root.
     pub(crate) bundle: &'a Path,
-    /// The file for each name of [`crate::environment::EXTRA`].
+    /// The file for each name of [`crate::environment::EXTRA`], and for others that name a file of the run.
     pub(crate) extra: &'a BTreeMap<&'static str, std::path::PathBuf>,
     /// The bundle's certificates as Java reads them, where there is a Java.
     pub(crate) trust_store: Option<&'a Path>,
     /// Settings of PHP that name the bundle, where there is a PHP.
     pub(crate) php_settings: Option<&'a Path>,
-    /// Settings of apt and wget that name the bundle, by the variable that names their file.
-    pub(crate) downloaders: &'a [(&'static str, std::path::PathBuf)],
     /// The preload for Node, unless the run is without one.
     pub(crate) node_preload: Option<&'a Path>,
     /// Providers that have a connection.
@@ -99,9 +97,6 @@ pub(crate) fn build(parent: &Environment, plan: &Plan<'_>) -> (Environment, Vec<
     }
     if let Some(file) = plan.php_settings {
         child.set(PHP, php::folders(parent, file));
-    }
-    for (name, file) in plan.downloaders {
-        child.set(*name, file);
     }
     match node::options(parent, plan.node_preload) {
         Some(options) => child.set(NODE, options),
@@ -234,7 +229,6 @@ mod tests {
                     .collect(),
                 trust_store: Some(Path::new("/run/bundle.p12")),
                 php_settings: Some(Path::new("/run/authsome.ini")),
-                downloaders: &[],
                 node_preload: Some(Path::new("/run/node-preload.cjs")),
                 connected: &[&provider],
                 known: &[

@@ -204,7 +204,6 @@ impl Session {
             extra: &files.extra,
             trust_store: files.trust_store.as_deref(),
             php_settings: files.php_settings.as_deref(),
-            downloaders: &files.downloaders,
             node_preload: files.node_preload.as_deref(),
             connected: &providers(state.broker()),
             known: &connected.known,
@@ -308,14 +307,13 @@ struct Files {
     _directory: RunDirectory,
     /// All that the parent's programs trust, and our root.
     bundle: PathBuf,
-    /// For the variables that name certificates beside a program's own: our root, and the parent's extra ones.
+    /// For the variables that name certificates beside a program's own: our root, and the parent's extra ones;
+    /// and settings of apt and wget that name the bundle.
     extra: BTreeMap<&'static str, PathBuf>,
     /// The bundle as Java reads it, where there is a Java.
     trust_store: Option<PathBuf>,
     /// Settings of PHP that name the bundle, where there is a PHP.
     php_settings: Option<PathBuf>,
-    /// Settings of apt and wget that name the bundle, where they are there, by the variable that names their file.
-    downloaders: Vec<(&'static str, PathBuf)>,
     /// The preload for Node, unless the run is without one.
     node_preload: Option<PathBuf>,
 }
@@ -396,12 +394,6 @@ impl Files {
             .flatten()
             .map(|settings| directory.write_public("authsome.ini", settings.as_bytes()))
             .transpose()?;
-        let downloaders = downloaders::settings(parent, &bundle)
-            .into_iter()
-            .map(|(variable, file, text)| {
-                Ok((variable, directory.write_public(file, text.as_bytes())?))
-            })
-            .collect::<io::Result<_>>()?;
         let own = directory.write_public("ca.pem", root_pem.as_bytes())?;
         let node_preload = contents
             .preload
@@ -422,13 +414,15 @@ impl Files {
             };
             extra.insert(name, path);
         }
+        for (variable, file, text) in downloaders::settings(parent, &bundle) {
+            extra.insert(variable, directory.write_public(file, text.as_bytes())?);
+        }
         Ok(Self {
             _directory: directory,
             bundle,
             extra,
             trust_store,
             php_settings,
-            downloaders,
             node_preload,
         })
     }
