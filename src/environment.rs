@@ -130,6 +130,12 @@ pub(crate) const NODE: &str = "NODE_OPTIONS";
 /// What gives PHP folders with settings: the bundle is one, for which its curl has no variable.
 pub(crate) const PHP: &str = "PHP_INI_SCAN_DIR";
 
+/// What names a file with settings of apt: the bundle is one, for which it has no variable.
+pub(crate) const APT: &str = "APT_CONFIG";
+
+/// What names wget's file with settings for the whole machine, for the same.
+pub(crate) const WGET: &str = "SYSTEM_WGETRC";
+
 /// What names hosts that are reached without a proxy.
 pub(crate) const NO_PROXY: [&str; 3] = ["NO_PROXY", "no_proxy", "npm_config_noproxy"];
 
@@ -170,7 +176,7 @@ pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
         &BUNDLE,
         &BUNDLE_WHERE_SET,
         &EXTRA,
-        &[JAVA, NODE, PHP],
+        &[JAVA, NODE, PHP, APT, WGET],
         &JAVA_OTHERS,
     ];
     let flags = FLAGS.into_iter().map(|(name, _)| name);

@@ -241,3 +241,55 @@ fn where_there_is_no_php_its_folders_stay_as_they_are() {
         ":/own"
     );
 }
+
+/// What is in the file that a run names to apt or wget in this variable; with a program that is never started.
+fn downloader_settings(cmd: Cmd, variable: &str) -> String {
+    let script = format!(
+        "while read -r line; do echo \"$line\"; done <\"${variable}\"; echo \"$SSL_CERT_FILE\""
+    );
+    let output = cmd.args(["run", "--", "/bin/sh", "-c"]).arg(script).run();
+    output.assert_code(0).assert_quiet();
+    output.stdout()
+}
+
+#[test]
+fn apt_and_wget_get_settings_that_name_the_bundle_beside_those_that_they_have() {
+    let home = Home::new();
+    fs::create_dir(home.path("bin")).expect("a folder");
+    for program in ["apt-get", "wget"] {
+        symlink("/bin/sh", home.path("bin").join(program)).expect("a link");
+    }
+    let own = home.path("own");
+    fs::write(&own, "tries = 3\n").expect("a file");
+    let authsome = |variable: &str| {
+        let cmd = Cmd::new(&home, BINARY).env("PATH", home.path("bin"));
+        downloader_settings(cmd.env(variable, &own), variable)
+    };
+    let text = authsome("APT_CONFIG");
+    let [include, ca, user, bundle] = text.lines().collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    assert_eq!(include, format!("#include \"{}\";", own.display()));
+    assert_eq!(ca, format!("Acquire::https::CaInfo \"{bundle}\";"));
+    assert_eq!(user, "APT::Sandbox::User \"root\";");
+    let text = authsome("SYSTEM_WGETRC");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let [tries, ca, bundle] = lines[..] else {
+        panic!("{text}");
+    };
+    assert_eq!(tries, "tries = 3");
+    assert_eq!(ca, format!("ca_certificate = {bundle}"));
+}
+
+#[test]
+fn where_there_is_no_apt_and_no_wget_their_variables_stay_as_they_are() {
+    let home = Home::new();
+    fs::create_dir(home.path("bin")).expect("a folder");
+    let script = "printf %s \"${APT_CONFIG-none} ${SYSTEM_WGETRC-none}\"";
+    let cmd = || {
+        let cmd = home.authsome(["run", "--", "/bin/sh", "-c", script]);
+        cmd.env("PATH", home.path("bin"))
+    };
+    assert_eq!(cmd().run().stdout(), "none none");
+    assert_eq!(cmd().env("APT_CONFIG", "/own").run().stdout(), "/own none");
+}

@@ -37,7 +37,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) account: Option<&'a Account>,
     /// The bundle with our root.
     pub(crate) bundle: &'a Path,
-    /// The file for each name of [`crate::environment::EXTRA`].
+    /// The file for each name of [`crate::environment::EXTRA`], and for others that name a file of the run.
     pub(crate) extra: &'a BTreeMap<&'static str, std::path::PathBuf>,
     /// The bundle's certificates as Java reads them, where there is a Java.
     pub(crate) trust_store: Option<&'a Path>,

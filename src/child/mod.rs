@@ -1,5 +1,6 @@
 //! The program that is run: what it finds in its environment, its signals, its end.
 
+pub(crate) mod downloaders;
 pub(crate) mod environment;
 pub(crate) mod init;
 pub(crate) mod java;

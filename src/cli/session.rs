@@ -28,6 +28,7 @@ use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::store::Store;
+use crate::child::downloaders;
 use crate::child::environment;
 use crate::child::init;
 use crate::child::init::Role;
@@ -332,7 +333,8 @@ struct Files {
     _directory: RunDirectory,
     /// All that the parent's programs trust, and our root.
     bundle: PathBuf,
-    /// For the variables that name certificates beside a program's own: our root, and the parent's extra ones.
+    /// For the variables that name certificates beside a program's own: our root, and the parent's extra ones;
+    /// and settings of apt and wget that name the bundle.
     extra: BTreeMap<&'static str, PathBuf>,
     /// The bundle as Java reads it, where there is a Java.
     trust_store: Option<PathBuf>,
@@ -437,6 +439,9 @@ impl Files {
                 }
             };
             extra.insert(name, path);
+        }
+        for (variable, file, text) in downloaders::settings(parent, &bundle) {
+            extra.insert(variable, directory.write_public(file, text.as_bytes())?);
         }
         Ok(Self {
             _directory: directory,

@@ -23,7 +23,7 @@ const KNOWN: [Advice; 12] = [
     Advice {
         names: &["wget", "wget2"],
         proxy: "see that ~/.wgetrc has no use_proxy = off, and that --no-proxy isn't given",
-        trust: "give --ca-certificate=\"$SSL_CERT_FILE\"",
+        trust: "see that ~/.wgetrc has no ca_certificate, and that --no-config isn't given; else give --ca-certificate=\"$SSL_CERT_FILE\"",
     },
     Advice {
         names: &["git"],

@@ -245,6 +245,10 @@ const ENVIRONMENT: Topic = Topic {
                     "where there is a PHP: one more folder, whose settings name the certificates",
                 ),
                 (
+                    "APT_CONFIG, SYSTEM_WGETRC",
+                    "where there is an apt or a wget: a file with what the parent's or the machine's says, and the certificates",
+                ),
+                (
                     "NODE_USE_ENV_PROXY, PERL_LWP_ENV_PROXY",
                     "1: Node and LWP heed the proxy",
                 ),

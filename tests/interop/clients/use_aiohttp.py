@@ -1,4 +1,4 @@
-"""aiohttp: a GET and a POST in a session, a stream, or WebSocket. It takes the proxy from the environment only when told."""
+"""aiohttp: a GET and a POST in a session, a stream, or WebSocket: `plain`, or told to take the proxy from the environment (`trusting`)."""
 
 import asyncio
 import os
@@ -10,9 +10,9 @@ import events
 URL = "https://api.openai.com/v1"
 
 
-async def main(what):
+async def main(how, what):
     headers = {"Authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}
-    async with aiohttp.ClientSession(trust_env=True, headers=headers) as session:
+    async with aiohttp.ClientSession(trust_env=how == "trusting", headers=headers) as session:
         if what == "stream":
             async with session.post(f"{URL}/chat/completions", json={"stream": True}) as answer:
                 answer.raise_for_status()
@@ -30,4 +30,4 @@ async def main(what):
                 print(await answer.text())
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

@@ -33,15 +33,7 @@ curl_rows() {
 wget_rows() {
     local version
     version=$(program_version wget --version)
-    row "wget" "$version" fails=ca reason="Debian's wget has GnuTLS, which reads no variable for certificates" -- \
-        wget -q -O - "$models"
-    # shellcheck disable=SC2016
-    row "wget" "$version" answer=interop-model needs='`--ca-certificate="$SSL_CERT_FILE"`, or `ca_certificate` in `~/.wgetrc`' -- \
-        sh -c 'wget -q -O - --ca-certificate="$SSL_CERT_FILE" "$1"' sh "$models"
-    # shellcheck disable=SC2016
-    row "wget, ~/.wgetrc" "$version" answer=interop-model \
-        needs='`--ca-certificate="$SSL_CERT_FILE"`, or `ca_certificate` in `~/.wgetrc`' -- \
-        sh -c 'echo "ca_certificate = $SSL_CERT_FILE" >wgetrc && WGETRC=wgetrc wget -q -O - "$1"' sh "$models"
+    row "wget" "$version" answer=interop-model -- wget -q -O - "$models"
 }
 
 git_rows() {
