@@ -344,6 +344,22 @@ fn a_strict_client_that_trusts_it_alone_accepts_permitted_hosts_in_every_run() {
 }
 
 #[test]
+fn a_run_s_own_root_vouches_for_no_more_than_the_names_above_a_pattern() {
+    let home = Home::new();
+    let key = home.file("key", SECRET);
+    let origin = Origin::start(always_ok);
+    let credential = format!("--credential=mailgun=file:{key}");
+    let run = home.run(&origin).arg(credential).start();
+    let bundle = fs::read(&run.env["SSL_CERT_FILE"]).unwrap();
+    let roots = CertificateDer::pem_slice_iter(&bundle);
+    let root = roots.last().expect("the run's root is the last").unwrap();
+    for domain in ["api.mailgun.net", "api.eu.mailgun.net"] {
+        assert!(contains(&root, domain.as_bytes()), "{domain}");
+    }
+    run.stop();
+}
+
+#[test]
 fn a_host_that_it_may_not_vouch_for_is_told_before_and_refused_by_clients() {
     let home = with_ca(&["--host", "sub.api.acme.test", "--host", "other.test"]);
     let pem = fs::read(home.own(PEM)).unwrap();

@@ -25,7 +25,7 @@ const SHARED_VARIABLES: [&str; 6] = [
 ];
 
 /// Hosts that no bundled definition may claim.
-const STRANGERS: [&str; 22] = [
+const STRANGERS: [&str; 25] = [
     "example.com",
     "evil.example",
     "api.openai.com.evil.example",
@@ -43,6 +43,9 @@ const STRANGERS: [&str; 22] = [
     "evil.vercel.app",
     "evil.hf.space",
     "a.svc.b.evilpinecone.io",
+    "a.svc.us-east-1.byoc.pinecone.io",
+    "a.svc.byoc.pinecone.io",
+    "a.svc.private.byoc.pinecone.io",
     "a.svc.b.pinecone.io.evil.example",
     "evil.algolianet.com",
     "evil.algolia.net.evil.example",
@@ -181,6 +184,26 @@ const OF_PATTERNS: [(&str, &str); 7] = [
     ),
     ("google-vertex-ai", "us-east5-aiplatform.googleapis.com"),
 ];
+
+#[test]
+fn what_runs_the_code_of_others_on_a_claimed_host_gets_no_credential() {
+    let home = Home::new();
+    let key = home.file("key", &format!("nvapi-{SECRET}"));
+    let decision = |path: &str| {
+        let credential = format!("--credential=nvidia=file:{key}");
+        let url = format!("https://api.nvcf.nvidia.com/v2/nvcf/{path}");
+        home.explain(&[&credential, &url])["decision"].clone()
+    };
+    assert_eq!(decision("assets"), "inject");
+    assert_eq!(decision("pexec/status/1"), "inject");
+    for path in [
+        "pexec/functions/1",
+        "exec/functions/1",
+        "assets/../pexec/functions/1",
+    ] {
+        assert_ne!(decision(path), "inject", "{path}");
+    }
+}
 
 #[test]
 fn patterns_claim_the_hosts_that_users_have() {

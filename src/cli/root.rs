@@ -76,7 +76,7 @@ impl Choice {
 pub(super) fn root(choice: Choice, app: &App, router: &Router) -> Result<Root, Error> {
     match choice {
         Choice::Own(lifetime) => {
-            let scope = router.exact_hosts().map_or(Scope::AnyName, Scope::Hosts);
+            let scope = router.domains().map_or(Scope::AnyName, Scope::Hosts);
             // A name of its own: clients that meet two roots of one name may take the wrong one.
             own("authsome run", &scope, lifetime)
         }

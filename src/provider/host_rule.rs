@@ -181,6 +181,17 @@ impl HostRule {
         }
     }
 
+    /// Returns names that the rule's hosts equal or lie below, each of them somebody's own; `None` where a pattern tells none.
+    pub(crate) fn domains(&self) -> Option<Vec<Host>> {
+        match self {
+            Self::Exact { authority, .. } => Some(vec![authority.host.clone()]),
+            Self::Pattern { source, .. } if is_hard_to_read(source) => None,
+            Self::Pattern { source, .. } => {
+                alternatives(source).iter().map(|one| domain(one)).collect()
+            }
+        }
+    }
+
     /// Whether the rule is a pattern that could match a name which anyone can register.
     pub(crate) fn is_loose(&self) -> bool {
         match self {
@@ -268,6 +279,15 @@ fn split_literal_suffix(alternative: &str) -> (String, String) {
     (rest.iter().collect(), suffix.to_ascii_lowercase())
 }
 
+/// Returns the name that all matches of an alternative lie below, if it is somebody's own.
+fn domain(alternative: &str) -> Option<Host> {
+    let suffix = literal_suffix(alternative);
+    // What stands before the suffix may end within a label, so its first label counts for nothing.
+    let (_, domain) = suffix.split_once('.')?;
+    let host = Host::parse(domain.as_bytes()).ok()?;
+    (is_registrable(domain) && host.ip().is_none()).then_some(host)
+}
+
 /// Whether an alternative could match a name that anyone can register.
 fn is_loose(alternative: &str) -> bool {
     let (before, suffix) = split_literal_suffix(alternative);
@@ -321,6 +341,41 @@ mod tests {
             "api.github.com:8443",
         ] {
             assert!(!claims("api.github.com", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_names_above_a_pattern_are_those_that_all_its_hosts_lie_below() {
+        let domains = |pattern: &str| {
+            let domains = HostRule::parse(&format!("regex:{pattern}"))
+                .unwrap()
+                .domains();
+            domains.map(|domains| domains.iter().map(Host::to_string).collect::<Vec<_>>())
+        };
+        for (pattern, expected) in [
+            (r"^[a-z0-9]+(-dsn)?\.algolia\.net$", &["algolia.net"][..]),
+            (r"^us[0-9]\.API\.x\.com$", &["api.x.com"]),
+            (r"[a-z]+x\.y\.com", &["y.com"]),
+            (r"a\.x\.com|(?:b|c)\.y\.co\.uk", &["x.com", "y.co.uk"]),
+            (r"\x41\.x\.com", &["x.com"]),
+        ] {
+            let expected = expected.iter().map(ToString::to_string).collect();
+            assert_eq!(domains(pattern), Some(expected), "{pattern}");
+        }
+        for pattern in [
+            r".*",
+            r"a\.x\.com?",
+            r"a\.x\.(com|net)",
+            r"a\.x\.com|.*",
+            r"[a-z]+x\.com",
+            r"a.x\.com",
+            r"[a-z]+\.github\.io",
+            r"a\.[x\.com]+",
+            r"(?i)a\.x\.com",
+            r"a\.x\.com\w",
+            r"a\.x\.com\w1",
+        ] {
+            assert_eq!(domains(pattern), None, "{pattern}");
         }
     }
 

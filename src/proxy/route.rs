@@ -249,6 +249,15 @@ impl Router {
         })
     }
 
+    /// Returns names that all hosts of routes that are read equal or lie below; `None` where a pattern tells none.
+    pub(crate) fn domains(&self) -> Option<Vec<Host>> {
+        let domains: Option<Vec<Vec<Host>>> = self.rules().map(HostRule::domains).collect();
+        let mut domains = domains?.concat();
+        domains.sort();
+        domains.dedup();
+        Some(domains)
+    }
+
     /// All rules but those of hosts that are left unread.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &HostRule> {
         self.exact

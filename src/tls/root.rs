@@ -39,7 +39,7 @@ const ENDS_SOON: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) enum Scope {
     /// These and the names below them: the name constraints of RFC 5280 section 4.2.1.10 know no narrower form.
     Hosts(Vec<Host>),
-    /// Any name; there are patterns among the routes. No addresses.
+    /// Any name; there are patterns among the routes that say too little of their hosts. No addresses.
     AnyName,
 }
 
