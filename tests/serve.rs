@@ -638,7 +638,7 @@ fn what_takes_too_long_is_cut_and_does_not_look_whole() {
         if let Some(second) = second {
             served.signal(second);
         }
-        assert_eq!(tls.rest().1, End::Cut, "{limit} {second:?}");
+        assert_eq!(tls.rest().1, End::Reset, "{limit} {second:?}");
         assert_eq!(clear.rest().1, End::Reset, "{limit} {second:?}");
         assert_eq!(blind.rest().1, End::Reset, "{limit} {second:?}");
         served.ended();

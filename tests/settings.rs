@@ -490,8 +490,9 @@ fn a_folder_that_the_program_is_started_in_has_no_say_in_what_is_trusted_or_whic
         ".npmrc names certificates",
         ".git/config names certificates",
         "a proxy of a remote",
+        "leads to no trusted root",
     ]);
-    assert_eq!(output.lines_with("warning: "), 3, "{output}");
+    assert_eq!(output.lines_with("warning: "), 4, "{output}");
     // Once the user names the same file, there is nothing to tell of it.
     let run = cmd().env("CURL_CA_BUNDLE", &ca).start();
     assert_trusted(&run, &origin, "named");

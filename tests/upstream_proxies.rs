@@ -191,7 +191,7 @@ fn a_proxy_that_does_not_do_what_socks_wants_is_told() {
                 b"\x05\0",
                 b"\x05\0\0\x01\0\0\0\0\0\0HTTP/1.1 200 OK\r\n\r\n",
             ],
-            "bytes before the handshake",
+            "bytes behind its answer",
         ),
     ];
     for (replies, words) in answers {
@@ -330,7 +330,8 @@ fn a_proxy_of_https_that_is_not_verified_gets_nothing() {
             )
             .start();
         let response = run.proxy.exchange(HOST, &get());
-        let body = response.assert_refusal(502, "destination_unavailable");
+        let body =
+            response.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
         let error = body["error"].as_str().expect("text");
         assert!(
             error.contains("upstream proxy") && error.contains(words),
@@ -358,12 +359,13 @@ fn a_proxy_that_cannot_be_used_is_told_and_nothing_goes_without_it() {
             .env("NO_PROXY", "other.test")
             .start();
         let response = run.proxy.exchange(HOST, &get());
-        let body = response.assert_refusal(502, "destination_unavailable");
+        let body =
+            response.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
         let error = body["error"].as_str().expect("text");
         assert!(error.contains(variable), "{error}");
         assert!(!response.text().contains("ss@"), "{error}");
         let (answer, _) = run.proxy.ask_for("third.test:443");
-        answer.assert_refusal(502, "destination_unavailable");
+        answer.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
         // What needs no proxy goes on.
         assert_eq!(run.proxy.ask_for("other.test:443").0.status(), 200);
         run.stop()
