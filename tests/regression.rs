@@ -19,6 +19,7 @@ use crate::support::Output;
 use crate::support::PLACEHOLDER;
 use crate::support::SECRET;
 use crate::support::Scene;
+use crate::support::contains;
 use crate::support::is_root;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
@@ -509,6 +510,40 @@ fn a_stored_credential_does_not_follow_its_definition_to_other_hosts() {
         .assert_stderr(&["the credential of openai was for", "api.openai.com"]);
     let explained = home.explain(&["https://api.openai.com/v1/models"]);
     assert_eq!(explained["decision"], "forward");
+}
+
+/// A newer authsome brings definitions with more hosts: those who have logged in before go on as before.
+#[test]
+fn a_host_that_a_definition_gains_takes_nothing_from_those_that_it_had() {
+    let home = Home::connected("");
+    let origin = Origin::start(always_ok);
+    home.acme(&format!(r#""api_url": ["{HOST}", "new.acme.test"]"#));
+    let run = home.authsome(["run"]).args(origin.args()).start();
+    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    assert_eq!(run.proxy.exchange(HOST, &request).text(), "ok");
+    run.stop().assert_quiet();
+    let arrived = origin.finish();
+    assert!(contains(
+        &arrived.requests[0].head,
+        format!("Bearer {SECRET}").as_bytes()
+    ));
+    let explained = home.explain(&["https://new.acme.test/"]);
+    assert_eq!(explained["decision"], "forward", "{explained}");
+    let reason = explained["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains("not yet when its credential was stored"),
+        "{reason}"
+    );
+    assert!(
+        explained["hint"]
+            .as_str()
+            .is_some_and(|hint| hint.contains("authsome login acme --force"))
+    );
+    home.login(&["acme", "--force"], SECRET)
+        .run()
+        .assert_code(0);
+    let explained = home.explain(&["https://new.acme.test/"]);
+    assert_eq!(explained["decision"], "inject", "{explained}");
 }
 
 #[test]

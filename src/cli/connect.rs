@@ -359,10 +359,10 @@ impl Finder<'_> {
             let definition = entry
                 .as_ref()
                 .map_err(|broken| Error::from(&broken.invalid))?;
-            let provider = self.provider(name, definition, Some(&record))?;
+            let mut provider = self.provider(name, definition, Some(&record))?;
             // A URL on the command line is the person's own word, here and now.
             if self.args.base_url(name).is_none()
-                && let Some(why) = settled::moved(&record, &provider)
+                && let Some(why) = settled::keep_known(&record, &mut provider)
             {
                 self.app.notices.warn(format!(
                     "{} gets no requests: {why}; if you trust it, or a newer version of authsome brought it, log in again: `{}`",

@@ -12,6 +12,7 @@ use super::syntax::Syntax;
 use crate::broker::Broker;
 use crate::broker::Connection;
 use crate::broker::ConnectionId;
+use crate::broker::record::login_again;
 use crate::encoding;
 use crate::proxy::route;
 use crate::proxy::route::Decision;
@@ -118,7 +119,7 @@ fn explain(parsed: &Parsed) -> Result<u8, Error> {
         ),
         Decision::Forward(why) => {
             let others = connect::as_if_connected(&args, &app);
-            if !answer.not_connected(&why, target, &others) {
+            if !answer.not_connected(&why, target, &others, &connected.broker) {
                 answer.forward(&why, &connected.broker);
                 answer.unclaimed(&url, &others);
             }
@@ -201,7 +202,13 @@ impl Answer {
     }
 
     /// Whether a provider that isn't connected would claim the request; then the answer says so.
-    fn not_connected(&mut self, why: &Why, target: Target<'_>, others: &Broker) -> bool {
+    fn not_connected(
+        &mut self,
+        why: &Why,
+        target: Target<'_>,
+        others: &Broker,
+        connected: &Broker,
+    ) -> bool {
         if !matches!(why, Why::NoRoute | Why::OtherPort | Why::OtherPath) {
             return false;
         }
@@ -216,12 +223,30 @@ impl Answer {
             }
         };
         let names = names(&claimants, others);
-        self.reason = Some(format!(
-            "not connected: {names} would claim it, but has no credential"
-        ));
-        self.hint = claimants
-            .first()
-            .map(|id| how_to_connect(others.connection(*id)));
+        let claimant = claimants.first().map(|id| others.connection(*id));
+        let provider = claimant.map(|connection| &connection.provider.name);
+        let stored = connected
+            .connections()
+            .map(|(_, connection)| connection)
+            .find(|connection| Some(&connection.provider.name) == provider);
+        (self.reason, self.hint) = match stored {
+            Some(stored) => (
+                Some(format!(
+                    "{} claims it, but not yet when its credential was stored",
+                    stored.provider.name
+                )),
+                Some(format!(
+                    "log in again: `{}`",
+                    login_again(&stored.provider.name, &stored.name)
+                )),
+            ),
+            None => (
+                Some(format!(
+                    "not connected: {names} would claim it, but has no credential"
+                )),
+                claimant.map(how_to_connect),
+            ),
+        };
         self.provider = Some(names);
         self.route = route;
         true

@@ -5,6 +5,7 @@ use super::error::Error;
 use crate::broker::record;
 use crate::broker::record::Record;
 use crate::provider::Provider;
+use crate::provider::Rule;
 use crate::provider::definition::Definition;
 use crate::provider::definition::Outside;
 
@@ -56,23 +57,31 @@ pub(super) fn sorted_rules(provider: &Provider) -> Vec<String> {
     rules
 }
 
+/// A rule, with the place of the credential in requests to it.
+fn claim(rule: &Rule) -> String {
+    record::claim(&rule.host.to_string(), &rule.placement.shown())
+}
+
 /// The rules of a provider, each with the place of the credential in requests to it, sorted. The place counts, too: what goes into a
 /// message's text instead of a header can be read by others.
 fn claims(provider: &Provider) -> Vec<String> {
-    let claims = provider.rules.iter();
-    let mut claims: Vec<String> = claims
-        .map(|rule| record::claim(&rule.host.to_string(), &rule.placement.shown()))
-        .collect();
+    let mut claims: Vec<String> = provider.rules.iter().map(claim).collect();
     claims.sort();
     claims.dedup();
     claims
 }
 
-/// Why a connection gets no requests: what its definition claims by now, and did not when the credential was stored.
-pub(super) fn moved(record: &Record, provider: &Provider) -> Option<String> {
-    let claims = claims(provider);
-    let new = record.new_claims(&claims);
-    (!new.is_empty()).then(|| {
+/// Leaves out the rules that the definition has only had since the credential was stored: it goes where it went. Returns why the
+/// connection gets no requests, if no rule is left.
+pub(super) fn keep_known(record: &Record, provider: &mut Provider) -> Option<String> {
+    let new = record.new_claims(&claims(provider));
+    if new.is_empty() {
+        return None;
+    }
+    provider
+        .rules
+        .retain(|rule| record.new_claims(&[claim(rule)]).is_empty());
+    provider.rules.is_empty().then(|| {
         format!(
             "the definition of {} has the credential go elsewhere than when you logged in (new: {})",
             record.provider,

@@ -126,7 +126,9 @@ fn state(app: &App, snapshot: &Snapshot, record: &Record) -> String {
         Some(Err(_)) => return "the provider's definition can't be used".into(),
         Some(Ok(definition)) => {
             let provider = app.provider(definition, Some(record)).ok();
-            if let Some(why) = provider.and_then(|provider| settled::moved(record, &provider)) {
+            if let Some(why) =
+                provider.and_then(|mut provider| settled::keep_known(record, &mut provider))
+            {
                 return format!("{why}: login needed");
             }
         }
