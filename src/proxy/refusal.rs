@@ -112,7 +112,8 @@ impl Refusal {
         Self::Rules { label, why, is_aws }
     }
 
-    /// Returns whether the same request would be refused again, however soon. Clients that send failed requests again don't have to.
+    /// Returns whether the request should not be sent again: it would be refused again however soon, or the origin is still at work on
+    /// it, and would do it twice.
     fn is_lasting(&self) -> bool {
         match self {
             Self::NoCredential { is_lasting, .. } => *is_lasting,
@@ -124,7 +125,6 @@ impl Refusal {
             | Self::NoResponse
             | Self::BadResponse(_)
             | Self::Upgrade
-            | Self::ResponseTimeout(_)
             | Self::Lost
             | Self::TooManyConnections
             | Self::Internal(_) => false,
@@ -440,6 +440,8 @@ mod tests {
             is_lasting,
         };
         let upstream = |kind| Refusal::Upstream(upstream::Error::new(kind, "no"));
+        assert!(says_so(&Refusal::ResponseTimeout(Duration::from_secs(600))));
+        assert!(!says_so(&Refusal::Lost));
         assert!(says_so(&no_credential(true)));
         assert!(!says_so(&no_credential(false)));
         assert!(says_so(&upstream(Kind::Certificate)));
