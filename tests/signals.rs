@@ -151,6 +151,22 @@ fn a_signal_to_authsome_and_at_once_to_the_group_is_heard_once() {
 }
 
 #[test]
+fn a_stop_right_behind_a_continuation_does_not_have_that_heard_again() {
+    let home = Home::new();
+    let counter = COUNTER.replace("' TERM", "' CONT; trap : TSTP");
+    let run = script(&home, &counter).background();
+    run.wait_for_stdout(b"ready");
+    // As a shell's fg, and the terminal's suspend key soon behind it.
+    let kill = format!(
+        "kill -s CONT -- -{0}; sleep 0.005; kill -s TSTP -- -{0}",
+        run.pid
+    );
+    let sent = Cmd::new(&home, "sh").args(["-c", &kill]).run();
+    sent.assert_code(0);
+    assert_eq!(heard(run), 1);
+}
+
+#[test]
 fn a_program_that_has_left_the_group_hears_a_signal_to_it() {
     if !has("setsid") {
         return;

@@ -172,8 +172,10 @@ fn news(
         if is_foreign && arrived.number != libc::SIGCHLD && !numbers.contains(&arrived.number) {
             numbers.push(arrived.number);
         }
+        // A stop and a continuation take each other back where they are pending, as they are with the bystander: it is asked at once.
+        let is_urgent = [libc::SIGCONT, libc::SIGTSTP].contains(&arrived.number);
         // What the kernel sends, at a key of the terminal, reaches the group.
-        next = match numbers.is_empty() {
+        next = match numbers.is_empty() || is_urgent {
             true => None,
             false => signals.next_before(until)?,
         };

@@ -45,8 +45,16 @@ is_gone() { [[ $(state "$1") == [-ZX] ]]; }
 # A process has become the program of this name: `runs PID NAME`.
 runs() { [[ $(cat "/proc/$1/comm" 2>/dev/null) == "$2" ]]; }
 
-# The first child of a process; the threads of a process have their children apart.
-child_of() { cat "/proc/$1/task/"*/children 2>/dev/null | tr ' ' '\n' | grep -m 1 .; }
+# The first child that has become another program; the threads of a process have their children apart. authsome's second process, which tells whose a signal is, doesn't count.
+child_of() {
+    local parent child name
+    parent=$(cat "/proc/$1/comm" 2>/dev/null)
+    for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+        name=$(cat "/proc/$child/comm" 2>/dev/null) || continue
+        [[ $name == "$parent" || $name == signal-watch ]] || { echo "$child" && return; }
+    done
+    return 1
+}
 has_child() { child_of "$1" >/dev/null; }
 
 # Types into the terminal, as a person would.
