@@ -13,6 +13,8 @@ use crate::support::is_root;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
+#[cfg(target_os = "linux")]
+use crate::support::wait_until;
 
 /// Prints NODE_OPTIONS between brackets, and then whether the file behind the last `--require` can be read.
 const SHOW: &str = "echo \"[${NODE_OPTIONS-none}]\"
@@ -39,6 +41,32 @@ fn the_preload_is_there_during_the_run_and_gone_after_it() {
     assert!(file.ends_with("/node-preload.cjs"), "{options}");
     assert!(is_readable);
     assert!(!fs::exists(file).expect("an answer"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_outlives_the_run_finds_the_preload_and_the_next_run_after_it_removes_it() {
+    let home = Home::new();
+    let left = home.path("left");
+    // Reads a line from a named pipe, and ends.
+    let script = "mkfifo \"$0\"; cat \"$0\" >/dev/null 2>&1 & echo \"${NODE_OPTIONS#--require }\"";
+    let cmd = home.authsome(["run", "--", "/bin/sh", "-c", script]);
+    let output = cmd.arg(&left).run();
+    output.assert_code(0);
+    let text = output.stdout();
+    let file = text.trim_end();
+    assert!(fs::exists(file).expect("an answer"), "{output}");
+    let next = || {
+        let output = home.authsome(["run", "--", "true"]).run();
+        output.assert_code(0);
+    };
+    next();
+    assert!(fs::exists(file).expect("an answer"));
+    fs::write(&left, "x\n").expect("a reader");
+    wait_until("the preload is removed", || {
+        next();
+        !fs::exists(file).expect("an answer")
+    });
 }
 
 #[test]
