@@ -48,6 +48,10 @@ mod tests {
             keep_unnamed(&mut names);
             names.len()
         };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a process to be found, in a test"
+        )]
         let mut process = Command::new("cat")
             .env("FILE", "/x/leftover-0d1f7a52c3/y")
             .stdin(Stdio::piped())
