@@ -172,12 +172,13 @@ fn an_agent_and_certificates_of_a_library_s_own_make_no_difference() {
          https.get('https://{HOST}/v1', options, (answer) => {{
            console.log(answer.statusCode, answer.socket.authorized, answer.socket.remoteAddress);
            answer.resume();
-         }});"
+         }}).on('socket', (socket) => socket.on('lookup', (error, address, family, host) => console.log(error, host)));"
     );
     let Some(output) = with_node(home.run(&origin), &script) else {
         return;
     };
-    assert_eq!(output.stdout(), "200 true 127.0.0.1\n", "{output}");
+    let expected = format!("null {HOST}\n200 true 127.0.0.1\n");
+    assert_eq!(output.stdout(), expected, "{output}");
     let arrived = origin.finish();
     let authorization = format!("Bearer {SECRET}");
     assert_eq!(arrived.only().one("authorization"), authorization);
@@ -194,7 +195,7 @@ fn a_server_that_speaks_first_and_one_that_echoes_are_heard_in_order() {
     });
     let script = "const socket = require('net').connect(5432, 'db.test');
         const seen = [];
-        for (const event of ['connect', 'ready', 'end', 'close']) socket.on(event, () => seen.push(event));
+        for (const event of ['lookup', 'connect', 'ready', 'end', 'close']) socket.on(event, () => seen.push(event));
         seen.push(socket.connecting);
         socket.write('early\\n');
         let text = '';
@@ -208,7 +209,7 @@ fn a_server_that_speaks_first_and_one_that_echoes_are_heard_in_order() {
     let Some(output) = with_node(cmd, script) else {
         return;
     };
-    let expected = r#"["220 hello\nearly\n",true,"connect","ready","end","close"]"#;
+    let expected = r#"["220 hello\nearly\n",true,"lookup","connect","ready","end","close"]"#;
     assert_eq!(output.stdout().trim_end(), expected, "{output}");
 }
 
