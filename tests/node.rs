@@ -13,6 +13,8 @@ use crate::support::is_root;
 use crate::support::origin::HOST;
 use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
+#[cfg(target_os = "linux")]
+use crate::support::wait_until;
 
 /// Prints NODE_OPTIONS between brackets, and then whether the file behind the last `--require` can be read.
 const SHOW: &str = "echo \"[${NODE_OPTIONS-none}]\"
@@ -39,6 +41,32 @@ fn the_preload_is_there_during_the_run_and_gone_after_it() {
     assert!(file.ends_with("/node-preload.cjs"), "{options}");
     assert!(is_readable);
     assert!(!fs::exists(file).expect("an answer"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_outlives_the_run_finds_the_preload_and_the_next_run_after_it_removes_it() {
+    let home = Home::new();
+    let left = home.path("left");
+    // Reads a line from a named pipe, and ends.
+    let script = "mkfifo \"$0\"; cat \"$0\" >/dev/null 2>&1 & echo \"${NODE_OPTIONS#--require }\"";
+    let cmd = home.authsome(["run", "--", "/bin/sh", "-c", script]);
+    let output = cmd.arg(&left).run();
+    output.assert_code(0);
+    let text = output.stdout();
+    let file = text.trim_end();
+    assert!(fs::exists(file).expect("an answer"), "{output}");
+    let next = || {
+        let output = home.authsome(["run", "--", "true"]).run();
+        output.assert_code(0);
+    };
+    next();
+    assert!(fs::exists(file).expect("an answer"));
+    fs::write(&left, "x\n").expect("a reader");
+    wait_until("the preload is removed", || {
+        next();
+        !fs::exists(file).expect("an answer")
+    });
 }
 
 #[test]
@@ -144,12 +172,13 @@ fn an_agent_and_certificates_of_a_library_s_own_make_no_difference() {
          https.get('https://{HOST}/v1', options, (answer) => {{
            console.log(answer.statusCode, answer.socket.authorized, answer.socket.remoteAddress);
            answer.resume();
-         }});"
+         }}).on('socket', (socket) => socket.on('lookup', (error, address, family, host) => console.log(error, host)));"
     );
     let Some(output) = with_node(home.run(&origin), &script) else {
         return;
     };
-    assert_eq!(output.stdout(), "200 true 127.0.0.1\n", "{output}");
+    let expected = format!("null {HOST}\n200 true 127.0.0.1\n");
+    assert_eq!(output.stdout(), expected, "{output}");
     let arrived = origin.finish();
     let authorization = format!("Bearer {SECRET}");
     assert_eq!(arrived.only().one("authorization"), authorization);
@@ -166,7 +195,7 @@ fn a_server_that_speaks_first_and_one_that_echoes_are_heard_in_order() {
     });
     let script = "const socket = require('net').connect(5432, 'db.test');
         const seen = [];
-        for (const event of ['connect', 'ready', 'end', 'close']) socket.on(event, () => seen.push(event));
+        for (const event of ['lookup', 'connect', 'ready', 'end', 'close']) socket.on(event, () => seen.push(event));
         seen.push(socket.connecting);
         socket.write('early\\n');
         let text = '';
@@ -180,7 +209,7 @@ fn a_server_that_speaks_first_and_one_that_echoes_are_heard_in_order() {
     let Some(output) = with_node(cmd, script) else {
         return;
     };
-    let expected = r#"["220 hello\nearly\n",true,"connect","ready","end","close"]"#;
+    let expected = r#"["220 hello\nearly\n",true,"lookup","connect","ready","end","close"]"#;
     assert_eq!(output.stdout().trim_end(), expected, "{output}");
 }
 

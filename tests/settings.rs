@@ -343,6 +343,27 @@ fn only_mozilla_s_roots_count_where_that_is_said() {
 }
 
 #[test]
+fn verbose_says_whose_certificates_count_for_what() {
+    let (home, origin) = (Home::new(), Origin::start(always_ok));
+    put(&home, ".npmrc", &format!("cafile={}\n", origin.ca_file()));
+    for (words, who) in [
+        (
+            &["--verbose"][..],
+            "a run's programs, and authsome where it verifies origins, also trust",
+        ),
+        (
+            &["--verbose", "--roots", "mozilla"],
+            "a run's programs also trust",
+        ),
+    ] {
+        let cmd = home.authsome(["run"]).args(words).args(["--", "true"]);
+        let said = cmd.run().stderr();
+        let line = format!("{who} the certificates that these name: ~/.npmrc\n");
+        assert!(said.contains(&line), "{said}");
+    }
+}
+
+#[test]
 fn certificates_that_cannot_be_used_are_told_once_each() {
     let home = Home::new();
     put(

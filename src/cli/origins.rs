@@ -35,7 +35,7 @@ pub(super) const OPTIONS: Group = Group {
         valued(
             "roots",
             "system|mozilla",
-            "trust the system's roots too (system), or only those of Mozilla that are built in",
+            "verify origins by the system's roots and those that tools' settings name, too (system), or only by Mozilla's, which are built in",
         ),
         valued(
             "connect-to",
@@ -52,7 +52,7 @@ pub(super) struct OriginArgs {
     /// `--upstream-ca`
     upstream_ca: Vec<PathBuf>,
     /// `--roots mozilla`
-    mozilla_only: bool,
+    pub(super) mozilla_only: bool,
     /// What may be reached; `--allow` and its kind, of a command that has them.
     pub(super) egress: Egress,
     /// `--upstream-timeout SECONDS`, of a command that has it.

@@ -235,7 +235,7 @@ impl Session {
         for warning in child.1.into_iter().chain(warnings) {
             app.notices.warn(warning);
         }
-        surroundings::report(app, &around.settings, setup.verbose);
+        surroundings::report(app, &around, setup.verbose, setup.origins.mozilla_only);
         let leaves = LeafCache::new(root, tls::crypto())
             .map_err(|error| Error::new("no certificates", error))?;
         app.store.vault().ask_no_more();

@@ -17,6 +17,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) settings: Settings,
     /// Certificates that the parent's programs trust, as PEM.
     pub(super) trusted: Option<Arc<[u8]>>,
+    /// The settings that name certificates among these, beside those of the system.
+    pub(super) others: Vec<String>,
 }
 
 impl<'a> Surroundings<'a> {
@@ -30,21 +32,39 @@ impl<'a> Surroundings<'a> {
             parent: &app.parent,
             settings,
             trusted: trusted.pem.map(Arc::from),
+            others: trusted.others,
         }
     }
 }
 
-/// Tells the user what single tools prefer to what a run gives them, and with `is_verbose` where the upstream proxy is from.
-pub(super) fn report(app: &App, settings: &Settings, is_verbose: bool) {
+/// Tells the user what single tools prefer to what a run gives them, and with `is_verbose` where the upstream proxy and certificates are
+/// from. With `mozilla_only`, no certificate that a setting names verifies an origin.
+pub(super) fn report(app: &App, around: &Surroundings<'_>, is_verbose: bool, mozilla_only: bool) {
     // A file of a tool that isn't there leads nobody anywhere.
-    for conflict in &settings.conflicts {
+    for conflict in &around.settings.conflicts {
         if program::is_found(conflict.tool, &app.parent) {
             app.notices.warn(conflict.to_string());
         }
     }
-    if is_verbose && let Upstream::Adopted(_, places) = Upstream::choose(&app.parent, settings) {
+    if !is_verbose {
+        return;
+    }
+    if let Upstream::Adopted(_, places) = Upstream::choose(&app.parent, &around.settings) {
         app.notices.tell(adoption(&places));
     }
+    if !around.others.is_empty() {
+        app.notices.tell(trust(&around.others, mozilla_only));
+    }
+}
+
+/// Returns the sentence that says whose certificates count beside those of the system.
+pub(super) fn trust(places: &[String], mozilla_only: bool) -> String {
+    let who = match mozilla_only {
+        true => "a run's programs",
+        false => "a run's programs, and authsome where it verifies origins,",
+    };
+    let places = places.join(", ");
+    format!("{who} also trust the certificates that these name: {places}")
 }
 
 /// Returns the sentence that says where the upstream proxy is from.

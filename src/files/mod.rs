@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 mod error;
+mod leftover;
 pub(crate) mod lock;
 pub(crate) mod private;
 pub(crate) mod run_directory;

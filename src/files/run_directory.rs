@@ -16,6 +16,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::leftover;
 use super::private::Error;
 use super::trusted;
 use super::trusted::Purpose;
@@ -60,7 +61,7 @@ const MAX_DEPTH: u32 = 16;
 /// another directory in its place.
 ///
 /// What a killed run left behind is removed by the next one: the file `alive` is locked by a living run, and the lock goes with
-/// the process however it ended.
+/// the process however it ended. A directory that variables of a living process name stays until a run finds no such process.
 pub(crate) struct RunDirectory {
     /// The directory's path, for those who read in it.
     path: PathBuf,
@@ -165,7 +166,11 @@ impl RunDirectory {
 
 impl Drop for RunDirectory {
     fn drop(&mut self) {
-        remove(&self.place, &self.name, &self.folder);
+        let mut names = vec![&self.name];
+        leftover::keep_unnamed(&mut names);
+        if !names.is_empty() {
+            remove(&self.place, &self.name, &self.folder);
+        }
     }
 }
 
@@ -231,21 +236,21 @@ fn empty(folder: &File, depth: u32) {
     }
 }
 
-/// Removes the run directories of this user in a folder whose run is dead. Whatever can't be judged is left alone.
+/// Removes the run directories of this user in a folder whose run is dead, and that no process names. Whatever can't be judged is left
+/// alone.
 fn sweep(place: &File) {
-    for name in directory::names(place).unwrap_or_default() {
-        let is_run = has_form(&name, RUN_PREFIX);
-        if !is_run && !has_form(&name, NEW_PREFIX) {
-            continue;
+    let open = |name: &CStr| directory::open(place, name, directory::FOLDER, 0);
+    let is_dead = |name: &CStr| match has_form(name, RUN_PREFIX) {
+        true => open(name).is_ok_and(|folder| is_abandoned(&folder)),
+        false => {
+            has_form(name, NEW_PREFIX) && open(name).is_ok_and(|folder| is_left_unfinished(&folder))
         }
-        let Ok(folder) = directory::open(place, &name, directory::FOLDER, 0) else {
-            continue;
-        };
-        let is_dead = match is_run {
-            true => is_abandoned(&folder),
-            false => is_left_unfinished(&folder),
-        };
-        if is_dead {
+    };
+    let mut names = directory::names(place).unwrap_or_default();
+    names.retain(|name| is_dead(name));
+    leftover::keep_unnamed(&mut names);
+    for name in names {
+        if let Ok(folder) = open(&name) {
             remove(place, &name, &folder);
         }
     }

@@ -85,6 +85,7 @@
     socket.emit = function (event, ...values) {
       if (event === 'close') restore();
       if (event !== 'connect') return event === 'ready' || emit.call(socket, event, ...values);
+      if (!net.isIP(options.host)) emit.call(socket, 'lookup', null, options.host, undefined, options.host);
       const request = `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`;
       socket._writeGeneric(false, request, 'latin1', (error) => error && socket.destroy(error));
       socket._read(0);
@@ -111,8 +112,7 @@
       return Boolean(connect.call(socket, options));
     };
     throughProxy.add(socket);
-    const [host, port] = PROXY.split(':'), none = undefined;
-    const here = { host, port, localAddress: none, localPort: none, family: none, lookup: none };
+    const none = undefined, [host, port] = PROXY.split(':'), here = { host, port, localAddress: none, localPort: none, family: none, lookup: none };
     return connect.call(socket, Object.assign({}, options, here), callback || undefined);
   };
 
@@ -138,7 +138,7 @@
     if (given) return secure;
     // The end of what is read must not end what TLS has to write.
     raw.allowHalfOpen = true;
-    raw.once('ready', () => secure.emit('ready'));
+    for (const name of ['lookup', 'ready']) raw.once(name, (...values) => secure.emit(name, ...values));
     for (const name of ['ref', 'unref', 'setKeepAlive', 'setNoDelay']) secure[name] = (...values) => raw[name](...values) && secure;
     secure.address = () => raw.address();
     const ends = ['remoteAddress', 'remotePort', 'remoteFamily', 'localAddress', 'localPort', 'localFamily'];

@@ -94,6 +94,7 @@ fn doctor(parsed: &Parsed) -> Result<u8, Error> {
                     parent: &app.parent,
                     settings,
                     trusted,
+                    others: Vec::new(),
                 };
                 connections::reach(&around, broker, &origins, &mut report);
             }

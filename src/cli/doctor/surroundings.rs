@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::super::error::Error;
 use super::super::surroundings::adoption;
+use super::super::surroundings::trust;
 use super::report::Check;
 use super::report::Report;
 use crate::broker::Broker;
@@ -128,10 +129,7 @@ pub(super) fn look_at_trust(
             .remedy("install ca-certificates, or name a PEM file by SSL_CERT_FILE"),
     });
     if !trusted.others.is_empty() {
-        let places = trusted.others.join(", ");
-        let text = format!(
-            "a run's programs, and authsome, also trust the certificates that these name: {places}"
-        );
+        let text = trust(&trusted.others, false);
         report.add(Check::ok("trust", text));
     }
     trusted.pem.map(Arc::from)
