@@ -179,7 +179,8 @@ pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
 
 /// Whether a run sets the variable by itself.
 pub(crate) fn is_set_by_a_run(name: &str) -> bool {
-    set_by_a_run().any(|set| set == name || is_spelling_of(OsStr::new(name), set))
+    let mut like_it = set_by_a_run().filter(|set| set.len() == name.len());
+    like_it.any(|set| set == name || is_spelling_of(OsStr::new(name), set))
 }
 
 /// What the variables of npm, pnpm and Yarn begin with, which they read in any case.
