@@ -145,7 +145,12 @@ impl Pool {
     /// Notes that the origin has used a connection that was kept like this.
     pub(crate) fn was_open(&self, authority: &Authority, rest: &Rest) {
         let now = uptime::since_boot();
-        self.lock().habit(authority).note_open(rest.idle, now);
+        let mut idle = self.lock();
+        let known = idle.habits.get(authority);
+        // Of each request, which mostly is none.
+        if known.is_none_or(|habit| habit.is_news(rest.idle, now)) {
+            idle.habit(authority).note_open(rest.idle, now);
+        }
     }
 
     /// Notes that a connection that was kept like this had ended, or ended when it was used.
