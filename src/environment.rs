@@ -2,9 +2,11 @@
 //! a run sets.
 
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::mem;
+use std::sync::LazyLock;
 
 use zeroize::Zeroize;
 
@@ -185,7 +187,12 @@ pub(crate) fn set_by_a_run() -> impl Iterator<Item = &'static str> {
 
 /// Whether a run sets the variable by itself.
 pub(crate) fn is_set_by_a_run(name: &str) -> bool {
-    set_by_a_run().any(|set| set == name || is_spelling_of(OsStr::new(name), set))
+    static SET: LazyLock<HashSet<&str>> = LazyLock::new(|| set_by_a_run().collect());
+    let first = |text: &str| text.bytes().next().map(|byte| byte.to_ascii_lowercase());
+    let may_be_spelling = || IN_ANY_CASE.iter().any(|start| first(start) == first(name));
+    // Asked of each variable in all definitions whenever a run starts.
+    SET.contains(name)
+        || may_be_spelling() && set_by_a_run().any(|set| is_spelling_of(OsStr::new(name), set))
 }
 
 /// What the variables of npm, pnpm and Yarn begin with, which they read in any case.

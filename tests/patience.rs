@@ -112,6 +112,46 @@ fn posts_of_one_client_share_its_connection_from_the_first_on() {
 }
 
 #[test]
+fn posts_of_one_client_share_its_connection_although_the_origin_has_ended_one() {
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let scene = Scene::new("", move |conn| {
+        if conn.number > 0 {
+            return always_ok(conn);
+        }
+        conn.expect_request();
+        conn.ok("ok");
+        conn.cut();
+        sender.lock().expect("it").send(()).expect("a test");
+    });
+    let mut client = scene.client();
+    for number in 0..20 {
+        client.send(post());
+        assert_eq!(client.response("POST").text(), "ok");
+        if number == 0 {
+            receiver.recv().expect("the end of a connection");
+        }
+    }
+    assert!(scene.finish().arrived.accepted < 10);
+}
+
+#[test]
+fn posts_of_one_client_share_its_connection_where_the_origin_keeps_it_for_a_second() {
+    let scene = Scene::new("", |conn| {
+        while conn.request().is_some() {
+            conn.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let mut client = scene.client();
+    for _ in 0..20 {
+        client.send(post());
+        assert_eq!(client.response("POST").text(), "ok");
+    }
+    // On a machine that stands still for half a second, the connection is given up.
+    assert!(scene.finish().arrived.accepted < 20);
+}
+
+#[test]
 fn a_post_on_the_client_s_own_connection_that_was_dead_ends_as_it_would_alone() {
     let empty = format!("POST /v1 HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n");
     for request in [post(), empty] {

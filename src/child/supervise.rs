@@ -86,11 +86,10 @@ pub(crate) struct Program<'a> {
 ///
 /// # Errors
 /// When signals can't be caught, or the child can't be waited for.
-pub(crate) fn run(program: &Program<'_>, mut start: Start) -> io::Result<End> {
+pub(crate) fn run(program: &Program<'_>, start: &mut Start) -> io::Result<End> {
     // Before the child is there, so that no signal is lost between.
     let mut signals = catch_signals()?;
-    let mut bystander = start.bystander.take();
-    if let Some(bystander) = &mut bystander {
+    if let Some(bystander) = &mut start.bystander {
         bystander.heard(); // what came before the program is not for it
     }
     let child = match spawn(program, start.inherited) {
@@ -101,7 +100,12 @@ pub(crate) fn run(program: &Program<'_>, mut start: Start) -> io::Result<End> {
     loop {
         while let Some(change) = process::change_of(pid)? {
             match change {
-                Change::Exited(_) | Change::Killed(_) => return Ok(End::Code(exit_code(change))),
+                Change::Exited(_) | Change::Killed(_) => {
+                    if let Some(bystander) = &start.bystander {
+                        bystander.dismiss();
+                    }
+                    return Ok(End::Code(exit_code(change)));
+                }
                 Change::Stopped(number) => follow_stop(number)?,
                 Change::Continued => {}
             }
@@ -110,7 +114,7 @@ pub(crate) fn run(program: &Program<'_>, mut start: Start) -> io::Result<End> {
         if first.number == libc::SIGCHLD {
             continue;
         }
-        for number in news(pid, first, &mut signals, bystander.as_mut())? {
+        for number in news(pid, first, &mut signals, start.bystander.as_mut())? {
             process::send(pid, number);
         }
     }

@@ -187,8 +187,6 @@ struct Finder<'a> {
     found: BTreeMap<String, Connection>,
     /// The variables that some provider exports, once they are needed: they are the same for all connections.
     exported: OnceCell<HashSet<String>>,
-    /// The providers of bundled definitions, likewise.
-    bundled: OnceCell<Vec<Provider>>,
     /// The variables of the environment by value, likewise.
     by_value: OnceCell<HashMap<&'a [u8], Vec<&'a OsStr>>>,
 }
@@ -226,7 +224,6 @@ pub(super) fn connect_again(
         surroundings: programs::surroundings(&app.parent, &app.registry, &specs),
         found: BTreeMap::new(),
         exported: OnceCell::new(),
-        bundled: OnceCell::new(),
         by_value: OnceCell::new(),
     };
     for (name, spec) in &args.credentials {
@@ -446,17 +443,17 @@ impl Finder<'_> {
         if !self.app.registry.is_own(provider.name.as_str()) {
             return;
         }
-        let bundled = self.bundled.get_or_init(|| {
-            let bundled = self.app.registry.all_bundled();
-            bundled
-                .filter_map(|definition| self.app.provider_with(definition, None, None).ok())
-                .collect()
-        });
-        let knows = |known: &&Provider| known.credential_variables().any(|name| name == variable);
+        // Few know it: making providers of all definitions takes longer than the rest of a run's start.
+        let names_it = |definition: &&Definition| {
+            let mut names = definition.variable_names().into_iter();
+            names.any(|name| name == variable)
+        };
+        let bundled = self.app.registry.all_bundled().filter(names_it);
+        let bundled = bundled.filter_map(|known| self.app.provider_with(known, None, None).ok());
+        let knows = |known: &Provider| known.credential_variables().any(|name| name == variable);
         let claims: Vec<String> = bundled
-            .iter()
             .filter(knows)
-            .flat_map(settled::rules)
+            .flat_map(|known| settled::rules(&known))
             .collect();
         let mut others = settled::sorted_rules(provider);
         others.retain(|rule| !claims.contains(rule));

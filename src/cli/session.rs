@@ -279,7 +279,7 @@ impl Session {
         self,
         program: &OsString,
         arguments: &[OsString],
-        start: Start,
+        mut start: Start,
     ) -> Result<u8, Error> {
         let name = Path::new(program).file_name().unwrap_or_default();
         self.audit.begin(&name.to_string_lossy());
@@ -289,7 +289,7 @@ impl Session {
             environment: &self.environment,
             identity: self.identity,
         };
-        let end = supervise::run(&run, start)
+        let end = supervise::run(&run, &mut start)
             .map_err(|error| Error::new("cannot wait for the program", error))?;
         drop(self.files);
         // A new refresh token that is on its way would be lost, and the old one may be good no more.

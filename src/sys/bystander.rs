@@ -61,6 +61,11 @@ impl Bystander {
         Heard(answer.unwrap_or(0))
     }
 
+    /// Ends the bystander. Its end is waited for when this is dropped, and other work may be done meanwhile.
+    pub(crate) fn dismiss(&self) {
+        process::send(self.pid, libc::SIGKILL);
+    }
+
     /// Asks, and waits for the answer.
     fn ask(&mut self) -> io::Result<u64> {
         self.stream.write_all(&[0])?;
@@ -85,7 +90,7 @@ impl Bystander {
 
 impl Drop for Bystander {
     fn drop(&mut self) {
-        process::send(self.pid, libc::SIGKILL);
+        self.dismiss();
         process::wait(self.pid);
     }
 }

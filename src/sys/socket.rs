@@ -2,6 +2,8 @@
 
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 /// Seconds of silence before the system asks whether the peer is still there, between askings, and how often it asks. Two minutes in all;
 /// the first asking comes before load balancers and address translators forget an idle connection, which the small ones do after 60 s.
@@ -15,6 +17,11 @@ const KEEP_ALIVE: [(libc::c_int, libc::c_int); 3] = [
 /// a bit more than a round trip on, so the last of them ends after 100 s, or two to four minutes where the way is long.
 #[cfg(target_os = "linux")]
 const UNANSWERED: u8 = 9;
+
+/// How often the system has asked in vain whether the peer takes more when that counts as gone, and for how long nothing must have been
+/// heard of it. These pauses double as long as the peer takes nothing, answers or not, up to two minutes.
+#[cfg(target_os = "linux")]
+const ASKED_IN_VAIN: (u8, Duration) = (3, Duration::from_secs(100));
 
 /// The option for the first of them.
 #[cfg(not(target_os = "macos"))]
@@ -38,7 +45,7 @@ pub(crate) fn keep_alive(socket: &TcpStream) {
 /// A peer that takes nothing for now acknowledges that it was asked whether it does. TCP_USER_TIMEOUT would end that connection, too.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_unanswered(socket: &TcpStream) -> bool {
-    unanswered(socket) >= UNANSWERED
+    Silence::of(socket).is_long()
 }
 
 /// The same where the system doesn't tell.
@@ -47,26 +54,51 @@ pub(crate) fn is_unanswered(_: &TcpStream) -> bool {
     false
 }
 
-/// How often something was sent again since the peer's last word, and how often it was asked whether it takes more.
+/// What the peer has left unanswered.
 #[cfg(target_os = "linux")]
-fn unanswered(socket: &TcpStream) -> u8 {
-    // The beginning of a tcp_info (linux/tcp.h): states of the connection and of its congestion, retransmits, probes; each a byte.
-    let mut info = [0_u8; 8];
-    let mut size = libc::socklen_t::try_from(info.len()).unwrap_or(0);
-    // SAFETY: writes `size` bytes to `info`, for a descriptor that is open.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &raw mut size,
-        )
-    };
-    let [_, _, retransmits, probes, ..] = info;
-    match result {
-        0 => retransmits.max(probes),
-        _ => 0,
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    /// How often something was sent again since its last word.
+    retransmits: u8,
+    /// How often it was asked since whether it takes more.
+    probes: u8,
+    /// Since when nothing was heard of it.
+    since: Duration,
+}
+
+#[cfg(target_os = "linux")]
+impl Silence {
+    /// Returns what the system knows of it; nothing unanswered where it tells nothing.
+    fn of(socket: &TcpStream) -> Self {
+        // The beginning of a tcp_info (linux/tcp.h): eight bytes, of which the third counts what was sent again and the fourth the
+        // questions, and numbers of four bytes, of which the last here tells the milliseconds since an acknowledgement came.
+        let mut info = [0_u8; 60];
+        let mut size = libc::socklen_t::try_from(info.len()).unwrap_or(0);
+        // SAFETY: writes at most `size` bytes to `info`, for a descriptor that is open.
+        unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &raw mut size,
+            )
+        };
+        // Where it has failed, all of it is zero.
+        let [_, _, retransmits, probes, ..] = info;
+        let [.., one, two, three, four] = info;
+        let since = u32::from_ne_bytes([one, two, three, four]);
+        Self {
+            retransmits,
+            probes,
+            since: Duration::from_millis(since.into()),
+        }
+    }
+
+    /// Returns whether the peer counts as gone.
+    fn is_long(self) -> bool {
+        let (times, time) = ASKED_IN_VAIN;
+        self.retransmits >= UNANSWERED || self.probes >= times && self.since >= time
     }
 }
 
@@ -104,7 +136,6 @@ fn set<T>(socket: &TcpStream, level: libc::c_int, option: libc::c_int, value: &T
 mod tests {
     use std::io::Write;
     use std::net::TcpListener;
-    use std::time::Duration;
     use std::time::Instant;
 
     use super::*;
@@ -133,34 +164,78 @@ mod tests {
         set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program);
     }
 
+    /// Waits until the system has sent or asked so often in vain.
+    fn wait_until(socket: &TcpStream, is_enough: impl Fn(Silence) -> bool) -> Silence {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let silence = Silence::of(socket);
+            if is_enough(silence) {
+                return silence;
+            }
+            assert!(Instant::now() < deadline, "{silence:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Fills all there is room for.
+    fn fill(socket: &mut TcpStream) {
+        socket.set_nonblocking(true).unwrap();
+        let bytes = [0; 65_536];
+        while socket.write(&bytes).is_ok() {}
+    }
+
     #[test]
     fn a_peer_that_is_deaf_is_told_from_one_that_hears_and_says_nothing() {
         let (mut one, other) = pair();
         one.write_all(b"a word").unwrap();
-        assert_eq!(unanswered(&one), 0);
+        assert_eq!(Silence::of(&one).retransmits, 0);
         deafen(&other);
         one.write_all(b"another").unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while unanswered(&one) < 2 {
-            assert!(Instant::now() < deadline, "it is sent once only");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        // It was sent twice more, within a second: nobody is given up for that.
-        assert!(!is_unanswered(&one));
+        // It is sent twice more, within a second: nobody is given up for that.
+        assert!(!wait_until(&one, |silence| silence.retransmits >= 2).is_long());
         let (idle, _other) = pair();
-        assert_eq!(unanswered(&idle), 0);
+        assert_eq!(Silence::of(&idle).retransmits, 0);
     }
 
     #[test]
     fn a_peer_that_takes_nothing_for_now_is_not_deaf() {
         let (mut one, _other) = pair();
-        one.set_nonblocking(true).unwrap();
-        let bytes = [0; 65_536];
-        while one.write(&bytes).is_ok() {}
+        fill(&mut one);
         // The system asks from now on whether there is room again: three times in this time, and is answered each time.
         std::thread::sleep(Duration::from_millis(800));
-        let last = unanswered(&one);
-        assert!(last < 2, "{last}");
+        let last = Silence::of(&one);
+        assert!(last.probes < 2 && last.retransmits < 2, "{last:?}");
+    }
+
+    #[test]
+    fn for_how_long_a_deaf_peer_says_nothing_is_known() {
+        let (mut one, other) = pair();
+        fill(&mut one);
+        deafen(&other);
+        let begun = Instant::now();
+        let is_enough = |silence: Silence| silence.retransmits.max(silence.probes) >= 3;
+        let last = wait_until(&one, is_enough);
+        assert!(!last.is_long(), "{last:?}");
+        // Three pauses have passed, of 200 ms and more. It is no other number of the system's.
+        let apart = last.since.abs_diff(begun.elapsed());
+        assert!(last.since >= Duration::from_millis(600) && apart < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn who_was_asked_in_vain_is_gone_after_a_while() {
+        for (retransmits, probes, seconds, expected) in [
+            (8, 2, 600, false),
+            (9, 0, 1, true),
+            (0, 3, 99, false),
+            (0, 3, 100, true),
+        ] {
+            let silence = Silence {
+                retransmits,
+                probes,
+                since: Duration::from_secs(seconds),
+            };
+            assert_eq!(silence.is_long(), expected, "{silence:?}");
+        }
     }
 
     #[test]

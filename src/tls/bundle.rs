@@ -198,7 +198,13 @@ fn check_pem(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
 
 /// The child's bundle: what the parent's programs trust, or Mozilla's roots, then our root.
 pub(crate) fn for_child(trusted: Option<&[u8]>, root_pem: &str) -> Vec<u8> {
-    joined(trusted.map_or_else(mozilla, <[u8]>::to_vec), root_pem)
+    let Some(trusted) = trusted else {
+        return joined(mozilla(), root_pem);
+    };
+    // With all of its room from the start: it is long, and a program waits for it.
+    let mut base = Vec::with_capacity(trusted.len() + 1 + root_pem.len());
+    base.extend_from_slice(trusted);
+    joined(base, root_pem)
 }
 
 /// Our root behind other certificates.

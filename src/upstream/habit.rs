@@ -55,6 +55,18 @@ struct Closed {
     when: Duration,
 }
 
+impl Closed {
+    /// Returns whether the same end may be near for a connection that its own client wants back.
+    ///
+    /// One that has been idle for longer has outlived it. And what ends within [`SLACK`] has hardly been idle: it was its last request, of
+    /// so many, or the origin was started anew, and the next connection is as good as the first.
+    fn threatens(&self, connection: Idle) -> bool {
+        let arrives = connection.distance + SLACK;
+        let window = connection.idle.max(arrives)..=connection.idle + arrives;
+        window.contains(&self.idle)
+    }
+}
+
 /// An idle connection, as far as it counts for its use.
 #[derive(Clone, Copy)]
 pub(super) struct Idle {
@@ -94,7 +106,9 @@ impl Habit {
         let is_kept = |time: Duration| closed.is_none_or(|closed| closed.idle > time);
         let announced = connection.announced.filter(|time| is_kept(*time));
         // What the program's own connection is left idle for is a risk that it takes alone, too; not one that is known.
-        let is_like_alone = connection.is_own && connection.idle <= BRIEF && is_kept(needed);
+        let is_like_alone = connection.is_own
+            && connection.idle <= BRIEF
+            && !closed.is_some_and(|closed| closed.threatens(connection));
         is_like_alone || needed <= self.shown(now).max(announced.unwrap_or_default())
     }
 
@@ -229,7 +243,36 @@ mod tests {
         };
         habit.note_closed(ms(600), ms(0), START);
         assert_eq!(longest(&habit, own, START), 300);
+        // What is open still has outlived that.
+        let longer = Idle {
+            idle: ms(650),
+            ..own
+        };
+        assert!(
+            !habit.bears(
+                Idle {
+                    idle: ms(600),
+                    ..own
+                },
+                START
+            ) && habit.bears(longer, START)
+        );
         assert_eq!(longest(&habit, idle(0), START + CLOSED_COUNTS), 29_700);
+    }
+
+    #[test]
+    fn an_end_that_came_with_an_answer_takes_no_client_its_connection() {
+        let mut habit = Habit::default();
+        for idle in [0, 100] {
+            habit.note_closed(ms(idle), ms(0), START);
+            let own = Idle {
+                is_own: true,
+                ..self::idle(0)
+            };
+            assert_eq!(longest(&habit, own, START), 1000, "{idle}");
+            // For another's it is no reason to trust it.
+            assert!(!habit.bears(self::idle(0), START));
+        }
     }
 
     /// Requests that can't be sent twice, one every so many milliseconds, to an origin that ends connections which were idle for so long:

@@ -29,7 +29,8 @@ const MAX_HABITS: usize = 1024;
 /// How long one is kept. Servers commonly wait 60 s or more; those that wait less close, which is seen before reuse.
 const MAX_IDLE: Duration = Duration::from_secs(50);
 
-/// How much earlier than the origin a connection is given up whose end it has announced: a request may be on its way that long.
+/// How much earlier than the origin a connection is given up whose end it has announced, unless that is most of its time: a request may
+/// be on its way that long.
 const AHEAD: Duration = Duration::from_secs(1);
 
 /// How often it is looked for connections that are kept for too long.
@@ -132,7 +133,7 @@ impl Pool {
         let kept = Kept {
             since: uptime::since_boot(),
             seen: Duration::ZERO,
-            announced: announced.map(|time| time.saturating_sub(AHEAD)),
+            announced: announced.map(|time| time - AHEAD.min(time / 2)),
             client,
             distance: stream.distance(),
             stream,
@@ -144,7 +145,12 @@ impl Pool {
     /// Notes that the origin has used a connection that was kept like this.
     pub(crate) fn was_open(&self, authority: &Authority, rest: &Rest) {
         let now = uptime::since_boot();
-        self.lock().habit(authority).note_open(rest.idle, now);
+        let mut idle = self.lock();
+        let known = idle.habits.get(authority);
+        // Of each request, which mostly is none.
+        if known.is_none_or(|habit| habit.is_news(rest.idle, now)) {
+            idle.habit(authority).note_open(rest.idle, now);
+        }
     }
 
     /// Notes that a connection that was kept like this had ended, or ended when it was used.
