@@ -232,14 +232,14 @@ fn a_connection_is_kept_for_no_longer_than_the_origin_says() {
                 conn.send(&*answer);
             }
         });
-        let mut client = scene.client();
+        // A client that has used the connection itself would take the risk alone, too.
         for _ in 0..2 {
+            let mut client = scene.client();
             client.send(post());
             let response = client.response("POST");
             assert_eq!(response.text(), "ok");
             assert!(!response.has("Keep-Alive"), "{response}");
         }
-        drop(client);
         assert_eq!(scene.finish().arrived.accepted, connections, "{announced}");
     }
 }

@@ -35,31 +35,21 @@ pub(super) fn keep_unnamed<T: AsRef<CStr>>(names: &mut Vec<T>) {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::process::Command;
-    use std::process::Stdio;
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
 
     use super::*;
+    use crate::environment::Environment;
 
     #[test]
-    fn a_name_is_kept_once_no_process_has_it_in_a_variable() {
-        let name = c"leftover-0d1f7a52c3";
-        let unnamed = || {
-            let mut names = vec![name, c"leftover-that-nobody-has"];
-            keep_unnamed(&mut names);
-            names.len()
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a process to be found, in a test"
-        )]
-        let mut process = Command::new("cat")
-            .env("FILE", "/x/leftover-0d1f7a52c3/y")
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        assert_eq!(unnamed(), 1);
-        drop(process.stdin.take());
-        process.wait().unwrap();
-        assert_eq!(unnamed(), 2);
+    fn what_a_variable_of_a_living_process_names_is_not_kept() {
+        let own = Environment::of_process();
+        let path = own.get("PATH").expect("a PATH").as_bytes();
+        let mut names = vec![
+            CString::new(path).unwrap(),
+            c"leftover-that-nobody-has".to_owned(),
+        ];
+        keep_unnamed(&mut names);
+        assert_eq!(names, [c"leftover-that-nobody-has".to_owned()]);
     }
 }
