@@ -158,7 +158,7 @@ fn direct(stage: &Stage) -> Outcome<Started> {
 pub(crate) fn authsome_run(stage: &Stage, binary: &Path, setup: &Setup<'_>) -> Command {
     let mut command = Command::new(binary);
     command
-        .arg("run")
+        .args(["run", "--quiet"])
         .arg("--upstream-ca")
         .arg(stage.path("ca.pem"))
         .arg("--credential")
