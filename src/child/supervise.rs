@@ -52,9 +52,9 @@ pub(crate) enum End {
     NotStarted(io::Error),
 }
 
-/// What there must be before a secret is read, and while the process has one thread.
+/// What must be set up before a secret is read, while the process has one thread.
 pub(crate) struct Start {
-    /// What the program gets back of what this process was started with.
+    /// Limits and signals that this process was started with; the program gets them back.
     inherited: Inherited,
     /// Tells whether a signal went to the program too; `None` where there may be no further process, and on other systems than Linux.
     bystander: Option<Bystander>,
@@ -72,17 +72,15 @@ impl Start {
 
 /// The program to run.
 pub(crate) struct Program<'a> {
-    /// Its name or path.
+    /// Name or path.
     pub(crate) name: &'a OsStr,
-    /// Its arguments.
     pub(crate) arguments: &'a [OsString],
-    /// Its environment.
     pub(crate) environment: &'a Environment,
-    /// The OS user it is run as; `None` for this process's own.
+    /// The OS user to run as; `None` for this process's own.
     pub(crate) identity: Option<Identity>,
 }
 
-/// Runs the program to its end. To be called from the main thread: the child asks to be told when the thread that started it dies.
+/// Runs the program to its end. Call it from the main thread: the kernel signals the child when the thread that started it ends.
 ///
 /// # Errors
 /// When signals can't be caught, or the child can't be waited for.

@@ -28,7 +28,7 @@ impl Blind {
     /// Reads the option.
     ///
     /// # Errors
-    /// What is no host.
+    /// When the value is no host.
     pub(super) fn read(parsed: &Parsed) -> Result<Vec<Self>, Error> {
         let read = |text: &str| {
             let hosts = Pattern::parse(text).map_err(|why| {

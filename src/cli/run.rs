@@ -37,7 +37,7 @@ use crate::sys::process;
 
 use crate::upstream::egress::Mode;
 
-/// How long a run's root lasts: a year, since nobody plans the end of a run, and the program can't be told of another root.
+/// How long a run's root lasts: a year, since a run may be long and a running program can't be given another root.
 const CA_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What `run` says of itself.
@@ -130,7 +130,7 @@ struct RunArgs {
     proxy_auth: bool,
     /// `--admit-root`
     admit_root: bool,
-    /// Unless `--no-node-preload`
+    /// False with `--no-node-preload`.
     node_preload: bool,
     /// `--max-connections N`
     max_connections: usize,

@@ -12,7 +12,7 @@ use crate::upstream;
 use crate::upstream::Kind;
 use crate::upstream::egress;
 
-/// Letters of a reason phrase, at the most.
+/// Most characters of a reason phrase.
 const MAX_REASON: usize = 256;
 
 /// Why the proxy answers instead of the origin.
@@ -61,7 +61,7 @@ pub(crate) enum Refusal {
         label: String,
         /// Why, without anything that its source gave.
         why: String,
-        /// Whether it can't be had by asking again.
+        /// Whether asking again can't help.
         is_lasting: bool,
     },
     /// The origin can't be reached, or not be trusted.
@@ -72,7 +72,7 @@ pub(crate) enum Refusal {
     NoResponse,
     /// The origin changed to a protocol that nobody asked for.
     Upgrade,
-    /// The origin did not begin its answer within the time that the person gave it.
+    /// The origin did not begin its answer within the time that the user set.
     ResponseTimeout(Duration),
     /// The origin is gone without a word.
     Lost,

@@ -249,7 +249,7 @@ impl Settings {
         if tool.name == "gcloud" {
             paths = paths.iter().map(|path| places.gcloud(path)).collect();
         }
-        // That is how pip is told to read no file at all.
+        // PIP_CONFIG_FILE=/dev/null makes pip read no file at all.
         if tool.name == "pip" && paths.iter().any(|path| path == Path::new("/dev/null")) {
             return;
         }

@@ -6,7 +6,7 @@ use super::Proxy;
 use super::Settings;
 use crate::environment::Environment;
 
-/// The variables by which everybody else names a proxy.
+/// The usual variables for a proxy.
 const USUAL: [&str; 6] = [
     "https_proxy",
     "HTTPS_PROXY",

@@ -41,7 +41,7 @@ pub(crate) fn is_unanswered(socket: &TcpStream) -> bool {
     unanswered(socket) >= UNANSWERED
 }
 
-/// The same where the system doesn't tell.
+/// Returns false: the system doesn't tell.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn is_unanswered(_: &TcpStream) -> bool {
     false

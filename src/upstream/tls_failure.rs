@@ -31,7 +31,7 @@ const UNVERIFIED: [(&[u8], &str); 4] = [
     ),
 ];
 
-/// What the TLS handshake with `host` failed with.
+/// Returns the error for a failed TLS handshake with `host`.
 pub(super) fn of_handshake(host: &str, error: &io::Error) -> Error {
     let Some(failure) = wire::tls_failure(error) else {
         return match error.kind() {
@@ -71,10 +71,10 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> Error {
     }
 }
 
-/// What an origin is told to do whose TLS is too old.
+/// Cause and remedy where an origin's TLS is too old.
 const VERSION: &str = "it has no version of TLS that authsome speaks, 1.2 or 1.3 (let it offer one of these: older ones are not safe)";
 
-/// What an alert of `host` means.
+/// Returns the error for an alert of `host`.
 fn of_alert(host: &str, alert: AlertDescription) -> Error {
     let ended = format!("{host} ended the TLS handshake ({alert:?})");
     match alert {
@@ -132,7 +132,7 @@ fn of_certificate(error: &CertificateError) -> String {
     }
 }
 
-/// Returns for whom a certificate is instead, in webpki's words: `DnsName("a.test")` or `IpAddress(192.0.2.7)`.
+/// Returns the names that a certificate is for; `presented` has webpki's form: `DnsName("a.test")` or `IpAddress(192.0.2.7)`.
 fn of_names(presented: &[String]) -> String {
     if presented.is_empty() {
         return "is for no host: it has no subjectAltName (its CN doesn't count)".to_owned();
