@@ -36,8 +36,8 @@ const NAMED: [&str; 2] = ["--credential", "acme=env:MY_SECRET"];
 fn assert_told(output: &Output, labels: &str, program: &str) {
     let whose = if labels.contains(',') { "their" } else { "its" };
     let line = format!(
-        "authsome: warning: {labels}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it went past: \
-         `authsome doctor -- {program} ...` tries how it connects, `authsome help clients` says what to write\n"
+        "authsome: warning: {labels}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it bypassed the proxy: \
+         `authsome doctor -- {program} ...` tests how it connects, `authsome help clients` lists libraries that need a setting\n"
     );
     assert_eq!(output.stderr(), line, "{output}");
 }

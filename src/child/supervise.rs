@@ -74,7 +74,9 @@ impl Start {
 pub(crate) struct Program<'a> {
     /// Name or path.
     pub(crate) name: &'a OsStr,
+    /// Arguments behind the program's name.
     pub(crate) arguments: &'a [OsString],
+    /// All variables of the program.
     pub(crate) environment: &'a Environment,
     /// The OS user to run as; `None` for this process's own.
     pub(crate) identity: Option<Identity>,

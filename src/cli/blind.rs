@@ -53,7 +53,7 @@ impl Blind {
         });
         if !is_claimed {
             notices.warn(format!(
-                "--blind {}: no connected provider claims it, so it is left unread anyway",
+                "--blind {}: no connected provider claims it, so its requests pass unread anyway",
                 self.text
             ));
         }

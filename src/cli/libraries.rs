@@ -19,8 +19,9 @@ pub(super) struct Library {
     pub(super) name: &'static str,
     /// The folder of the installed package.
     folder: &'static str,
+    /// The run's setting that the library ignores by default.
     pub(super) fault: Fault,
-    /// What to write.
+    /// The code to write.
     pub(super) remedy: &'static str,
 }
 
@@ -39,9 +40,9 @@ impl Fault {
     /// Returns the description, as the end of a sentence.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::Proxy => "goes past the proxy by itself",
-            Self::Trust => "trusts by itself none but its own certificates",
-            Self::Both => "by itself goes past the proxy, and trusts none but its own certificates",
+            Self::Proxy => "bypasses the proxy by default",
+            Self::Trust => "trusts only its own certificates by default",
+            Self::Both => "bypasses the proxy and trusts only its own certificates by default",
         }
     }
 }
@@ -98,7 +99,7 @@ pub(super) const PYTHON: [Library; 8] = [
     },
 ];
 
-/// Each library with what to write, as help shows them.
+/// Returns a help row for each library: its name and the code that it needs.
 pub(super) const ROWS: [(&str, &str); PYTHON.len()] = {
     let mut rows = [("", ""); PYTHON.len()];
     let mut index = 0;

@@ -72,7 +72,7 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                 ),
                 flag(
                     "no-node-preload",
-                    "leave NODE_OPTIONS as it is, so that Node sends only what reads HTTPS_PROXY by itself through the proxy",
+                    "leave NODE_OPTIONS unchanged: only Node code that reads HTTPS_PROXY itself uses the proxy then",
                 ),
             ],
         },

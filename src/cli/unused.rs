@@ -29,6 +29,7 @@ pub(super) struct Watch(OnceLock<Vec<Watched>>);
 struct Watched {
     /// The connection's name in messages.
     label: String,
+    /// Hosts that the connection claims.
     hosts: Vec<HostRule>,
     /// Whether the user named the connection on the command line; if not, it is the only connection.
     is_named: bool,
@@ -104,7 +105,7 @@ impl Watch {
         };
         let program = Path::new(program).file_name().unwrap_or(program);
         Some(format!(
-            "{}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it went past: `authsome doctor -- {} ...` tries how it connects, `authsome help clients` says what to write",
+            "{}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it bypassed the proxy: `authsome doctor -- {} ...` tests how it connects, `authsome help clients` lists libraries that need a setting",
             labels.join(", "),
             program.to_string_lossy()
         ))

@@ -68,7 +68,7 @@ pub(crate) enum Failure {
     Upgrade,
     /// The origin did not begin a response in the time that the user set, or took nothing for that long.
     Timeout(Duration),
-    /// The origin is gone without a word.
+    /// The origin vanished: it acknowledges nothing any more.
     Lost,
     /// The origin wants another credential; its answer is held back.
     Unauthorized,

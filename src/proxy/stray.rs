@@ -230,6 +230,7 @@ impl Entry {
 
 /// Looks for placeholders in a body that passes by.
 pub(super) struct Watch<'a> {
+    /// Texts to search for.
     placeholders: &'a Placeholders,
     /// The end of what has passed: a placeholder whose rest is to come, and what stands before it.
     tail: Vec<u8>,

@@ -83,10 +83,10 @@ impl Certificate {
         let Range { start, end } = self.good;
         let lifetime = end.duration_since(start + CLOCK_SKEW).unwrap_or_default();
         let (from, until) = (text(start), text(end));
-        let remedy = "start authsome again; the CA of `authsome ca` is made anew by `authsome ca rotate` before that";
+        let remedy = "start authsome again; if it uses the CA of `authsome ca`, run `authsome ca rotate` first";
         if now < start {
             return Some(format!(
-                "the CA is good from {from} on only, and programs refuse new connections: check this machine's clock"
+                "the CA is valid only from {from} on, and programs refuse new connections: check this machine's clock"
             ));
         }
         if now >= end {

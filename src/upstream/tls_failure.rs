@@ -64,7 +64,7 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> Error {
             Error::new(Kind::TlsProtocol, text)
         }
         rustls::Error::InvalidMessage(_) => {
-            let text = format!("{host} does not answer in TLS (is its port one for plain http?)");
+            let text = format!("{host} does not answer in TLS (is its port for plain http?)");
             Error::new(Kind::TlsProtocol, text)
         }
         why => Error::new(Kind::TlsProtocol, format!("TLS with {host} failed: {why}")),
@@ -72,7 +72,7 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> Error {
 }
 
 /// Cause and remedy where an origin's TLS is too old.
-const VERSION: &str = "it has no version of TLS that authsome speaks, 1.2 or 1.3 (let it offer one of these: older ones are not safe)";
+const VERSION: &str = "the origin must offer TLS 1.2 or 1.3 (older versions are not safe)";
 
 /// Returns the error for an alert of `host`.
 fn of_alert(host: &str, alert: AlertDescription) -> Error {

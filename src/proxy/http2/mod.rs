@@ -33,12 +33,15 @@ const IDLE_TIME: Duration = Duration::from_secs(120);
 
 /// The refusal for one host: its connection, the answer's message, and the warning.
 struct Refused {
+    /// Name of the host, without the port.
     name: String,
     /// The host, as events name it.
     host: String,
     /// The connection whose credential its requests would get, where there is only one.
     connection: Option<(String, String)>,
+    /// Text for the client, in each answer.
     message: String,
+    /// Text for the user.
     warning: String,
 }
 

@@ -78,7 +78,9 @@ pub(crate) enum Code {
 
 /// The header of a frame.
 struct Frame {
+    /// The type: a constant of [`kind`].
     kind: u8,
+    /// Bits whose meaning depends on the type.
     flags: u8,
     /// The frame's stream; 0 is the whole connection.
     stream: u32,
@@ -86,6 +88,7 @@ struct Frame {
 
 /// A header block that has begun.
 struct Block {
+    /// The stream that the fields belong to.
     stream: u32,
     /// Whether the block opens the stream.
     is_new: bool,
