@@ -110,7 +110,7 @@ pub(crate) fn run(program: &Program<'_>, mut start: Start) -> io::Result<End> {
         if first.number == libc::SIGCHLD {
             continue;
         }
-        for number in news(pid, first, &mut signals, bystander.as_mut())? {
+        for number in signals_to_forward(pid, first, &mut signals, bystander.as_mut())? {
             process::send(pid, number);
         }
     }
@@ -158,7 +158,7 @@ fn path(program: &Program<'_>) -> Option<PathBuf> {
 ///
 /// Whoever ends a tree of processes, or the processes of a control group, signals one after the other; timeout(1) signals first its
 /// child, then its group. So all that comes within [`GATHERING`] counts as sent together.
-fn news(
+fn signals_to_forward(
     pid: i32,
     first: Arrived,
     signals: &mut Signals,

@@ -37,9 +37,9 @@ pub(super) struct Route<'a> {
 
 /// Sets each variable that the parent has or that a tool's file calls for, so that the tool uses the run's proxy and bundle.
 pub(super) fn set(settings: &Settings, route: &Route<'_>, child: &mut Environment) {
-    set_where_set(settings, &PROXY_WHERE_SET, route.proxy.as_ref(), child);
-    set_where_set(settings, &NO_PROXY_OF_TOOLS, route.no_proxy.as_ref(), child);
-    set_where_set(settings, &BUNDLE_WHERE_SET, route.bundle.as_ref(), child);
+    set_if_present(settings, &PROXY_WHERE_SET, route.proxy.as_ref(), child);
+    set_if_present(settings, &NO_PROXY_OF_TOOLS, route.no_proxy.as_ref(), child);
+    set_if_present(settings, &BUNDLE_WHERE_SET, route.bundle.as_ref(), child);
     set_gcloud(settings, route.proxy, child);
     set_git(settings, route, child);
     if route.has_java {
@@ -56,7 +56,7 @@ pub(super) fn set(settings: &Settings, route: &Route<'_>, child: &mut Environmen
 }
 
 /// Sets the variables that the parent has with a value, or that a tool's file makes necessary.
-fn set_where_set(
+fn set_if_present(
     settings: &Settings,
     names: &[&'static str],
     value: &OsStr,

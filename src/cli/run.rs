@@ -242,7 +242,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
     drop(app);
     let done = session.run(&args.program, &args.arguments, start);
     if let Ok(code) = done {
-        watch.tell(&args.program, code, args.verbosity);
+        watch.warn(&args.program, code, args.verbosity);
     }
     telling::sum_up(&audit);
     done

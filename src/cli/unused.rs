@@ -42,7 +42,7 @@ impl Watch {
     pub(super) fn notices(self: &Arc<Self>, verbosity: Verbosity) -> Notices {
         let watch = Arc::clone(self);
         Notices::new(move |notice| match notice {
-            Notice::Step(_, host) => watch.see(host),
+            Notice::Step(_, host) => watch.mark_asked(host),
             other => output::notice(verbosity, other),
         })
     }
@@ -67,7 +67,7 @@ impl Watch {
     }
 
     /// Notes that the proxy was asked for a host.
-    fn see(&self, host: &str) {
+    fn mark_asked(&self, host: &str) {
         for watched in self.watched().filter(|watched| !watched.is_asked()) {
             let claims = |host: &Host| watched.hosts.iter().any(|rule| rule.claims_host(host));
             if Host::parse(host.as_bytes()).is_ok_and(|host| claims(&host)) {
@@ -77,8 +77,8 @@ impl Watch {
     }
 
     /// Warns the user, once the program has ended with this code.
-    pub(super) fn tell(&self, program: &OsStr, code: u8, verbosity: Verbosity) {
-        if let Some(text) = self.text(program, code) {
+    pub(super) fn warn(&self, program: &OsStr, code: u8, verbosity: Verbosity) {
+        if let Some(text) = self.warning(program, code) {
             output::notice(verbosity, &Notice::Warning(text));
         }
     }
@@ -87,7 +87,7 @@ impl Watch {
     ///
     /// A program that bypassed the proxy sent a placeholder as its credential, and failed. A program that succeeded may not
     /// need the only connection, but a connection that the user named for this run is expected to be used.
-    fn text(&self, program: &OsStr, code: u8) -> Option<String> {
+    fn warning(&self, program: &OsStr, code: u8) -> Option<String> {
         if NOT_BEGUN.contains(&code) || code >= BY_SIGNAL {
             return None;
         }

@@ -455,7 +455,7 @@ impl Sender<'_> {
         let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
         self.count(&outcome);
         self.tell(&outcome, sending);
-        self.tell_stray(&About {
+        self.warn_of_stray(&About {
             head: self.head,
             scheme: Scheme::Https,
             authority: &sending.key.authority,
@@ -468,9 +468,9 @@ impl Sender<'_> {
     }
 
     /// Warns the user about a placeholder that was sent in the request.
-    fn tell_stray(&self, about: &About<'_>) {
+    fn warn_of_stray(&self, about: &About<'_>) {
         let placeholders = &self.state.placeholders;
-        let stray = placeholders.tell(about, &self.state.broker, &self.shared.notices);
+        let stray = placeholders.warn(about, &self.state.broker, &self.shared.notices);
         self.traffic.set(Traffic {
             stray,
             ..self.traffic.get()
@@ -584,7 +584,7 @@ impl Sender<'_> {
         };
         let (outcome, result) = Relay::new(client, &mut wire, &request).run();
         self.count(&outcome);
-        self.tell_stray(&About {
+        self.warn_of_stray(&About {
             head: self.head,
             scheme: Scheme::Http,
             authority: &destination.authority,

@@ -65,7 +65,7 @@ pub(super) struct Placeholders {
     /// Bytes of the longest needle.
     longest: usize,
     /// Warnings already given: one for each connection and place.
-    told: Mutex<HashSet<(String, Place, bool)>>,
+    warned: Mutex<HashSet<(String, Place, bool)>>,
 }
 
 /// One placeholder.
@@ -113,7 +113,7 @@ impl Placeholders {
         Self {
             longest: longest.unwrap_or_default(),
             entries,
-            told: Mutex::default(),
+            warned: Mutex::default(),
         }
     }
 
@@ -128,7 +128,7 @@ impl Placeholders {
     }
 
     /// Warns the user if a request was sent with a placeholder that authsome doesn't replace. Returns its place.
-    pub(super) fn tell(
+    pub(super) fn warn(
         &self,
         about: &About<'_>,
         broker: &Broker,
@@ -145,10 +145,10 @@ impl Placeholders {
             (None, [only]) => only.clone(),
             (None, _) => String::new(),
         };
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert((label.clone(), place, about.met.is_some())) {
-            drop(told);
-            notices.warn(text(&label, place, about));
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert((label.clone(), place, about.met.is_some())) {
+            drop(warned);
+            notices.warn(warning(&label, place, about));
         }
         Some(place)
     }
@@ -310,7 +310,7 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 /// Returns the warning about a placeholder that was sent.
-fn text(label: &str, place: Place, about: &About<'_>) -> String {
+fn warning(label: &str, place: Place, about: &About<'_>) -> String {
     let scheme = match about.scheme {
         Scheme::Https => "https",
         Scheme::Http => "http",

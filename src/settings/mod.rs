@@ -114,7 +114,7 @@ impl Settings {
             settings.look_at(tool, &places);
         }
         settings.look_at_git(parent, &places);
-        if !places.are_guarded()
+        if !places.is_system_only()
             && let Ok(here) = std::env::current_dir()
         {
             settings.look_around(&here, &places);

@@ -46,7 +46,7 @@ impl<'a> Places<'a> {
     }
 
     /// Returns whether only the system's files count.
-    pub(super) fn are_guarded(&self) -> bool {
+    pub(super) fn is_system_only(&self) -> bool {
         self.is_guarded
     }
 

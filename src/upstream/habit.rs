@@ -88,7 +88,7 @@ impl Habit {
     }
 
     /// Returns whether a request that can't be sent twice may go on the connection.
-    pub(super) fn bears(&self, connection: Idle, now: Duration) -> bool {
+    pub(super) fn permits(&self, connection: Idle, now: Duration) -> bool {
         let needed = connection.idle + connection.distance + SLACK;
         let closed = self.closed(now);
         let is_kept = |time: Duration| closed.is_none_or(|closed| closed.idle > time);
@@ -153,7 +153,7 @@ mod tests {
         let times = (0..600).map(|step| step * 100);
         let borne = times.take_while(|time| {
             let idle = ms(*time);
-            habit.bears(Idle { idle, ..like }, now)
+            habit.permits(Idle { idle, ..like }, now)
         });
         borne.last().unwrap_or(0)
     }
@@ -161,14 +161,14 @@ mod tests {
     #[test]
     fn of_an_origin_that_was_never_seen_nothing_is_taken_for_granted() {
         let habit = Habit::default();
-        assert!(!habit.bears(idle(0), START));
+        assert!(!habit.permits(idle(0), START));
         assert!(habit.is_news(ms(0), START));
         // Its own connection a client has back at once, as it would alone.
         let own = Idle {
             is_own: true,
             ..idle(0)
         };
-        assert!(habit.bears(own, START));
+        assert!(habit.permits(own, START));
         assert_eq!(longest(&habit, own, START), 1000);
     }
 
@@ -208,8 +208,8 @@ mod tests {
         habit.note_closed(ms(6000), ms(0), START);
         assert_eq!(longest(&habit, said, START), 3700);
         habit.note_closed(ms(3000), ms(0), START);
-        assert!(!habit.bears(said, START));
-        assert!(habit.bears(said, START + CLOSED_COUNTS));
+        assert!(!habit.permits(said, START));
+        assert!(habit.permits(said, START + CLOSED_COUNTS));
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
             let like = idle(0);
             loop {
                 let last = kept.last().map(|(since, _)| now - *since);
-                if last.is_some_and(|idle| habit.bears(Idle { idle, ..like }, now)) {
+                if last.is_some_and(|idle| habit.permits(Idle { idle, ..like }, now)) {
                     let idle = last.expect("one");
                     kept.pop();
                     if idle < keeps {

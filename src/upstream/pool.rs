@@ -206,8 +206,8 @@ impl<S> Kept<S> {
                     is_own: self.client == client,
                 };
                 match habit {
-                    Some(habit) => habit.bears(connection, now),
-                    None => Habit::default().bears(connection, now),
+                    Some(habit) => habit.permits(connection, now),
+                    None => Habit::default().permits(connection, now),
                 }
             }
         }

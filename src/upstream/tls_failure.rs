@@ -163,15 +163,15 @@ mod tests {
 
     use super::*;
 
-    /// What is told of a failure.
-    fn told(error: Tls) -> String {
+    /// Returns the error text of a failure.
+    fn text_of(error: Tls) -> String {
         of_handshake("a.test", &io::Error::new(io::ErrorKind::InvalidData, error)).text
     }
 
-    /// Checks that what is told of each failure has these words, the host, and nothing that a terminal would obey.
+    /// Checks that the error text of each failure has these words, the host, and nothing that a terminal would obey.
     fn check<const N: usize>(failures: [(Tls, &str); N]) {
         for (error, words) in failures {
-            let text = told(error);
+            let text = text_of(error);
             assert!(text.contains("a.test") && text.contains(words), "{text}");
             let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
             assert!(text.bytes().all(is_printable), "{text}");
