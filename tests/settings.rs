@@ -219,7 +219,7 @@ fn a_proxy_that_is_unclear_or_of_another_kind_is_told_and_not_used() {
         (
             "npm_config_proxy",
             "http://corp.test:1",
-            "several are named",
+            "names several proxies",
         ),
         (
             "HTTPS_PROXY",
