@@ -51,7 +51,7 @@ pub(crate) const PROXY_WHERE_SET: [&str; 12] = [
     "GLOBAL_AGENT_HTTPS_PROXY",
 ];
 
-/// What names gcloud's proxy, part by part: set only where the parent or gcloud's file names one, since gcloud then reads no NO_PROXY.
+/// Variables that name gcloud's proxy, part by part: set only where the parent or gcloud's file names one, since gcloud then reads no NO_PROXY.
 pub(crate) const GCLOUD: [&str; 5] = [
     "CLOUDSDK_PROXY_TYPE",
     "CLOUDSDK_PROXY_ADDRESS",
@@ -60,7 +60,7 @@ pub(crate) const GCLOUD: [&str; 5] = [
     "CLOUDSDK_PROXY_PASSWORD",
 ];
 
-/// What gives Git settings; set only where Git's configuration names a proxy.
+/// Variables that give Git settings; set only where Git's configuration names a proxy.
 pub(crate) const GIT: [&str; 2] = ["GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"];
 
 /// What would lead past it: a SOCKS proxy there is preferred by some programs.
@@ -87,7 +87,7 @@ pub(crate) const BUNDLE: [&str; 16] = [
     "PERL_LWP_SSL_CA_FILE",
 ];
 
-/// What names a bundle to some programs: set only where the parent has it, or where a file names what it names.
+/// Variables that name a bundle to some programs: set only if the parent has them, or a tool's file names a bundle.
 pub(crate) const BUNDLE_WHERE_SET: [&str; 10] = [
     "pnpm_config_cafile",
     "YARN_HTTPS_CA_FILE_PATH",
@@ -101,7 +101,7 @@ pub(crate) const BUNDLE_WHERE_SET: [&str; 10] = [
     "WEBSOCKET_CLIENT_CA_BUNDLE",
 ];
 
-/// What names folders of certificates. They stay, but those who have a bundle don't look there.
+/// Variables that name folders of certificates. They keep their values: a program that has a bundle ignores them.
 pub(crate) const FOLDERS: [&str; 4] = [
     "SSL_CERT_DIR",
     "GIT_SSL_CAPATH",
@@ -115,7 +115,7 @@ pub(crate) const EXTRA: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /// What gives Java its options: the proxy and the trust store, for which it has no variables.
 pub(crate) const JAVA: &str = "JAVA_TOOL_OPTIONS";
 
-/// What gives Java options that count more than those of [`JAVA`].
+/// Variables with Java options that take precedence over those of [`JAVA`].
 pub(crate) const JAVA_OTHERS: [&str; 7] = [
     "_JAVA_OPTIONS",
     "JDK_JAVA_OPTIONS",
@@ -126,16 +126,16 @@ pub(crate) const JAVA_OTHERS: [&str; 7] = [
     "JVM_OPTS",
 ];
 
-/// What gives Node its options: a preload that makes its connections through the proxy.
+/// Variable with Node's options: a run adds a preload that sends Node's connections through the proxy.
 pub(crate) const NODE: &str = "NODE_OPTIONS";
 
 /// What gives PHP folders with settings: the bundle is one, for which its curl has no variable.
 pub(crate) const PHP: &str = "PHP_INI_SCAN_DIR";
 
-/// What names a file with settings of apt: the bundle is one, for which it has no variable.
+/// Variable that names a file of apt's settings, among them the bundle, for which apt has no variable.
 pub(crate) const APT: &str = "APT_CONFIG";
 
-/// What names wget's file with settings for the whole machine, for the same.
+/// Variable that names wget's file of system-wide settings, for the same reason.
 pub(crate) const WGET: &str = "SYSTEM_WGETRC";
 
 /// What names hosts that are reached without a proxy.
@@ -195,7 +195,7 @@ pub(crate) fn is_set_by_a_run(name: &str) -> bool {
         || may_be_spelling() && set_by_a_run().any(|set| is_spelling_of(OsStr::new(name), set))
 }
 
-/// What the variables of npm, pnpm and Yarn begin with, which they read in any case.
+/// Prefixes of variables that npm, pnpm and Yarn read in upper or lower case.
 const IN_ANY_CASE: [&str; 3] = ["npm_config_", "pnpm_config_", "yarn_"];
 
 /// Returns whether a name is another spelling of this variable's, by which npm, pnpm or Yarn would find it too.

@@ -16,7 +16,7 @@
 //! 5  oauth ······················· tokens from authorization servers
 //! 4  upstream ···················· sockets to origins
 //! 3  source  vault  tls  audit ··· where a credential comes from, where it is kept; certificates; what was done
-//! 2  provider  credential  loopback  account  program  settings ·· the domain; pages for the person's browser; users; programs; tools' own settings
+//! 2  provider  credential  loopback  account  program  settings ·· the domain; pages for the user's browser; users; programs; tools' own settings
 //! 1  url  path  files  dotenv  http1  wire  peer ·· formats; the way to disk; a connection
 //! 0  secret  encoding  environment  notice  clock  random  slot  sys
 //! ```

@@ -29,7 +29,7 @@ fn run(home: &Home, origin: &Origin, options: &[&str]) -> Cmd {
     home.run(origin).args(options)
 }
 
-/// What a request through a tunnel is answered, on a connection that trusts the origin's own certificate and nothing else.
+/// Returns the answer to a request through a tunnel, by a client that trusts only the origin's own certificate.
 fn ask_unread(run: &Running, origin: &Origin) -> Message {
     let tunnel = run.proxy.tunnel(&format!("{HOST}:443"));
     let trusting = client::trusting(origin.ca_pem.as_bytes());
@@ -50,13 +50,14 @@ fn a_blind_host_is_reached_untouched_and_without_the_credential() {
         let run = run(&home, &origin, &["--blind", option]).start();
         assert_eq!(run.env["ACME_API_KEY"], PLACEHOLDER);
         assert_eq!(ask_unread(&run, &origin).text(), "ok", "{option}");
-        // Where the proxy is asked for an https URL, it can't but read the request; it adds nothing.
+        // A request to the proxy for an https URL isn't a tunnel: the proxy reads it, but adds nothing.
         let mut client = run.proxy.plain();
         client.send(get().replace("/v1", &format!("https://{HOST}/v1")));
         assert_eq!(client.response("GET").text(), "ok", "{option}");
         drop(client);
-        run.stop()
-            .assert_stderr(&["acme", "with the placeholder in its header"]);
+        run.program
+            .wait_for_stderr("with the placeholder in its header");
+        run.stop().assert_stderr(&["acme"]);
         let arrived = origin.finish();
         arrived.assert_without(SECRET);
         assert_eq!(arrived.requests.len(), 2);

@@ -486,7 +486,7 @@ fn libraries_that_need_a_line_of_their_own_are_told_of_and_not_run() {
         fs::create_dir_all(home.path(folder)).unwrap();
     }
     home.file("venv/lib/python3.12/site-packages/stripe/__init__.py", "");
-    // What stands for a Python leaves a file if it is run for anything but the tool.
+    // The stand-in for Python leaves a file if it is run for anything but the tool.
     let python = home.path("venv/bin/python3");
     symlink("/bin/sh", &python).unwrap();
     let tool = home.file(
@@ -496,7 +496,7 @@ fn libraries_that_need_a_line_of_their_own_are_told_of_and_not_run() {
     set_mode(&home, "tool", 0o755);
     let output = home.authsome(["doctor", "--", &tool]).run();
     output.assert_code(1);
-    let line = "warn  library     stripe is installed, and trusts by itself none but its own certificates; \
+    let line = "warn  library     stripe is installed, and trusts only its own certificates by default; \
                 hint: where it is used, write stripe.ca_bundle_path = os.environ[\"SSL_CERT_FILE\"]\n";
     assert!(output.stderr().contains(line), "{output}");
     assert_eq!(output.lines_with("library"), 1, "{output}");

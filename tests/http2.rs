@@ -68,7 +68,7 @@ fn next(channel: &mut Channel) -> Option<(u8, u8, u8, Vec<u8>)> {
     Some((kind, flags, stream, channel.take(length)))
 }
 
-/// The code of the GOAWAY that comes, behind which the connection ends as it should.
+/// Returns the code of the GOAWAY that the proxy sends before an orderly end.
 fn code(channel: &mut Channel) -> u8 {
     loop {
         let (kind, _, _, payload) = next(channel).expect("a GOAWAY");
@@ -210,7 +210,7 @@ fn a_client_that_breaks_the_protocol_is_told_and_costs_no_more() {
         client.send(&bytes);
         assert_eq!(code(&mut client), expected, "{} bytes", bytes.len());
     }
-    // Cut anywhere.
+    // The input is cut at each position.
     for end in 0..BEGIN.len() {
         let mut client = client(&scene.run);
         client.send(BEGIN.split_at(end).0);

@@ -242,7 +242,7 @@ fn where_there_is_no_php_its_folders_stay_as_they_are() {
     );
 }
 
-/// What is in the file that a run names to apt or wget in this variable; with a program that is never started.
+/// Returns the file that a run names in apt's or wget's variable; the tool itself is never started.
 fn downloader_settings(cmd: Cmd, variable: &str) -> String {
     let script = format!(
         "while read -r line; do echo \"$line\"; done <\"${variable}\"; echo \"$SSL_CERT_FILE\""

@@ -697,7 +697,7 @@ fn warnings_that_the_program_causes_by_names_of_its_choice_hide_no_others() {
     run.proxy.exchange(HOST, &get());
     let output = run.stop();
     assert_eq!(output.lines_with("is claimed by"), 20, "{output}");
-    // Their names are in the origin's certificate neither, which is told as well.
+    // The origin's certificate lacks these names, too, which adds a warning.
     assert_eq!(output.lines_with("is for another name"), 20, "{output}");
     assert_eq!(
         output.lines_with("there are many more warnings"),

@@ -94,7 +94,7 @@ fn an_answer_that_ends_with_the_connection_is_reset_where_the_origin_s_is() {
     let scene = Scene::new("", |conn| {
         conn.channel.request_head();
         conn.send("HTTP/1.0 200 OK\r\n\r\npart");
-        // The system resets a connection that is closed with bytes in it that nobody has read.
+        // The system resets a socket that is closed with unread bytes.
         let _ = conn.channel.socket().peek(&mut [0]);
         conn.drop_as_it_is();
     });

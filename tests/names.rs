@@ -1,4 +1,4 @@
-//! Names whose name servers fail: looking them up keeps nobody from theirs, and what can be found is found.
+//! Failing name servers: a lookup that hangs delays no other name, and addresses that can be found are found.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -50,7 +50,7 @@ const NOTHING: u8 = 0;
 const NO_NAME: u8 = 3;
 
 impl NameServer {
-    /// One; nothing where there can't be one. Tests that run at once need different networks.
+    /// Starts a name server; `None` where the system doesn't permit it. Concurrent tests need different networks.
     fn start(network: u8) -> Option<Self> {
         let id = std::process::id().to_be_bytes();
         let socket = UdpSocket::bind((Ipv4Addr::new(127, network, id[2], id[3]), 53)).ok()?;
@@ -58,7 +58,7 @@ impl NameServer {
         Some(Self(socket))
     }
 
-    /// The same on a thread of its own, that answers so. Gives its address, and what it is asked.
+    /// Starts a name server on its own thread. Returns its address and the questions that it receives.
     fn answering(
         self,
         answer: impl Fn(&str, u16) -> Reply + Send + 'static,
@@ -119,7 +119,7 @@ fn name_of(query: &[u8]) -> (String, usize) {
     (labels.join("."), at + 1)
 }
 
-/// `authsome run` where this is what is known of names; nothing where that can't be.
+/// Returns `authsome run` with this resolver configuration; `None` where the system doesn't permit it.
 fn run_with(home: &Home, resolver: &str, hosts: &str) -> Option<Running> {
     let can_mount = Command::new("unshare").args(["-m", "true"]).output();
     if !is_root() || !can_mount.is_ok_and(|output| output.status.success()) {
@@ -168,7 +168,7 @@ fn names_that_are_never_found_keep_nobody_from_other_names() {
     origin.finish().only();
 }
 
-/// What is at an address where nobody listens on an origin's port.
+/// An address where no origin listens.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
 
 #[test]

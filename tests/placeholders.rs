@@ -1,4 +1,4 @@
-//! A placeholder that leaves where no credential is put: the request goes on as it is, and the user is told.
+//! A placeholder that authsome doesn't replace: the request goes on unchanged, and the user gets a warning.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
 }
 
-/// What requests have come to.
+/// Effects of requests.
 struct Sent {
     output: Output,
     arrived: Arrived,
@@ -35,7 +35,7 @@ struct Sent {
 }
 
 impl Sent {
-    /// Checks what was told: these lines and no others.
+    /// Checks that the warnings are exactly these lines.
     fn assert_told(&self, lines: &[&str]) {
         let told: Vec<String> = self.output.stderr().lines().map(str::to_owned).collect();
         let lines: Vec<String> = lines
@@ -64,7 +64,7 @@ fn send(fields: &str, requests: &[String]) -> Sent {
     end(&home, run.stop(), &origin)
 }
 
-/// What that has come to.
+/// Returns the effects of the requests.
 fn end(home: &Home, output: Output, origin: &Origin) -> Sent {
     output.assert_without(SECRET);
     let log = fs::read_to_string(home.own("audit.log")).unwrap_or_default();
@@ -82,7 +82,7 @@ fn end(home: &Home, output: Output, origin: &Origin) -> Sent {
     }
 }
 
-/// What is told of a request to [`HOST`] with the credential in the usual header.
+/// Returns the warnings for a request to [`HOST`] with the credential in the usual header.
 fn told(what: &str, place: &str) -> String {
     format!(
         "acme: {what} was sent with the placeholder in its {place}, which authsome leaves as it is: the credential goes into the header \

@@ -512,7 +512,7 @@ fn a_stored_credential_does_not_follow_its_definition_to_other_hosts() {
     assert_eq!(explained["decision"], "forward");
 }
 
-/// A newer authsome brings definitions with more hosts: those who have logged in before go on as before.
+/// A newer authsome adds hosts to definitions: connections made before keep their old hosts.
 #[test]
 fn a_host_that_a_definition_gains_takes_nothing_from_those_that_it_had() {
     let home = Home::connected("");

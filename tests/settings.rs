@@ -1,4 +1,4 @@
-//! Tools' own settings of a proxy and of certificates: they lead nobody past a run, and nothing that they name is lost.
+//! Tools' own settings of a proxy and of certificates: no setting bypasses a run, and the certificates that they name stay trusted.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ use crate::upstream::tunnel_proxy;
 /// A host that no provider claims.
 const OTHER: &str = "other.test";
 
-/// A proxy with a password, at which nobody listens.
+/// The URL of a proxy that doesn't exist, with a password.
 const CORP: &str = "http://me:corp-secret@corp.test:3128";
 
 /// A request to a host.
@@ -219,7 +219,7 @@ fn a_proxy_that_is_unclear_or_of_another_kind_is_told_and_not_used() {
         (
             "npm_config_proxy",
             "http://corp.test:1",
-            "several are named",
+            "names several proxies",
         ),
         (
             "HTTPS_PROXY",
@@ -514,7 +514,7 @@ fn a_folder_that_the_program_is_started_in_has_no_say_in_what_is_trusted_or_whic
         "leads to no trusted root",
     ]);
     assert_eq!(output.lines_with("warning: "), 4, "{output}");
-    // Once the user names the same file, there is nothing to tell of it.
+    // If the user names the same file, no warning is needed.
     let run = cmd().env("CURL_CA_BUNDLE", &ca).start();
     assert_trusted(&run, &origin, "named");
     run.stop().assert_without("certificates");
@@ -604,7 +604,7 @@ fn doctor_says_which_settings_count() {
     assert!(!text.contains("corp-secret"), "{text}");
 }
 
-/// Whether a program is there.
+/// Returns whether a program is installed.
 fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }

@@ -1,4 +1,4 @@
-//! Signals: which the program hears, and how often; what it inherits of those that were blocked or ignored.
+//! Signals: which ones the program receives, how often, and which it inherits as blocked or ignored.
 
 use std::fs;
 use std::io::Write;
@@ -238,7 +238,7 @@ fn the_child_s_signals_are_as_they_were_for_authsome() {
     assert_eq!(child, alone);
 }
 
-/// Whether there is a program of this name.
+/// Returns whether a program of this name is installed.
 fn has(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())

@@ -19,7 +19,7 @@ mod ca;
 // The command that shows it, and what a run tells of its requests besides.
 mod audit_view;
 
-// Hosts that a run leaves unread.
+// `--blind`: hosts whose TLS a run doesn't open.
 mod blind;
 
 // The program that is run: environment, streams, exit code, signals, what is left afterwards.
@@ -101,7 +101,7 @@ mod patience;
 // Who may use the proxy: which users, and with a password.
 mod peer;
 
-// Placeholders that leave where no credential is put.
+// Placeholders that authsome doesn't replace.
 mod placeholders;
 
 // The bundled definitions.
@@ -132,7 +132,7 @@ mod serve_strangers;
 // Tools' own settings of a proxy and of certificates.
 mod settings;
 
-// Signals: which the program hears and how often, and what it inherits.
+// Signals that the program receives, and those that it inherits as blocked or ignored.
 #[cfg(target_os = "linux")]
 mod signals;
 
@@ -142,19 +142,19 @@ mod sources;
 // What root reads and runs while the program is another user, and what that one can do to other processes.
 mod trusted;
 
-// Connections that a run has, and no request came for.
+// Connections whose hosts no request came for.
 mod unused;
 
 // The way to origins: certificates, failures, kept connections, proxies on the way.
 mod upstream;
 
-// What origins have for certificates and TLS, and what is told of it.
+// Origins' certificates and TLS, and the errors about them.
 mod upstream_tls;
 
-// Responses that aren't as they should be: what becomes of the connections.
+// Malformed responses that are mended, and the sockets behind them.
 mod mended;
 
-// Upstream proxies that are spoken to by TLS or SOCKS, and those that can't be used.
+// Upstream proxies that use TLS or SOCKS, and those that can't be used.
 mod upstream_proxies;
 
 // The program as another user, and what it finds of authsome then.

@@ -1,4 +1,4 @@
-//! Connections whose hosts no request came for: the end of a run tells of those that the program should have used.
+//! Connections whose hosts no request came for: at its end, a run warns about those that the program should have used.
 
 use crate::support::Cmd;
 use crate::support::Home;
@@ -29,15 +29,15 @@ fn home() -> Home {
     home
 }
 
-/// What names the connection of `acme`.
+/// The option that names the connection of `acme`.
 const NAMED: [&str; 2] = ["--credential", "acme=env:MY_SECRET"];
 
-/// Checks that connections are told of, in one line that says what to do.
+/// Checks for one warning line that names the connections and the remedy.
 fn assert_told(output: &Output, labels: &str, program: &str) {
     let whose = if labels.contains(',') { "their" } else { "its" };
     let line = format!(
-        "authsome: warning: {labels}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it went past: \
-         `authsome doctor -- {program} ...` tries how it connects, `authsome help clients` says what to write\n"
+        "authsome: warning: {labels}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it bypassed the proxy: \
+         `authsome doctor -- {program} ...` tests how it connects, `authsome help clients` lists libraries that need a setting\n"
     );
     assert_eq!(output.stderr(), line, "{output}");
 }
@@ -64,7 +64,7 @@ fn several_are_told_of_in_one_line() {
     home.like_acme("beta", r#""api_url": "api.beta.test""#);
     let both = [&NAMED[..], &["--credential", "beta=env:MY_SECRET"]].concat();
     assert_told(&named(&home, &both, ":").run(), "acme, beta", "sh");
-    // One that is not named is nobody's concern.
+    // A connection that isn't named gets no warning.
     let output = named(&home, &NAMED, "exit 1").env("BETA_API_KEY", "another-secret-0123456789");
     assert_told(&output.run(), "acme", "sh");
 }
@@ -76,7 +76,7 @@ fn the_only_connection_is_told_of_where_the_program_fails() {
     let output = unnamed(&home, "exit 1").run();
     output.assert_code(1);
     assert_told(&output, "acme", "sh");
-    // Of two, nobody knows which the program is for.
+    // With two connections, it is unknown which the program needs.
     home.like_acme("beta", r#""api_url": "api.beta.test""#);
     let both = unnamed(&home, "exit 1").env("BETA_API_KEY", SECRET);
     both.run().assert_code(1).assert_quiet();

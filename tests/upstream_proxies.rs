@@ -1,4 +1,4 @@
-//! Upstream proxies that are spoken to by TLS or SOCKS, and those that can't be used.
+//! Upstream proxies that use TLS or SOCKS, and those that can't be used.
 
 use crate::support::Home;
 use crate::support::SECRET;
@@ -20,14 +20,14 @@ fn get() -> String {
     format!("GET /v1 HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
 }
 
-/// Answers each request with what it brought.
+/// Echoes each request in its answer.
 fn echo(conn: &mut Conn) {
     while let Some(request) = conn.request() {
         conn.ok(&request.text());
     }
 }
 
-/// Talks first, then says back what it hears.
+/// Sends a greeting, then echoes what it receives.
 fn talks_first(conn: &mut Conn) {
     conn.send("SSH-2.0-test\r\n");
     let heard = conn.channel.until(b"\n").expect("a line");

@@ -1,4 +1,4 @@
-//! What origins have for certificates and TLS, and what is told where that is not enough.
+//! Origins' certificates and TLS, and the errors where they don't suffice.
 
 use crate::support::Home;
 use crate::support::SECRET;
@@ -124,7 +124,7 @@ fn what_a_server_says_first_comes_through_an_upstream_proxy_with_the_answer() {
     assert_eq!(proxy.finish().requests.len(), 1);
 }
 
-/// Checks that an origin with this certificate gets nothing, and returns what is told of it.
+/// Checks that an origin with this certificate gets no request, and returns the error.
 fn told(certificate: Certificate, token: &str) -> String {
     let home = Home::new();
     home.acme("");

@@ -1,4 +1,5 @@
-//! apt's and wget's way to the certificates: Debian's read no variable for them, but a setting, and a variable names a file with settings.
+//! Settings files that give apt and wget the run's certificates. Debian's builds read no variable for a bundle, but
+//! a setting, and a variable names the file with the settings.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +11,7 @@ use crate::environment::Environment;
 use crate::environment::WGET;
 use crate::program;
 
-/// What apt and wget are given where they are there: the variable, the file's name, and its text.
+/// Returns settings files for apt and wget if they are installed: the variable, the file's name, and its text.
 pub(crate) fn settings(
     environment: &Environment,
     bundle: &Path,
@@ -52,7 +53,7 @@ fn wget(parent: Option<&OsStr>, bundle: &Path) -> Option<String> {
     Some(format!("{own}\nca_certificate = {bundle}\n"))
 }
 
-/// A path that both read as it is.
+/// Returns a path that both tools read literally.
 fn plain(path: &Path) -> Option<&str> {
     path.to_str()
         .filter(|text| !text.contains(['"', '\\', '\n', '#', ';']) && text.trim() == *text)

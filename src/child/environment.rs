@@ -53,7 +53,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) sources: &'a [String],
     /// The rules of all routes.
     pub(crate) rules: &'a [&'a HostRule],
-    /// What tools' own settings say.
+    /// Settings of single tools.
     pub(crate) settings: &'a Settings,
     /// Whether it was said where the child may go.
     pub(crate) is_restricted: bool,

@@ -18,8 +18,8 @@ use crate::settings;
 /// The option that names a trust store.
 const TRUST_STORE: &str = "-Djavax.net.ssl.trustStore=";
 
-/// Whether a program with this environment may come to Java: there is one on its PATH, or it is told where one is, or what proxy it is to
-/// use.
+/// Returns whether a program with this environment may start Java: one is on its PATH, or a variable
+/// says where Java is or which proxy Java uses.
 pub(crate) fn is_there(environment: &Environment) -> bool {
     let mut others = JAVA_OTHERS.iter().filter_map(|name| environment.get(name));
     environment.get("JAVA_HOME").is_some()
@@ -50,8 +50,8 @@ pub(super) fn options(parent: &Environment, proxy: &str, no_proxy: &str, store: 
     options
 }
 
-/// The variables in which the parent's options name a trust store, which ours takes the place of. What a run around this one has named
-/// is no loss: its root is in the bundle that ours is made of.
+/// Returns the variables in which the parent's options name a trust store, which the run's store replaces.
+/// The store of an outer run doesn't count: its root is in the bundle that this run's store is made of.
 pub(super) fn with_trust_store(parent: &Environment) -> impl Iterator<Item = &'static str> {
     let names = [JAVA].into_iter().chain(JAVA_OTHERS);
     names.filter(|name| {

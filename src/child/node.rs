@@ -1,5 +1,5 @@
-//! Node's way to the proxy: a preload that sends every connection through it, for Node itself and its libraries read variables only in
-//! part. NODE_OPTIONS names the preload's file.
+//! The preload that sends Node's connections through the proxy, named by NODE_OPTIONS. Variables alone don't suffice:
+//! only some versions and libraries of Node read them.
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -19,17 +19,17 @@ pub(crate) const FILE: &str = "node-preload.cjs";
 /// The preload.
 const PRELOAD: &str = include_str!("node/preload.cjs");
 
-/// What stands in the preload for the proxy's address.
+/// Text in the preload that the proxy's address replaces.
 const PROXY: &str = "@PROXY@";
 
-/// What stands in the preload for the root, as PEM.
+/// Text in the preload that the root replaces, as PEM.
 const ROOT: &str = "@ROOT@";
 
-/// What stands in the preload for whether it was said where the child may go.
+/// Text in the preload that `yes` replaces where egress is restricted, else `no`.
 const IS_RESTRICTED: &str = "@IS_RESTRICTED@";
 
-/// Returns the preload for the proxy at this address and its root. A password comes from HTTPS_PROXY: the file is public. The root
-/// is in it since a program may be allowed to read its own files only (`node --permission`).
+/// Returns the preload for the proxy at this address. It has no password, since other users can read the file: the
+/// password comes from HTTPS_PROXY. It contains the root, since `node --permission` may forbid reading other files.
 pub(crate) fn preload(proxy: SocketAddr, root_pem: &str, is_restricted: bool) -> String {
     let is_restricted = if is_restricted { "yes" } else { "no" };
     PRELOAD
@@ -65,7 +65,7 @@ pub(super) fn options(parent: &Environment, file: Option<&Path>) -> Option<OsStr
     (!options.is_empty()).then(|| OsString::from_vec(options))
 }
 
-/// Returns whether the file is the preload of a run, which may be over.
+/// Returns whether the file is the preload of a run, be it one that has ended.
 fn is_preload(file: &Path) -> bool {
     file.file_name() == Some(OsStr::new(FILE)) && file.parent().is_some_and(is_run_directory)
 }
@@ -99,7 +99,7 @@ fn words(options: &[u8]) -> Option<Vec<(Range<usize>, Vec<u8>)>> {
     (!is_quoted).then_some(words)
 }
 
-/// Returns a word that NODE_OPTIONS gives as it is.
+/// Returns the path quoted for NODE_OPTIONS.
 fn quoted(word: &[u8]) -> Vec<u8> {
     if !word.iter().any(|byte| matches!(byte, b' ' | b'"')) {
         return word.to_vec();

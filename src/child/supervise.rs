@@ -52,9 +52,9 @@ pub(crate) enum End {
     NotStarted(io::Error),
 }
 
-/// What there must be before a secret is read, and while the process has one thread.
+/// What must be set up before a secret is read, while the process has one thread.
 pub(crate) struct Start {
-    /// What the program gets back of what this process was started with.
+    /// Limits and signals that this process was started with; the program gets them back.
     inherited: Inherited,
     /// Tells whether a signal went to the program too; `None` where there may be no further process, and on other systems than Linux.
     bystander: Option<Bystander>,
@@ -72,17 +72,17 @@ impl Start {
 
 /// The program to run.
 pub(crate) struct Program<'a> {
-    /// Its name or path.
+    /// Name or path.
     pub(crate) name: &'a OsStr,
-    /// Its arguments.
+    /// Arguments behind the program's name.
     pub(crate) arguments: &'a [OsString],
-    /// Its environment.
+    /// All variables of the program.
     pub(crate) environment: &'a Environment,
-    /// The OS user it is run as; `None` for this process's own.
+    /// The OS user to run as; `None` for this process's own.
     pub(crate) identity: Option<Identity>,
 }
 
-/// Runs the program to its end. To be called from the main thread: the child asks to be told when the thread that started it dies.
+/// Runs the program to its end. Call it from the main thread: the kernel signals the child when the thread that started it ends.
 ///
 /// # Errors
 /// When signals can't be caught, or the child can't be waited for.
@@ -114,7 +114,7 @@ pub(crate) fn run(program: &Program<'_>, start: &mut Start) -> io::Result<End> {
         if first.number == libc::SIGCHLD {
             continue;
         }
-        for number in news(pid, first, &mut signals, start.bystander.as_mut())? {
+        for number in signals_to_forward(pid, first, &mut signals, start.bystander.as_mut())? {
             process::send(pid, number);
         }
     }
@@ -162,7 +162,7 @@ fn path(program: &Program<'_>) -> Option<PathBuf> {
 ///
 /// Whoever ends a tree of processes, or the processes of a control group, signals one after the other; timeout(1) signals first its
 /// child, then its group. So all that comes within [`GATHERING`] counts as sent together.
-fn news(
+fn signals_to_forward(
     pid: i32,
     first: Arrived,
     signals: &mut Signals,

@@ -1,5 +1,5 @@
-//! The variables by which single tools are told of the proxy and the bundle, where HTTPS_PROXY and SSL_CERT_FILE count less for them
-//! than a setting of their own.
+//! Variables that name the proxy and the bundle for tools that prefer a setting of their own to HTTPS_PROXY and
+//! SSL_CERT_FILE.
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -25,7 +25,7 @@ use crate::settings::java;
 pub(super) struct Route<'a> {
     /// The proxy's URL, which may have a password.
     pub(super) proxy: &'a str,
-    /// Hosts that are reached without it.
+    /// Hosts that are reached without the proxy.
     pub(super) no_proxy: &'a str,
     /// The run's bundle.
     pub(super) bundle: &'a Path,
@@ -35,11 +35,11 @@ pub(super) struct Route<'a> {
     pub(super) is_blind: bool,
 }
 
-/// Sets what the parent or a file of a tool names, so that nothing else counts for that tool.
+/// Sets each variable that the parent has or that a tool's file calls for, so that the tool uses the run's proxy and bundle.
 pub(super) fn set(settings: &Settings, route: &Route<'_>, child: &mut Environment) {
-    set_where_set(settings, &PROXY_WHERE_SET, route.proxy.as_ref(), child);
-    set_where_set(settings, &NO_PROXY_OF_TOOLS, route.no_proxy.as_ref(), child);
-    set_where_set(settings, &BUNDLE_WHERE_SET, route.bundle.as_ref(), child);
+    set_if_present(settings, &PROXY_WHERE_SET, route.proxy.as_ref(), child);
+    set_if_present(settings, &NO_PROXY_OF_TOOLS, route.no_proxy.as_ref(), child);
+    set_if_present(settings, &BUNDLE_WHERE_SET, route.bundle.as_ref(), child);
     set_gcloud(settings, route.proxy, child);
     set_git(settings, route, child);
     if route.has_java {
@@ -55,8 +55,8 @@ pub(super) fn set(settings: &Settings, route: &Route<'_>, child: &mut Environmen
     forget_spellings(child);
 }
 
-/// Sets those of the variables that are set to something, or that a file calls for.
-fn set_where_set(
+/// Sets the variables that the parent has with a value, or that a tool's file makes necessary.
+fn set_if_present(
     settings: &Settings,
     names: &[&'static str],
     value: &OsStr,
@@ -78,7 +78,7 @@ fn is_named(child: &Environment, name: &str) -> bool {
     child.iter().any(is_it)
 }
 
-/// Removes other spellings of variables that are set, since there is no saying which one a tool takes.
+/// Removes other spellings of variables that are set, since it is unknown which spelling a tool prefers.
 fn forget_spellings(child: &mut Environment) {
     let sets: [&[&str]; 6] = [
         &PROXY,
@@ -144,7 +144,7 @@ fn set_git(settings: &Settings, route: &Route<'_>, child: &mut Environment) {
         next += 1;
     }
     child.set("GIT_CONFIG_COUNT", next.to_string());
-    // What `git -c` hands on counts more.
+    // Git prefers what `git -c` hands on.
     let Some(of_parent) = child.get("GIT_CONFIG_PARAMETERS") else {
         return;
     };

@@ -28,7 +28,7 @@ impl Blind {
     /// Reads the option.
     ///
     /// # Errors
-    /// What is no host.
+    /// When the value is no host.
     pub(super) fn read(parsed: &Parsed) -> Result<Vec<Self>, Error> {
         let read = |text: &str| {
             let hosts = Pattern::parse(text).map_err(|why| {
@@ -53,7 +53,7 @@ impl Blind {
         });
         if !is_claimed {
             notices.warn(format!(
-                "--blind {}: no connected provider claims it, so it is left unread anyway",
+                "--blind {}: no connected provider claims it, so its requests pass unread anyway",
                 self.text
             ));
         }

@@ -143,7 +143,7 @@ impl ConnectionArgs {
         }
     }
 
-    /// Returns whether they name a provider.
+    /// Returns whether the options name a provider.
     pub(super) fn name(&self, provider: &str) -> bool {
         let credentials = self.credentials.iter().map(|(name, _)| name);
         let chosen = self.chosen.iter().map(|(name, _)| name);

@@ -232,7 +232,7 @@ impl Answer {
         (self.reason, self.hint) = match stored {
             Some(stored) => (
                 Some(format!(
-                    "{} claims it, but not yet when its credential was stored",
+                    "{} claims it, but did not when its credential was stored",
                     stored.provider.name
                 )),
                 Some(format!(

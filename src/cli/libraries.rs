@@ -1,5 +1,5 @@
-//! Libraries that by themselves neither use the proxy of the environment nor trust its certificates, and what to write for each.
-//! Each remedy was tried with the version that is named, against a local TLS origin.
+//! Libraries that ignore the environment's proxy or certificates, and the code that each needs instead. Each remedy was
+//! tried with the version named below, against a local TLS origin.
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -15,39 +15,39 @@ use crate::environment::Environment;
 
 /// A library.
 pub(super) struct Library {
-    /// Its name in the registry.
+    /// The package's name, as pip installs it.
     pub(super) name: &'static str,
-    /// The folder that it is installed as.
+    /// The folder of the installed package.
     folder: &'static str,
-    /// What it does by itself.
+    /// The run's setting that the library ignores by default.
     pub(super) fault: Fault,
-    /// What to write.
+    /// The code to write.
     pub(super) remedy: &'static str,
 }
 
-/// What a library does by itself.
+/// What a library ignores.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It goes past the proxy.
+    /// The proxy: the library connects directly.
     Proxy,
-    /// It trusts only certificates of its own.
+    /// The certificates: the library trusts only its own.
     Trust,
     /// Both.
     Both,
 }
 
 impl Fault {
-    /// Says so, as the end of a sentence.
+    /// Returns the description, as the end of a sentence.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::Proxy => "goes past the proxy by itself",
-            Self::Trust => "trusts by itself none but its own certificates",
-            Self::Both => "by itself goes past the proxy, and trusts none but its own certificates",
+            Self::Proxy => "bypasses the proxy by default",
+            Self::Trust => "trusts only its own certificates by default",
+            Self::Both => "bypasses the proxy and trusts only its own certificates by default",
         }
     }
 }
 
-/// Those of Python: aiohttp 3.14, asana 5.4, deepl 1.32, discord.py 2.7, hubspot-api-client 12.0, pinecone 10.2, replicate 1.0, stripe 16.1.
+/// Python libraries: aiohttp 3.14, asana 5.4, deepl 1.32, discord.py 2.7, hubspot-api-client 12.0, pinecone 10.2, replicate 1.0, stripe 16.1.
 pub(super) const PYTHON: [Library; 8] = [
     Library {
         name: "aiohttp",
@@ -99,7 +99,7 @@ pub(super) const PYTHON: [Library; 8] = [
     },
 ];
 
-/// Each library with what to write, as help shows them.
+/// Returns a help row for each library: its name and the code that it needs.
 pub(super) const ROWS: [(&str, &str); PYTHON.len()] = {
     let mut rows = [("", ""); PYTHON.len()];
     let mut index = 0;
@@ -110,7 +110,8 @@ pub(super) const ROWS: [(&str, &str); PYTHON.len()] = {
     rows
 };
 
-/// Returns those that are installed for a program that is a Python, or a script for one. Looks for folders only; nothing is run.
+/// Returns the libraries that are installed for a program that is a Python interpreter or a script for one. Looks for
+/// folders only; runs nothing.
 pub(super) fn installed(program: &OsStr, environment: &Environment) -> Vec<&'static Library> {
     let Some(python) = find(program, environment).and_then(|file| interpreter(&file, environment))
     else {
@@ -124,7 +125,7 @@ pub(super) fn installed(program: &OsStr, environment: &Environment) -> Vec<&'sta
     PYTHON.iter().filter(is_there).collect()
 }
 
-/// Returns the file of a program, as a shell finds it.
+/// Returns the path of a program, searching PATH as a shell does.
 fn find(program: &OsStr, environment: &Environment) -> Option<PathBuf> {
     if Path::new(program).components().count() > 1 {
         return Some(program.into());
@@ -134,7 +135,7 @@ fn find(program: &OsStr, environment: &Environment) -> Option<PathBuf> {
     files.find(|file| file.is_file())
 }
 
-/// Returns the Python that runs a file: itself, or the one that its first line names.
+/// Returns the Python interpreter that runs a file: the file itself, or the interpreter that its first line names.
 fn interpreter(file: &Path, environment: &Environment) -> Option<PathBuf> {
     /// Returns whether a file is called like a Python.
     fn is_python(file: &Path) -> bool {

@@ -157,7 +157,7 @@ fn proxies(parent: &Environment, settings: &Settings) -> (ProxySettings, Vec<Str
             "{places} names another proxy than HTTPS_PROXY, which is the one that leads to origins"
         )),
         Upstream::Unclear(places) => warnings.push(format!(
-            "{places} names a proxy that is not for everything, or several are named: origins are reached without it; set HTTPS_PROXY to \
+            "{places} names several proxies, or one for some hosts only: authsome reaches origins directly; set HTTPS_PROXY to \
              the one that leads to them, where authsome is started"
         )),
     }

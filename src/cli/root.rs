@@ -22,8 +22,8 @@ use crate::tls::root::Scope;
 /// A root that ends sooner than this is told of.
 const ENDS_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How far the clock may be set back while a root of a process's own is in use. Where a machine also runs another system, its clock is
-/// taken for that of another time zone until it is set.
+/// How far the clock may be set back while a process's own root is in use. On a machine that also boots another operating
+/// system, the clock may be read in the wrong time zone until it is set.
 const SET_BACK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to do about a CA that ends.
@@ -98,15 +98,15 @@ pub(super) fn made(name: &str, scope: &Scope, lifetime: Duration) -> Result<Root
     made_at(name, scope, clock::now(), lifetime)
 }
 
-/// A new root of this process's own.
+/// Returns a new root for this process alone, valid even if the clock is set back.
 ///
 /// # Errors
-/// For want of randomness.
+/// When the system gives no random bytes.
 pub(super) fn own(name: &str, scope: &Scope, lifetime: Duration) -> Result<Root, Error> {
     made_at(name, scope, clock::now() - SET_BACK, lifetime + SET_BACK)
 }
 
-/// A new root, as if it had been made at this time.
+/// Returns a new root that is valid from `now` on.
 fn made_at(name: &str, scope: &Scope, now: SystemTime, lifetime: Duration) -> Result<Root, Error> {
     let token = random::token().map_err(|error| Error::new("no randomness", error))?;
     let name = format!("{name} {}", token.get(..8).unwrap_or_default());

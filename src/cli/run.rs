@@ -37,7 +37,7 @@ use crate::sys::process;
 
 use crate::upstream::egress::Mode;
 
-/// How long a run's root lasts: a year, since nobody plans the end of a run, and the program can't be told of another root.
+/// How long a run's root lasts: a year, since a run may be long and a running program can't be given another root.
 const CA_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What `run` says of itself.
@@ -72,7 +72,7 @@ GITHUB_TOKEN, ...); the program gets a placeholder. A credential goes to its pro
                 ),
                 flag(
                     "no-node-preload",
-                    "leave NODE_OPTIONS as it is, so that Node sends only what reads HTTPS_PROXY by itself through the proxy",
+                    "leave NODE_OPTIONS unchanged: only Node code that reads HTTPS_PROXY itself uses the proxy then",
                 ),
             ],
         },
@@ -130,7 +130,7 @@ struct RunArgs {
     proxy_auth: bool,
     /// `--admit-root`
     admit_root: bool,
-    /// Unless `--no-node-preload`
+    /// False with `--no-node-preload`.
     node_preload: bool,
     /// `--max-connections N`
     max_connections: usize,
@@ -242,7 +242,7 @@ fn start(args: &RunArgs) -> Result<u8, Error> {
     drop(app);
     let done = session.run(&args.program, &args.arguments, start);
     if let Ok(code) = done {
-        watch.tell(&args.program, code, args.verbosity);
+        watch.warn(&args.program, code, args.verbosity);
     }
     telling::sum_up(&audit);
     done

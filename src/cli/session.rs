@@ -100,7 +100,7 @@ pub(super) fn max_connections(parsed: &Parsed) -> Result<usize, Error> {
 pub(super) enum Begun {
     /// This process goes on.
     Worker {
-        /// What this process was started with.
+        /// Limits and signals that this process was started with.
         inherited: Inherited,
         /// Whether it was split off from process 1.
         is_split: bool,
@@ -142,7 +142,7 @@ pub(super) struct Setup<'a> {
     pub(super) proxy_auth: bool,
     /// Whether the proxy serves root where the program isn't root.
     pub(super) admit_root: bool,
-    /// Whether it is said where the upstream proxy is from.
+    /// Whether to report which setting names the upstream proxy.
     pub(super) verbose: bool,
     /// Whether Node gets a preload.
     pub(super) node_preload: bool,
@@ -321,7 +321,7 @@ pub(super) fn add_demo(connected: &mut Connected) -> Result<Demo, Error> {
 struct Contents<'a> {
     /// The root, as PEM.
     root: String,
-    /// What the parent's programs trust; `None` where nobody knows.
+    /// Certificates that the parent's programs trust; `None` if unknown.
     trusted: Option<&'a [u8]>,
     /// The preload for Node, unless the run is without one.
     preload: Option<String>,

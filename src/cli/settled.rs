@@ -71,8 +71,8 @@ fn claims(provider: &Provider) -> Vec<String> {
     claims
 }
 
-/// Leaves out the rules that the definition has only had since the credential was stored: it goes where it went. Returns why the
-/// connection gets no requests, if no rule is left.
+/// Removes host rules that the definition gained after the credential was stored, so that an update sends the credential
+/// to no new host. Returns why the connection gets no requests, if no rule is left.
 pub(super) fn keep_known(record: &Record, provider: &mut Provider) -> Option<String> {
     let new = record.new_claims(&claims(provider));
     if new.is_empty() {

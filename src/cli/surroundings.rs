@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::settings::upstream::Upstream;
 use crate::tls::bundle;
 
-/// Everything outside of authsome's own options that decides how origins are reached.
+/// Everything besides authsome's own options that decides how origins are reached.
 pub(super) struct Surroundings<'a> {
     /// The variables that authsome was started with.
     pub(super) parent: &'a Environment,
@@ -22,7 +22,7 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl<'a> Surroundings<'a> {
-    /// Reads what the parent's programs trust, and warns of what can't be used.
+    /// Reads the certificates that the parent's programs trust, and warns about those that can't be used.
     pub(super) fn read(app: &'a App, settings: Settings) -> Self {
         let trusted = bundle::trusted(&app.parent, &settings);
         for warning in trusted.warnings {
@@ -37,10 +37,10 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// Tells the user what single tools prefer to what a run gives them, and with `is_verbose` where the upstream proxy and certificates are
-/// from. With `mozilla_only`, no certificate that a setting names verifies an origin.
+/// Warns about tools' settings that a run can't overrule; with `is_verbose`, also reports which settings name the upstream proxy and
+/// certificates. With `mozilla_only`, no certificate that a setting names verifies an origin.
 pub(super) fn report(app: &App, around: &Surroundings<'_>, is_verbose: bool, mozilla_only: bool) {
-    // A file of a tool that isn't there leads nobody anywhere.
+    // The settings of a tool that isn't installed do no harm.
     for conflict in &around.settings.conflicts {
         if program::is_found(conflict.tool, &app.parent) {
             app.notices.warn(conflict.to_string());
@@ -67,7 +67,7 @@ pub(super) fn trust(places: &[String], mozilla_only: bool) -> String {
     format!("{who} also trust the certificates that these name: {places}")
 }
 
-/// Returns the sentence that says where the upstream proxy is from.
+/// Returns a sentence that says which settings name the upstream proxy.
 pub(super) fn adoption(places: &str) -> String {
     format!(
         "origins are reached through the proxy that {places} names, since HTTPS_PROXY names none"

@@ -75,7 +75,7 @@ impl Telling {
         })
     }
 
-    /// Returns whether requests are told on standard error.
+    /// Returns whether requests are logged on standard error.
     pub(super) fn is_verbose(&self) -> bool {
         self.verbose
     }

@@ -1,4 +1,4 @@
-//! Connections whose hosts a run's program never asked the proxy for: most likely the program has gone past the proxy.
+//! Warnings about connections whose hosts a run's program never asked the proxy for: most likely it bypassed the proxy.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -21,34 +21,34 @@ const NOT_BEGUN: [u8; 4] = [2, 64, 126, 127];
 /// Exit codes from here on stand for a signal.
 const BY_SIGNAL: u8 = 128;
 
-/// Which connections' hosts were asked for.
+/// Tracks whether the program asked for the hosts of each connection.
 #[derive(Default)]
 pub(super) struct Watch(OnceLock<Vec<Watched>>);
 
 /// A connection whose hosts the program may be expected to ask for.
 struct Watched {
-    /// Its name in messages.
+    /// The connection's name in messages.
     label: String,
-    /// The hosts that it claims.
+    /// Hosts that the connection claims.
     hosts: Vec<HostRule>,
-    /// Whether the user has named it on the command line; else it is the only one.
+    /// Whether the user named the connection on the command line; if not, it is the only connection.
     is_named: bool,
     /// Whether one of the hosts was asked for.
     is_asked: AtomicBool,
 }
 
 impl Watch {
-    /// Returns notices that the watch sees before the user does.
+    /// Wraps notices so that the watch sees each one before the user does.
     pub(super) fn notices(self: &Arc<Self>, verbosity: Verbosity) -> Notices {
         let watch = Arc::clone(self);
         Notices::new(move |notice| match notice {
-            Notice::Step(_, host) => watch.see(host),
+            Notice::Step(_, host) => watch.mark_asked(host),
             other => output::notice(verbosity, other),
         })
     }
 
-    /// Begins to watch the connections that the user has named or, where nothing is named, a connection that is the only one. Which of
-    /// many stored connections a program is for, nobody can tell.
+    /// Starts to watch the connections that the user named or, if none, the only connection. Among several stored
+    /// connections, nothing says which the program needs.
     pub(super) fn begin(&self, broker: &Broker, is_named: impl Fn(&str) -> bool) {
         let count = broker.connections().count();
         let watched = broker.connections().filter_map(|(_, connection)| {
@@ -67,7 +67,7 @@ impl Watch {
     }
 
     /// Notes that the proxy was asked for a host.
-    fn see(&self, host: &str) {
+    fn mark_asked(&self, host: &str) {
         for watched in self.watched().filter(|watched| !watched.is_asked()) {
             let claims = |host: &Host| watched.hosts.iter().any(|rule| rule.claims_host(host));
             if Host::parse(host.as_bytes()).is_ok_and(|host| claims(&host)) {
@@ -76,18 +76,18 @@ impl Watch {
         }
     }
 
-    /// Tells the user, once the program has ended with this code.
-    pub(super) fn tell(&self, program: &OsStr, code: u8, verbosity: Verbosity) {
-        if let Some(text) = self.text(program, code) {
+    /// Warns the user, once the program has ended with this code.
+    pub(super) fn warn(&self, program: &OsStr, code: u8, verbosity: Verbosity) {
+        if let Some(text) = self.warning(program, code) {
             output::notice(verbosity, &Notice::Warning(text));
         }
     }
 
-    /// Returns what there is to tell, if anything.
+    /// Returns the warning, if there is one.
     ///
-    /// A program that went past the proxy had a placeholder for a key, and has failed. One that succeeded may have had no use for the only
-    /// connection; what the user has named for this very run, they expect to be used.
-    fn text(&self, program: &OsStr, code: u8) -> Option<String> {
+    /// A program that bypassed the proxy sent a placeholder as its credential, and failed. A program that succeeded may not
+    /// need the only connection, but a connection that the user named for this run is expected to be used.
+    fn warning(&self, program: &OsStr, code: u8) -> Option<String> {
         if NOT_BEGUN.contains(&code) || code >= BY_SIGNAL {
             return None;
         }
@@ -105,7 +105,7 @@ impl Watch {
         };
         let program = Path::new(program).file_name().unwrap_or(program);
         Some(format!(
-            "{}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it went past: `authsome doctor -- {} ...` tries how it connects, `authsome help clients` says what to write",
+            "{}: connected, but no request for {whose} hosts came through the proxy; if the program sent one, it bypassed the proxy: `authsome doctor -- {} ...` tests how it connects, `authsome help clients` lists libraries that need a setting",
             labels.join(", "),
             program.to_string_lossy()
         ))

@@ -133,8 +133,8 @@ impl RunDirectory {
             folder.set_permissions(Permissions::from_mode(mode))?;
             let alive = directory::open(&folder, ALIVE, NEW_FILE, 0o600)?;
             alive.lock()?;
-            // What removes temporary files by their age passes over a folder that is locked (systemd's tmpfiles.d(5)): nobody may have
-            // read them for days. Where a folder can't be locked, nothing else is lost.
+            // The lock keeps systemd's cleanup of old temporary files (tmpfiles.d(5)) away from the folder, whose files may go
+            // unread for days. The run works without the lock, too.
             let _ = folder.lock_shared();
             directory::rename(&place, new, &name)?;
             Ok((folder, alive))

@@ -29,7 +29,7 @@ pub(crate) struct BodyReader {
     extensions: usize,
     /// Whether lines may end in LF alone, and have control bytes where they mean nothing.
     is_lenient: bool,
-    /// Whether one did.
+    /// Whether a line did.
     is_mended: bool,
 }
 
@@ -84,7 +84,7 @@ impl BodyReader {
         }
     }
 
-    /// The same for a body of a response that is mended.
+    /// Creates a reader that mends a response's body.
     pub(crate) fn tolerant(framing: Framing, tolerance: Tolerance) -> Self {
         Self {
             is_lenient: tolerance == Tolerance::Lenient,

@@ -55,8 +55,8 @@ impl Framing {
         }
     }
 
-    /// A response's framing, where it is also taken what RFC 9112 section 6.3 has one reading for: chunked more than once, or beside a
-    /// length, which doesn't count then; and `identity`, which was a coding once.
+    /// Returns a response's framing. Also accepts odd forms with one reading by RFC 9112 section 6.3: `chunked` repeated, or
+    /// beside a length, which is then ignored; and the obsolete coding `identity`.
     ///
     /// # Errors
     /// Lengths that differ or are no numbers, and other codings.

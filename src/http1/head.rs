@@ -317,7 +317,7 @@ pub(crate) enum Version {
 pub(crate) struct RequestHead {
     /// Its method.
     pub(crate) method: String,
-    /// Its target as it came, but with bytes above 0x7F percent-encoded.
+    /// The target as received, but with bytes above 0x7F percent-encoded.
     pub(crate) target: String,
     /// Its version.
     pub(crate) version: Version,
@@ -441,7 +441,7 @@ pub(crate) struct ResponseHead {
     pub(crate) version: Version,
     /// Its fields.
     pub(crate) fields: Fields,
-    /// Whether it had to be mended.
+    /// Whether the head had to be mended.
     pub(crate) is_mended: bool,
 }
 

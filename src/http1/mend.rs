@@ -1,7 +1,7 @@
-//! Mending responses: what RFC 9112 forbids, clients take all the same, and has one meaning is written anew as it should have been.
+//! Mending responses: rewrites forms that RFC 9112 forbids but that clients accept and that have only one meaning.
 //!
-//! Nothing here decides what a head says: the result goes to the strict parser. Who mends closes the origin's connection behind the
-//! response, so that a reading that the origin doesn't share spoils no other response.
+//! The result goes to the strict parser, which alone decides what a head means. The caller closes the origin socket after a
+//! mended response, so that a reading that the origin doesn't share spoils no other response.
 #![deny(clippy::indexing_slicing)]
 
 use super::Error;
@@ -39,7 +39,7 @@ pub(super) fn head(head: &[u8], tolerance: Tolerance) -> Result<Vec<u8>, Error> 
     Ok(out)
 }
 
-/// Writes field lines up to the empty one, and that.
+/// Writes field lines up to and including the empty line.
 ///
 /// # Errors
 /// As for a head.
@@ -78,8 +78,8 @@ pub(super) fn fields(section: &[u8], tolerance: Tolerance, out: &mut Vec<u8>) ->
     Ok(())
 }
 
-/// Writes one field. One whose name is none goes no further: no recipient could use it. A line without a colon is left to the parser,
-/// which refuses it like curl.
+/// Writes one field. Drops a field with an invalid name, which no recipient could use. Keeps a line without a colon for the
+/// parser, which refuses it like curl.
 fn field(line: &[u8], is_folded: bool, out: &mut Vec<u8>) -> Result<(), Error> {
     let colon = memchr::memchr(b':', line).unwrap_or(line.len());
     let (before, value) = line.split_at_checked(colon).unwrap_or((line, &[]));

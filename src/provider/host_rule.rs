@@ -181,7 +181,7 @@ impl HostRule {
         }
     }
 
-    /// Returns names that the rule's hosts equal or lie below, each of them somebody's own; `None` where a pattern tells none.
+    /// Returns registrable names, or names below them, that cover all the rule's hosts; `None` if a pattern gives none.
     pub(crate) fn domains(&self) -> Option<Vec<Host>> {
         match self {
             Self::Exact { authority, .. } => Some(vec![authority.host.clone()]),
@@ -279,7 +279,7 @@ fn split_literal_suffix(alternative: &str) -> (String, String) {
     (rest.iter().collect(), suffix.to_ascii_lowercase())
 }
 
-/// Returns the name that all matches of an alternative lie below, if it is somebody's own.
+/// Returns the name that all matches of an alternative equal or lie below, unless it is a public suffix.
 fn domain(alternative: &str) -> Option<Host> {
     let suffix = literal_suffix(alternative);
     // What stands before the suffix may end within a label, so its first label counts for nothing.

@@ -468,7 +468,7 @@ fn read_head(
 
 /// Handles a CONNECT: its authority alone decides between a blind tunnel and interception.
 fn connect(client: Wire, head: &RequestHead, state: Arc<State>, shared: &Shared) {
-    // Some clients say that there is none.
+    // Some clients send a field that says the request has no body.
     if !Framing::of_request(head).is_ok_and(Framing::is_empty) {
         return refuse(client, &Refusal::Target("a CONNECT has no content"), shared);
     }

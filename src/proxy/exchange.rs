@@ -54,7 +54,7 @@ pub(crate) enum After {
     Close,
     /// It ends now: the answer is not whole and must not look so.
     Abort,
-    /// The same where nothing in the answer says that it is not whole.
+    /// Like `Abort`, but by a reset: nothing else in the response shows that it is incomplete.
     Reset,
 }
 

@@ -84,7 +84,7 @@ pub(crate) struct Shared {
     pub(crate) notices: Arc<Notices>,
     /// Where it is told what was done.
     pub(crate) audit: Arc<Audit>,
-    /// How long an origin may take to begin its response, where the person has limited that.
+    /// How long an origin may take to begin its response, if the user has set a limit.
     pub(crate) patience: Option<Duration>,
     /// How much is held open at once.
     pub(crate) capacity: Capacity,

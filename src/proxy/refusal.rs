@@ -12,7 +12,7 @@ use crate::upstream;
 use crate::upstream::Kind;
 use crate::upstream::egress;
 
-/// Letters of a reason phrase, at the most.
+/// Most characters of a reason phrase.
 const MAX_REASON: usize = 256;
 
 /// Why the proxy answers instead of the origin.
@@ -61,7 +61,7 @@ pub(crate) enum Refusal {
         label: String,
         /// Why, without anything that its source gave.
         why: String,
-        /// Whether it can't be had by asking again.
+        /// Whether asking again can't help.
         is_lasting: bool,
     },
     /// The origin can't be reached, or not be trusted.
@@ -72,9 +72,9 @@ pub(crate) enum Refusal {
     NoResponse,
     /// The origin changed to a protocol that nobody asked for.
     Upgrade,
-    /// The origin did not begin its answer within the time that the person gave it.
+    /// The origin did not begin its answer within the time that the user set.
     ResponseTimeout(Duration),
-    /// The origin is gone without a word.
+    /// The origin vanished: it acknowledges nothing any more.
     Lost,
     /// There are as many connections as there may be.
     TooManyConnections,
@@ -200,7 +200,7 @@ impl Refusal {
             Self::NoResponse => "the origin ended the connection before it answered",
             Self::Upgrade => "the origin changed to a protocol that was not asked for",
             Self::Lost => {
-                "the origin is gone without a word: for minutes, nothing there has acknowledged that the connection exists"
+                "the origin no longer responds: for minutes it has acknowledged nothing on the connection"
             }
             Self::TooManyConnections => "too many connections",
         };
@@ -252,7 +252,7 @@ impl Refusal {
             Self::NoResponse => "send the request again if it can be repeated",
             Self::Upgrade => "this is a fault of the origin",
             Self::ResponseTimeout(_) => {
-                "raise --upstream-timeout, or leave it out: the program's own patience counts then"
+                "raise --upstream-timeout, or omit it: then only the program's own timeout applies"
             }
             Self::Lost => {
                 "check the network of this machine, then send the request again if it can be repeated"

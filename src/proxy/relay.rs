@@ -44,8 +44,8 @@ const HUNG_UP: Duration = Duration::from_secs(30);
 /// How often it is looked whether a client has ended from which nothing can be read for now.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether a side is gone that nothing is read from, or that acknowledges nothing. Nothing else ends the wait for
-/// a peer that has begun to work on something: how long that may take is for the client to say.
+/// How often the relay checks whether a side is gone that it doesn't read from, or that acknowledges nothing. Nothing else
+/// ends the wait for a peer that is at work: the client decides how long that may take.
 const LOOK_AT_BOTH: Duration = Duration::from_secs(30);
 
 /// Why an exchange ended before its end.
@@ -66,9 +66,9 @@ pub(crate) enum Failure {
     NoCloseNotify,
     /// The origin changed to a protocol that nobody asked for.
     Upgrade,
-    /// The origin did not begin a response in the time that the person gave it, or took nothing for that long.
+    /// The origin did not begin a response in the time that the user set, or took nothing for that long.
     Timeout(Duration),
-    /// The origin is gone without a word.
+    /// The origin vanished: it acknowledges nothing any more.
     Lost,
     /// The origin wants another credential; its answer is held back.
     Unauthorized,
@@ -126,7 +126,7 @@ pub(crate) struct Request<'a> {
     /// Whether an answer with status 401 is held back, and ends the exchange as [`Failure::Unauthorized`]: a further relay on the same
     /// connection passes it on.
     pub(crate) holds_unauthorized: bool,
-    /// What is mended of the response. The connection is not used again behind one that was.
+    /// How much of the response is mended. The origin socket isn't used again after a mended response.
     pub(crate) tolerance: Tolerance,
     /// The credentials that were sent to the same place, to be masked in what comes back.
     pub(crate) secret: Option<&'a Sent>,
@@ -164,7 +164,7 @@ pub(crate) struct Relay<'a> {
     is_until_close: bool,
     /// Whether the origin's connection has failed, rather than ended.
     is_reset: bool,
-    /// Whether it has failed since the origin wants a certificate of its client.
+    /// Whether it failed because the origin wants a client certificate.
     wants_certificate: bool,
     /// Whether a head was mended.
     is_mended: bool,

@@ -228,7 +228,7 @@ impl Router {
                 .any(|route| route.rule.claims(authority))
     }
 
-    /// Returns the connections whose routes the authority could meet.
+    /// Returns the connections whose routes the authority could match.
     pub(super) fn claimants(&self, authority: &Authority) -> Vec<ConnectionId> {
         let routes = self.of_host(&authority.host);
         let claiming = routes.filter(|route| route.rule.claims(authority));

@@ -45,7 +45,7 @@ pub(super) enum Stop {
     Refuse(Refusal),
     /// A part of the answer is with the client, or the client is gone.
     Abort(&'static str),
-    /// The same where the end of the connection would say that it is whole.
+    /// Like `Abort`, but by a reset: an orderly end would make the response look complete.
     Reset(&'static str),
 }
 
@@ -245,7 +245,7 @@ impl Sender<'_> {
     }
 
     /// Judges what sending a request on a kept connection has come to, and notes what that says of how long the origin keeps them.
-    /// Returns what is the end of it; nothing where the request is to be sent again.
+    /// Returns the outcome, or nothing if the request is to be sent again.
     fn judge(
         &self,
         relayed: Relayed,
@@ -280,13 +280,13 @@ impl Sender<'_> {
         }
     }
 
-    /// Returns whether the request may be sent twice, since nothing of it is gone and twice is the same as once.
+    /// Returns whether the request may be sent again: it has no content, and its method is idempotent.
     fn can_repeat(&self, sending: &Sending<'_>) -> bool {
         sending.outgoing.framing.is_empty() && is_idempotent(&self.head.method)
     }
 
-    /// Returns an idle connection for the request. One that carried another credential is closed: its server may take whoever uses it for
-    /// whom that credential was.
+    /// Returns an idle connection for the request. A connection that carried another credential is closed: its
+    /// server may still attribute requests to that credential's owner.
     fn idle(&self, sending: &Sending<'_>, used: Option<&Used>) -> Option<Taken> {
         if sending.outgoing.upgrade.is_some() {
             return None;
@@ -455,7 +455,7 @@ impl Sender<'_> {
         let (outcome, result) = Relay::new(client, stream.wire(), &request).run();
         self.count(&outcome);
         self.tell(&outcome, sending);
-        self.tell_stray(&About {
+        self.warn_of_stray(&About {
             head: self.head,
             scheme: Scheme::Https,
             authority: &sending.key.authority,
@@ -467,17 +467,17 @@ impl Sender<'_> {
         (outcome, result)
     }
 
-    /// Tells the user of a placeholder that has left with the request.
-    fn tell_stray(&self, about: &About<'_>) {
+    /// Warns the user about a placeholder that was sent in the request.
+    fn warn_of_stray(&self, about: &About<'_>) {
         let placeholders = &self.state.placeholders;
-        let stray = placeholders.tell(about, &self.state.broker, &self.shared.notices);
+        let stray = placeholders.warn(about, &self.state.broker, &self.shared.notices);
         self.traffic.set(Traffic {
             stray,
             ..self.traffic.get()
         });
     }
 
-    /// Returns what is mended of the answer: where a credential is at stake only what has one meaning to everyone.
+    /// Returns how much of the response to mend: where a credential is at stake, only what everyone reads the same way.
     fn tolerance(&self, sending: &Sending<'_>) -> Tolerance {
         let authority = &sending.key.authority;
         let is_claimed = sending.found.is_some()
@@ -584,7 +584,7 @@ impl Sender<'_> {
         };
         let (outcome, result) = Relay::new(client, &mut wire, &request).run();
         self.count(&outcome);
-        self.tell_stray(&About {
+        self.warn_of_stray(&About {
             head: self.head,
             scheme: Scheme::Http,
             authority: &destination.authority,

@@ -20,7 +20,7 @@ pub(crate) struct State {
     password: Option<Arc<Password>>,
     /// Which requests get whose credential.
     pub(super) router: Router,
-    /// What programs hold in the place of credentials.
+    /// The placeholders of all connections.
     pub(super) placeholders: Placeholders,
     /// The credentials.
     pub(super) broker: Broker,

@@ -1,5 +1,5 @@
-//! Placeholders that leave where no credential is put: in a body, a query, a path, or in the clear. The service refuses such a request, and
-//! its words don't say why; the user is told.
+//! Warnings about placeholders that authsome doesn't replace: in a body, a query, a path, or over plain http. The origin
+//! refuses such a request without saying why.
 //!
 //! A model's transcript may quote a placeholder that a program has printed. So one counts in a body or a query only as the whole value of
 //! something that is called like a credential: `token=...` in a form, `"api_key": "..."` in JSON, a part of multipart data.
@@ -25,7 +25,7 @@ use crate::url::Scheme;
 /// Bytes before a value in which its name is looked for. In multipart data, a line with the name and one with a type come before it.
 const LOOK_BACK: usize = 160;
 
-/// Words of which one is in the name of what takes a credential.
+/// Words in the names of fields that hold a credential; each such name has at least one.
 const NAMES: [&[u8]; 7] = [
     b"token", b"key", b"auth", b"secret", b"pass", b"cred", b"id",
 ];
@@ -44,7 +44,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Its word in warnings and in the audit log.
+    /// Returns the word for warnings and the audit log.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Body => "body",
@@ -64,8 +64,8 @@ pub(super) struct Placeholders {
     entries: Vec<Entry>,
     /// Bytes of the longest needle.
     longest: usize,
-    /// What was told, so that each connection and place is told once.
-    told: Mutex<HashSet<(String, Place, bool)>>,
+    /// Warnings already given: one for each connection and place.
+    warned: Mutex<HashSet<(String, Place, bool)>>,
 }
 
 /// One placeholder.
@@ -78,9 +78,9 @@ struct Entry {
     labels: Vec<String>,
 }
 
-/// A request on its way, as far as it is told of.
+/// What a warning needs to know of a request.
 pub(super) struct About<'a> {
-    /// Its head, as it came.
+    /// The head as received.
     pub(super) head: &'a RequestHead,
     /// The scheme of its URL.
     pub(super) scheme: Scheme,
@@ -90,14 +90,14 @@ pub(super) struct About<'a> {
     pub(super) target: &'a str,
     /// The route whose credential the request has.
     pub(super) armed: Option<&'a Match>,
-    /// The route that it met, even if it keeps a credential of its own.
+    /// The route that the request matches, even if it keeps a credential of its own.
     pub(super) met: Option<&'a Match>,
-    /// What was found in its body.
+    /// The placeholder found in the body.
     pub(super) in_body: Option<Number>,
 }
 
 impl Placeholders {
-    /// Those of a broker's connections.
+    /// Collects the placeholders of a broker's connections.
     pub(super) fn new(broker: &Broker) -> Self {
         let mut entries: Vec<Entry> = Vec::new();
         for (_, connection) in broker.connections() {
@@ -113,11 +113,11 @@ impl Placeholders {
         Self {
             longest: longest.unwrap_or_default(),
             entries,
-            told: Mutex::default(),
+            warned: Mutex::default(),
         }
     }
 
-    /// Returns what looks for them in a body, which is read in pieces.
+    /// Returns a scanner for a body, which is read in pieces.
     pub(super) fn watch(&self) -> Watch<'_> {
         Watch {
             placeholders: self,
@@ -127,8 +127,8 @@ impl Placeholders {
         }
     }
 
-    /// Tells the user if a request has left with a placeholder where no credential is put, and returns where it stood.
-    pub(super) fn tell(
+    /// Warns the user if a request was sent with a placeholder that authsome doesn't replace. Returns its place.
+    pub(super) fn warn(
         &self,
         about: &About<'_>,
         broker: &Broker,
@@ -145,15 +145,15 @@ impl Placeholders {
             (None, [only]) => only.clone(),
             (None, _) => String::new(),
         };
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert((label.clone(), place, about.met.is_some())) {
-            drop(told);
-            notices.warn(text(&label, place, about));
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert((label.clone(), place, about.met.is_some())) {
+            drop(warned);
+            notices.warn(warning(&label, place, about));
         }
         Some(place)
     }
 
-    /// Finds one in a request's target, but for the parameter that the credential replaces.
+    /// Finds a placeholder in a request's target, except in the parameter that the credential replaces.
     fn in_target(&self, about: &About<'_>) -> Option<(Number, Place)> {
         let (path, query) = url::split_query(about.target.as_bytes());
         let replaced = match about.armed.map(Match::placement) {
@@ -178,7 +178,7 @@ impl Placeholders {
         in_query.or_else(|| Some((in_path()?, Place::Path)))
     }
 
-    /// Finds one in the fields of a request that met no route. On one that did, none is left.
+    /// Finds a placeholder in the fields of a request that matches no route. Where a route matches, none is left.
     fn in_fields(&self, about: &About<'_>) -> Option<(Number, Place)> {
         let fields = &about.head.fields;
         let has = |entry: &Entry| {
@@ -189,12 +189,12 @@ impl Placeholders {
         Some((found, Place::Header))
     }
 
-    /// The first of which this is true.
+    /// Returns the first placeholder that the predicate holds for.
     fn position(&self, is_it: impl Fn(&Entry) -> bool) -> Option<Number> {
         self.entries.iter().position(is_it)
     }
 
-    /// Finds one in a part of a body, as a whole value. The part's `edges` say whether the body begins or ends with it; a placeholder at an
+    /// Finds a placeholder in a part of a body, as a whole value. The part's `edges` say whether the body begins or ends with it; a placeholder at an
     /// edge that is none is for the next part.
     fn find(&self, part: &[u8], (begins, ends): (bool, bool)) -> Option<Number> {
         let is_value = |start: usize, end: usize| {
@@ -230,18 +230,18 @@ impl Entry {
 
 /// Looks for placeholders in a body that passes by.
 pub(super) struct Watch<'a> {
-    /// What to look for.
+    /// Texts to search for.
     placeholders: &'a Placeholders,
     /// The end of what has passed: a placeholder whose rest is to come, and what stands before it.
     tail: Vec<u8>,
     /// Whether the tail is not the body's beginning.
     has_begun: bool,
-    /// The first that was found.
+    /// The first placeholder found.
     found: Option<Number>,
 }
 
 impl Watch<'_> {
-    /// Takes the next piece of the body.
+    /// Scans the next piece of the body.
     pub(super) fn see(&mut self, piece: &[u8]) {
         if self.found.is_some() || self.placeholders.entries.is_empty() || piece.is_empty() {
             return;
@@ -264,7 +264,7 @@ impl Watch<'_> {
         self.tail = seam;
     }
 
-    /// Returns what was found in all, at the body's end.
+    /// Returns the first placeholder found, at the body's end.
     pub(super) fn finish(&mut self) -> Option<Number> {
         let edges = (!self.has_begun, true);
         self.found
@@ -301,7 +301,7 @@ fn is_named_part(lines: &[u8]) -> bool {
     parts.next().is_some_and(is_name)
 }
 
-/// Returns whether a name is one of what takes a credential.
+/// Returns whether a name is that of a field for a credential.
 fn is_name(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     NAMES
@@ -309,8 +309,8 @@ fn is_name(name: &[u8]) -> bool {
         .any(|word| super::beside::contains(&name, word))
 }
 
-/// What is told of a placeholder that has left.
-fn text(label: &str, place: Place, about: &About<'_>) -> String {
+/// Returns the warning about a placeholder that was sent.
+fn warning(label: &str, place: Place, about: &About<'_>) -> String {
     let scheme = match about.scheme {
         Scheme::Https => "https",
         Scheme::Http => "http",

@@ -21,7 +21,7 @@ pub(super) struct FileSettings {
     pub(super) proxies: Vec<(Option<Zeroizing<String>>, bool)>,
     /// The host of a proxy, where that is apart.
     pub(super) host: Option<String>,
-    /// The port of that.
+    /// The proxy's port, given apart.
     pub(super) port: Option<String>,
     /// Whether the proxy asks for a user.
     pub(super) has_user: bool,

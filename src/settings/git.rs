@@ -153,7 +153,7 @@ fn kind_of(key: &str) -> Option<Kind> {
 
 /// Finds the configuration of the repository around the working directory.
 fn of_repository(parent: &Environment, places: &Places<'_>) -> Option<PathBuf> {
-    if places.are_guarded() {
+    if places.is_system_only() {
         return None;
     }
     if let Some(folder) = parent.get("GIT_DIR") {

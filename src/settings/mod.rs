@@ -114,7 +114,7 @@ impl Settings {
             settings.look_at(tool, &places);
         }
         settings.look_at_git(parent, &places);
-        if !places.are_guarded()
+        if !places.is_system_only()
             && let Ok(here) = std::env::current_dir()
         {
             settings.look_around(&here, &places);
@@ -249,7 +249,7 @@ impl Settings {
         if tool.name == "gcloud" {
             paths = paths.iter().map(|path| places.gcloud(path)).collect();
         }
-        // That is how pip is told to read no file at all.
+        // PIP_CONFIG_FILE=/dev/null makes pip read no file at all.
         if tool.name == "pip" && paths.iter().any(|path| path == Path::new("/dev/null")) {
             return;
         }

@@ -1,4 +1,4 @@
-//! Where settings are, and how they are read: a little of each, without waiting, and never what isn't the user's to say.
+//! Locations of settings files, and a bounded read of each that never blocks. With `run --user`, only the system's files count.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -46,7 +46,7 @@ impl<'a> Places<'a> {
     }
 
     /// Returns whether only the system's files count.
-    pub(super) fn are_guarded(&self) -> bool {
+    pub(super) fn is_system_only(&self) -> bool {
         self.is_guarded
     }
 
@@ -77,9 +77,9 @@ impl<'a> Places<'a> {
         Some(rest.map_or_else(|| folder.to_owned(), |rest| folder.join(rest)))
     }
 
-    /// Reads a file of settings. One that can't be read, or isn't text, has none: its tool says what is wrong with it.
+    /// Reads a settings file. Ignores a file that is unreadable or isn't text: its tool reports that.
     pub(super) fn read(&self, path: &Path) -> Option<Zeroizing<String>> {
-        // What is read once is the program's.
+        // A pipe can be read only once, by the program.
         if files::is_own_descriptor(path) {
             return None;
         }
@@ -117,7 +117,7 @@ impl<'a> Places<'a> {
             .unwrap_or_else(|| folder.join(value))
     }
 
-    /// Returns a path as a person writes it.
+    /// Returns a path as a user writes it, with `~` for the home.
     pub(super) fn shown(&self, path: &Path) -> String {
         let below = self
             .home

@@ -11,7 +11,7 @@ pub(super) enum What {
     OtherProxy,
     /// A proxy's host; its port is under another key.
     Host,
-    /// The port of that.
+    /// A proxy's port.
     Port,
     /// The user whom the file's proxy asks for; the password may be anywhere.
     User,

@@ -6,7 +6,7 @@ use super::Proxy;
 use super::Settings;
 use crate::environment::Environment;
 
-/// The variables by which everybody else names a proxy.
+/// The usual variables for a proxy.
 const USUAL: [&str; 6] = [
     "https_proxy",
     "HTTPS_PROXY",
@@ -38,12 +38,12 @@ impl Upstream {
         let usual: Vec<Zeroizing<String>> = USUAL
             .iter()
             .filter_map(|name| parent.text(name))
-            .map(|url| authority(&normal(url)))
+            .map(|url| authority(&with_scheme(url)))
             .collect();
         let is_set = USUAL.iter().any(|name| parent.get(name).is_some());
         if is_set {
             let is_other = |proxy: &&Proxy| {
-                let url = proxy.url.as_deref().map(|url| authority(&normal(url)));
+                let url = proxy.url.as_deref().map(|url| authority(&with_scheme(url)));
                 !proxy.is_conflict && !url.is_some_and(|url| usual.contains(&url))
             };
             let others: Vec<&Proxy> = proxies.iter().filter(is_other).collect();
@@ -54,7 +54,7 @@ impl Upstream {
         }
         let mut urls = proxies
             .iter()
-            .map(|proxy| proxy.url.as_deref().map(|url| normal(url)));
+            .map(|proxy| proxy.url.as_deref().map(|url| with_scheme(url)));
         let first = urls.next().flatten();
         let is_one = urls.all(|url| url == first);
         let is_general = proxies.iter().any(|proxy| proxy.is_general);
@@ -76,7 +76,7 @@ impl Upstream {
 }
 
 /// A proxy's URL in one form: `http://` is meant where no scheme stands.
-fn normal(url: &str) -> Zeroizing<String> {
+fn with_scheme(url: &str) -> Zeroizing<String> {
     let url = url.trim().trim_end_matches('/');
     Zeroizing::new(match url.split_once("://") {
         None => format!("http://{url}"),
@@ -106,8 +106,8 @@ fn places<'a>(proxies: impl IntoIterator<Item = &'a Proxy>) -> String {
 mod tests {
     use super::*;
 
-    /// What is decided for an environment, as a word and the places.
-    fn decided(parent: &[(&str, &str)]) -> String {
+    /// Returns the decision for an environment, as a word and the places.
+    fn decision(parent: &[(&str, &str)]) -> String {
         let parent: Environment = parent.iter().copied().collect();
         let settings = Settings::from_env(&parent);
         match Upstream::choose(&parent, &settings) {
@@ -151,7 +151,7 @@ mod tests {
             ),
             (&[(npm, "null"), (pip, "")], "usual"),
         ] {
-            assert_eq!(decided(parent), expected, "{parent:?}");
+            assert_eq!(decision(parent), expected, "{parent:?}");
         }
     }
 }

@@ -66,7 +66,7 @@ impl Bystander {
         process::send(self.pid, libc::SIGKILL);
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends the question, and waits for the answer.
     fn ask(&mut self) -> io::Result<u64> {
         self.stream.write_all(&[0])?;
         self.answer()
@@ -137,7 +137,7 @@ fn stand_by(mut stream: UnixStream, parent: i32) -> io::Result<()> {
     }
 }
 
-/// There is none.
+/// Fails: other systems have no bystander.
 #[cfg(not(target_os = "linux"))]
 fn stand_by(_stream: UnixStream, _parent: i32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())

@@ -213,8 +213,8 @@ pub(crate) fn can_be_read_by(identity: Identity, path: &CStr) -> io::Result<bool
     }
 }
 
-/// Has the child, between fork and exec, become somebody else if it is to, leave other processes alone where that can be had, ask for
-/// SIGTERM when its parent dies, and take back the limits and signals that this process was started with.
+/// Prepares the child between fork and exec: changes its user if requested, isolates it from other processes where the kernel
+/// can, requests SIGTERM for the parent's death, and restores the limits and signals that this process was started with.
 ///
 /// For a child of the same user the abstract sockets of others stay open: some of root's tools, and of desktops, are reached by them.
 ///
@@ -238,7 +238,7 @@ pub(crate) fn prepare_child(
             }
             None => {}
         }
-        // The parent may have died before the request is made; then nobody would ever tell.
+        // If the parent died before the request, the kernel would never send the signal.
         #[cfg(target_os = "linux")]
         end_with_parent(parent, libc::SIGTERM)?;
         #[cfg(not(target_os = "linux"))]

@@ -48,7 +48,7 @@ pub(crate) fn is_unanswered(socket: &TcpStream) -> bool {
     Silence::of(socket).is_long()
 }
 
-/// The same where the system doesn't tell.
+/// Returns false: the system doesn't tell.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn is_unanswered(_: &TcpStream) -> bool {
     false

@@ -1,16 +1,16 @@
-//! A clock that nobody sets, and that goes on while the machine is suspended: `Instant` stands still then, and what it calls young may
-//! have been forgotten by everyone else.
+//! A monotonic clock that keeps counting while the machine is suspended. `Instant` stops then, so a socket that it calls
+//! recent may be long forgotten by the peer.
 
 use std::time::Duration;
 
-/// The clock. That of macOS with the other name stands still.
+/// The clock that includes suspensions. On macOS it is CLOCK_MONOTONIC; CLOCK_UPTIME_RAW stops.
 #[cfg(target_os = "linux")]
 const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
-/// The clock.
+/// The clock that includes suspensions.
 #[cfg(not(target_os = "linux"))]
 const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
 
-/// The time since the machine was started, suspensions among it.
+/// Returns the time since the machine was started, including suspensions.
 pub(crate) fn since_boot() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,

@@ -1,4 +1,4 @@
-//! What an error says of an origin's certificate: its issuer and its key (RFC 5280 section 4.1). Nothing is decided by it.
+//! Issuer and key of an origin's certificate, for error messages only (RFC 5280 section 4.1).
 #![deny(clippy::indexing_slicing)]
 
 /// The tags of DER that stand in a certificate (X.690 section 8).
@@ -20,7 +20,7 @@ const ELLIPTIC: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
 const ED25519: &[u8] = b"\x2b\x65\x70";
 /// secp256r1 and secp384r1, whose signatures can be verified (RFC 5480 section 2.1.1.1).
 const CURVES: [&[u8]; 2] = [b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2b\x81\x04\x00\x22"];
-/// secp521r1, whose can't.
+/// secp521r1, whose signatures can't be verified.
 const P521: &[u8] = b"\x2b\x81\x04\x00\x23";
 
 /// Bits of an RSA key whose signatures can be verified.
@@ -28,9 +28,9 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// Parts of a certificate.
 pub(super) struct Certificate<'a> {
-    /// Who has signed it.
+    /// The name of the certificate's signer.
     issuer: &'a [u8],
-    /// Whose it is.
+    /// The name of the certificate's owner.
     subject: &'a [u8],
     /// The key, with its algorithm.
     key: &'a [u8],
@@ -54,12 +54,12 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    /// Returns whether it names itself as its issuer.
+    /// Returns whether the certificate names itself as its issuer.
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }
 
-    /// Returns what kind of key it has, where signatures of that can't be verified.
+    /// Returns the kind of the certificate's key if signatures of that kind can't be verified.
     pub(super) fn unfit_key(&self) -> Option<String> {
         let mut rest = self.key;
         let mut algorithm = content(SEQUENCE, &mut rest)?;

@@ -31,7 +31,7 @@ pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 /// How long a leaf lasts, unless its root ends before: nothing is short of it, since it is made again, and no client finds it too long.
 const LEAF_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long before its end a root in use is told of, unless that is much of its time.
+/// How long before its end authsome warns about a root in use, unless that is much of the root's lifetime.
 const ENDS_SOON: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which hosts a root may vouch for.
@@ -78,15 +78,15 @@ impl Certificate {
         encoding::pem("CERTIFICATE", &self.der)
     }
 
-    /// What the person should know of it at that time, while it is in use: nobody looks at the clock of a program that runs for weeks.
+    /// Returns a warning about the root's end if it is near at that time: a program may run for weeks unattended.
     pub(crate) fn warning(&self, now: SystemTime) -> Option<String> {
         let Range { start, end } = self.good;
         let lifetime = end.duration_since(start + CLOCK_SKEW).unwrap_or_default();
         let (from, until) = (text(start), text(end));
-        let remedy = "start authsome again; the CA of `authsome ca` is made anew by `authsome ca rotate` before that";
+        let remedy = "start authsome again; if it uses the CA of `authsome ca`, run `authsome ca rotate` first";
         if now < start {
             return Some(format!(
-                "the CA is good from {from} on only, and programs refuse new connections: check this machine's clock"
+                "the CA is valid only from {from} on, and programs refuse new connections: check this machine's clock"
             ));
         }
         if now >= end {

@@ -1,4 +1,5 @@
-//! The judge of origins' certificates: rustls' own, but for a certificate that the user has named itself, and with reasons that say more.
+//! The verifier of origins' certificates: rustls' own, except that it accepts a certificate that the user has named itself,
+//! and gives more precise reasons.
 
 use std::error;
 use std::fmt;
@@ -42,10 +43,10 @@ impl fmt::Display for Fault {
 
 impl error::Error for Fault {}
 
-/// Judges origins' certificates.
+/// Verifies origins' certificates.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// rustls' own.
+    /// rustls' verifier.
     inner: Arc<WebPkiServerVerifier>,
     /// Certificates that the user has named, of those that a server could have.
     named: Vec<CertificateDer<'static>>,
@@ -54,7 +55,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    /// Judges by these roots. `named` are the certificates among them that the user or the machine has named.
+    /// Creates a verifier with these roots. `named` are the certificates among them that the user or the machine has named.
     pub(super) fn new<'a>(
         roots: RootCertStore,
         named: impl Iterator<Item = CertificateDer<'a>>,
@@ -76,9 +77,9 @@ impl Verifier {
         }
     }
 
-    /// Judges a certificate of an authority that a server uses as its own, as `openssl req -x509` makes them. It is accepted where it is one
-    /// that the user has named, byte for byte, and its name is the origin's; webpki has looked at its dates before it looked at what it is
-    /// for. That gives nobody more power: whoever has its key could sign another for the same name, which would be accepted.
+    /// Verifies a CA certificate that a server uses as its own, as `openssl req -x509` makes them. Accepts it if the user named
+    /// the same bytes and its name is the origin's; webpki has checked its dates before. This grants no new power: the owner of
+    /// its key could sign a server certificate for the same name, which would be accepted.
     fn judge_authority(
         &self,
         certificate: &CertificateDer<'_>,

@@ -193,7 +193,7 @@ impl Dialer {
         }
     }
 
-    /// Connects and has a handshake of this configuration; returns the connection and how long the handshake took.
+    /// Connects and does a TLS handshake with this configuration. Returns the socket and the handshake's duration.
     fn handshake(
         &self,
         authority: &Authority,
@@ -213,7 +213,7 @@ impl Dialer {
         Ok((wire, begun.elapsed()))
     }
 
-    /// Finds out why an origin shares nothing with us, which its alert doesn't say, by another handshake. Nothing is sent on that.
+    /// Does another handshake to find out why TLS with an origin failed, if its alert doesn't say. Sends nothing after it.
     fn cause(&self, authority: &Authority, caller: Caller) -> Option<Error> {
         let (config, is_asked) = self.trust.probe();
         let found = self.handshake(authority, caller, config).err();

@@ -120,7 +120,7 @@ impl Pattern {
         Ok(Self { hosts, port })
     }
 
-    /// Returns whether it could name a host of the rule. What is below a name may always meet a regular expression.
+    /// Returns whether the entry could name a host of the rule. A name below `*.` counts for any regular expression.
     pub(crate) fn may_meet(&self, rule: &HostRule) -> bool {
         match (rule, &self.hosts) {
             (HostRule::Exact { authority, .. }, _) => self.has_host(authority),

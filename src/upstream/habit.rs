@@ -1,4 +1,4 @@
-//! How long an origin keeps connections that nobody uses, as far as it has said or was seen to.
+//! How long an origin keeps idle sockets open, as announced or observed.
 //!
 //! A request that can't be sent twice must not meet the end of the connection that it is sent on. Alone a program would have made a
 //! connection for it, or have used one of its own. So it goes on a kept one only if the origin was seen to keep another open for longer
@@ -8,25 +8,25 @@
 //! idle for ──▶ 0 ········ this connection ··· SLACK + a round trip ··· another, seen open        found closed
 //!                         │◀──────── time for the request to arrive ──────▶│ ◀── the end is here ──▶ │
 //! ```
-//! Who was seen are connections that were kept, and not used since: while requests follow each other closely, one connection serves them,
-//! and those that were made at first grow old beside it.
+//! The observed sockets are the idle ones: while requests follow each other closely, one socket serves them, and sockets that
+//! were opened earlier stay idle beside it.
 
 use std::time::Duration;
 
 /// What is allowed for beside a round trip: the origin may be slow to read, and see its own time first.
 const SLACK: Duration = Duration::from_millis(200);
 
-/// For how long it counts that a connection was open.
+/// How long the observation of an open socket counts.
 const OPEN_COUNTS: Duration = Duration::from_secs(600);
 
-/// For how long it counts that a connection was closed: what was done at one time to all (a server that starts anew) is no habit.
+/// How long the observation of a closed socket counts: a restart of the server, which closes all sockets, is no habit.
 const CLOSED_COUNTS: Duration = Duration::from_secs(120);
 
 /// How long a client may leave a connection idle and still have it back for a request that can't be sent twice where nothing is known of
 /// the origin: it would have done the same alone, and few origins wait less than a second.
 const BRIEF: Duration = Duration::from_secs(1);
 
-/// What was seen of one origin. All `now`s are of one clock.
+/// Observations of one origin. All `now` arguments come from the same clock.
 #[derive(Default)]
 pub(super) struct Habit {
     /// The longest time for which a connection was idle and open.
@@ -70,13 +70,13 @@ impl Closed {
 /// An idle connection, as far as it counts for its use.
 #[derive(Clone, Copy)]
 pub(super) struct Idle {
-    /// For how long.
+    /// Time that the socket has been idle.
     pub(super) idle: Duration,
     /// How long a round trip takes, at the most.
     pub(super) distance: Duration,
     /// For how long the origin has said that it keeps it.
     pub(super) announced: Option<Duration>,
-    /// Whether the client that wants it is who used it last.
+    /// Whether the client that wants the socket used it last.
     pub(super) is_own: bool,
 }
 
@@ -100,12 +100,12 @@ impl Habit {
     }
 
     /// Returns whether a request that can't be sent twice may go on the connection.
-    pub(super) fn bears(&self, connection: Idle, now: Duration) -> bool {
+    pub(super) fn permits(&self, connection: Idle, now: Duration) -> bool {
         let needed = connection.idle + connection.distance + SLACK;
         let closed = self.closed(now);
         let is_kept = |time: Duration| closed.is_none_or(|closed| closed.idle > time);
         let announced = connection.announced.filter(|time| is_kept(*time));
-        // What the program's own connection is left idle for is a risk that it takes alone, too; not one that is known.
+        // Without authsome, the program would take the same risk with its own socket; but not once such a close has been observed.
         let is_like_alone = connection.is_own
             && connection.idle <= BRIEF
             && !closed.is_some_and(|closed| closed.threatens(connection));
@@ -127,13 +127,13 @@ impl Habit {
         }
     }
 
-    /// Returns what was seen open, while it counts.
+    /// Returns the observation of an open socket, while it counts.
     fn open(&self, now: Duration) -> Option<Open> {
         let counts = |open: &Open| now.saturating_sub(open.when) < OPEN_COUNTS;
         self.open.filter(counts)
     }
 
-    /// Returns what was found closed, while it counts.
+    /// Returns the observation of a closed socket, while it counts.
     fn closed(&self, now: Duration) -> Option<Closed> {
         let counts = |closed: &Closed| now.saturating_sub(closed.when) < CLOSED_COUNTS;
         self.closed.filter(counts)
@@ -167,7 +167,7 @@ mod tests {
         let times = (0..600).map(|step| step * 100);
         let borne = times.take_while(|time| {
             let idle = ms(*time);
-            habit.bears(Idle { idle, ..like }, now)
+            habit.permits(Idle { idle, ..like }, now)
         });
         borne.last().unwrap_or(0)
     }
@@ -175,14 +175,14 @@ mod tests {
     #[test]
     fn of_an_origin_that_was_never_seen_nothing_is_taken_for_granted() {
         let habit = Habit::default();
-        assert!(!habit.bears(idle(0), START));
+        assert!(!habit.permits(idle(0), START));
         assert!(habit.is_news(ms(0), START));
         // Its own connection a client has back at once, as it would alone.
         let own = Idle {
             is_own: true,
             ..idle(0)
         };
-        assert!(habit.bears(own, START));
+        assert!(habit.permits(own, START));
         assert_eq!(longest(&habit, own, START), 1000);
     }
 
@@ -222,8 +222,8 @@ mod tests {
         habit.note_closed(ms(6000), ms(0), START);
         assert_eq!(longest(&habit, said, START), 3700);
         habit.note_closed(ms(3000), ms(0), START);
-        assert!(!habit.bears(said, START));
-        assert!(habit.bears(said, START + CLOSED_COUNTS));
+        assert!(!habit.permits(said, START));
+        assert!(habit.permits(said, START + CLOSED_COUNTS));
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
             let like = idle(0);
             loop {
                 let last = kept.last().map(|(since, _)| now - *since);
-                if last.is_some_and(|idle| habit.bears(Idle { idle, ..like }, now)) {
+                if last.is_some_and(|idle| habit.permits(Idle { idle, ..like }, now)) {
                     let idle = last.expect("one");
                     kept.pop();
                     if idle < keeps {

@@ -46,7 +46,7 @@ pub(crate) enum Kind {
     Certificate,
     /// It sent a TLS alert.
     Alert,
-    /// Its alert says that it can't agree with us on how TLS is to be spoken.
+    /// The origin's alert says that both sides share no TLS parameters.
     Mismatch,
     /// It broke the TLS protocol, or speaks none.
     TlsProtocol,
@@ -115,7 +115,7 @@ impl Error {
         }
     }
 
-    /// The failure of an origin that wants a certificate of its client.
+    /// Returns the error for an origin that wants a client certificate.
     pub(crate) fn of_client_certificate(origin: &str) -> Self {
         let text = format!(
             "{origin} wants a certificate of its client, and authsome has none; with `--blind {origin}` the program's own connection goes there as it is, without the credential"

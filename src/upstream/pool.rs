@@ -23,7 +23,7 @@ const MAX_EACH: usize = 128;
 /// Idle connections in all, at the most.
 pub(crate) const MAX_ALL: usize = 256;
 
-/// Origins of which it is known how long they keep connections, at the most.
+/// Most origins whose idle time is remembered.
 const MAX_HABITS: usize = 1024;
 
 /// How long one is kept. Servers commonly wait 60 s or more; those that wait less close, which is seen before reuse.
@@ -103,9 +103,9 @@ impl Pool {
             if let Some(taken) = idle.pop(key, need, now) {
                 return Some(taken.into_taken(need, now));
             }
-            // None is sure, so far: the oldest may show that others are.
+            // No socket is certain yet: if the oldest is open, younger ones are usable.
             let mut oldest = idle.pop_oldest(key, now)?;
-            // Others can go on.
+            // Release the lock for other threads.
             drop(idle);
             let is_open = oldest.stream.wire().is_idle();
             let mut idle = self.lock();
@@ -189,18 +189,18 @@ struct Kept<S> {
 }
 
 impl<S> Kept<S> {
-    /// For how long it is kept.
+    /// Returns how long the socket is kept.
     fn idle(&self, now: Duration) -> Duration {
         now.saturating_sub(self.since)
     }
 
-    /// Whether it is not too old.
+    /// Returns whether the socket is young enough to use.
     fn is_good(&self, now: Duration) -> bool {
         let limit = self.announced.map_or(MAX_IDLE, |time| time.min(MAX_IDLE));
         self.idle(now) < limit
     }
 
-    /// Whether the request can use it, with an origin of this habit.
+    /// Returns whether the request can use the socket, given the origin's habit.
     fn serves(&self, need: Need, habit: Option<&Habit>, now: Duration) -> bool {
         match need {
             Need::Any => true,
@@ -212,8 +212,8 @@ impl<S> Kept<S> {
                     is_own: self.client == client,
                 };
                 match habit {
-                    Some(habit) => habit.bears(connection, now),
-                    None => Habit::default().bears(connection, now),
+                    Some(habit) => habit.permits(connection, now),
+                    None => Habit::default().permits(connection, now),
                 }
             }
         }
@@ -259,7 +259,7 @@ impl<S> Idle<S> {
         }
     }
 
-    /// What is known of an origin.
+    /// Returns the observations of an origin.
     fn habit(&mut self, authority: &Authority) -> &mut Habit {
         if self.habits.len() >= MAX_HABITS && !self.habits.contains_key(authority) {
             self.habits.clear();
@@ -267,7 +267,7 @@ impl<S> Idle<S> {
         self.habits.entry(authority.clone()).or_default()
     }
 
-    /// Takes out the one that came last of those that serve the request.
+    /// Removes and returns the most recently kept socket that can serve the request.
     fn pop(&mut self, key: &Key, need: Need, now: Duration) -> Option<Kept<S>> {
         let habit = self.habits.get(&key.authority);
         let list = self.lists.get_mut(key)?;
@@ -278,7 +278,7 @@ impl<S> Idle<S> {
         Some(kept)
     }
 
-    /// Takes out the one that came first, if it would be news that it is open.
+    /// Removes and returns the oldest socket, if finding it open would teach something new.
     fn pop_oldest(&mut self, key: &Key, now: Duration) -> Option<Kept<S>> {
         let habit = self.habits.get(&key.authority);
         let list = self.lists.get_mut(key)?;
@@ -290,7 +290,7 @@ impl<S> Idle<S> {
         list.pop_front()
     }
 
-    /// Puts that one back, if it is open, and notes whether it is. Returns whether it was put back.
+    /// Records whether the oldest socket is open, and puts it back if so. Returns whether it was put back.
     fn put_back(&mut self, key: &Key, mut kept: Kept<S>, is_open: bool, now: Duration) -> bool {
         let idle = kept.idle(now);
         let habit = self.habit(&key.authority);

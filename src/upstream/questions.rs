@@ -14,7 +14,7 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 const SEARCH_DELAY: Duration = Duration::from_secs(2);
 
 /// Bytes of a resolver's file, at most: a larger file counts as unreadable.
-const MOST: u64 = 1024 * 1024;
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// A question for the system's resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +112,8 @@ fn read(path: &Path) -> Option<String> {
         Err(_) => return None,
     };
     let mut bytes = Vec::new();
-    file.take(MOST + 1).read_to_end(&mut bytes).ok()?;
-    let is_whole = u64::try_from(bytes.len()).is_ok_and(|length| length <= MOST);
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).ok()?;
+    let is_whole = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE);
     is_whole.then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Resolution {
     questions: Vec<(Question, State)>,
     /// Start of the first question.
     begun: Instant,
-    /// Destination of all answers.
+    /// Channel for all answers.
     sender: Sender<Event>,
     /// Whether an answer was taken: no further question starts then.
     has_taken: bool,

@@ -185,7 +185,7 @@ impl Handshake<'_> {
             4 => (Kind::Via, "finds it unreachable, or doesn't know its name"),
             5 => (Kind::Refused, "had its connection refused"),
             6 => (Kind::Via, "did not reach it in time"),
-            7 => (Kind::Via, "makes no connections"),
+            7 => (Kind::Via, "does not support CONNECT"),
             8 if self.target.host.ip().is_none() => (
                 Kind::Via,
                 "takes no names (write socks5:// in place of socks5h://)",
@@ -200,7 +200,7 @@ impl Handshake<'_> {
 
     /// Returns the error for a proxy that speaks another protocol.
     fn no_socks(&self) -> Error {
-        self.failed("does not answer in SOCKS 5 (if it is one of HTTP, write http:// in its URL)")
+        self.failed("does not answer in SOCKS 5 (if it is an HTTP proxy, write http:// in its URL)")
     }
 
     /// Returns an error about the proxy.

@@ -31,7 +31,7 @@ const UNVERIFIED: [(&[u8], &str); 4] = [
     ),
 ];
 
-/// What the TLS handshake with `host` failed with.
+/// Returns the error for a failed TLS handshake with `host`.
 pub(super) fn of_handshake(host: &str, error: &io::Error) -> Error {
     let Some(failure) = wire::tls_failure(error) else {
         return match error.kind() {
@@ -64,17 +64,17 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> Error {
             Error::new(Kind::TlsProtocol, text)
         }
         rustls::Error::InvalidMessage(_) => {
-            let text = format!("{host} does not answer in TLS (is its port one for plain http?)");
+            let text = format!("{host} does not answer in TLS (is its port for plain http?)");
             Error::new(Kind::TlsProtocol, text)
         }
         why => Error::new(Kind::TlsProtocol, format!("TLS with {host} failed: {why}")),
     }
 }
 
-/// What an origin is told to do whose TLS is too old.
-const VERSION: &str = "it has no version of TLS that authsome speaks, 1.2 or 1.3 (let it offer one of these: older ones are not safe)";
+/// Cause and remedy where an origin's TLS is too old.
+const VERSION: &str = "the origin must offer TLS 1.2 or 1.3 (older versions are not safe)";
 
-/// What an alert of `host` means.
+/// Returns the error for an alert of `host`.
 fn of_alert(host: &str, alert: AlertDescription) -> Error {
     let ended = format!("{host} ended the TLS handshake ({alert:?})");
     match alert {
@@ -132,7 +132,7 @@ fn of_certificate(error: &CertificateError) -> String {
     }
 }
 
-/// Returns for whom a certificate is instead, in webpki's words: `DnsName("a.test")` or `IpAddress(192.0.2.7)`.
+/// Returns the names that a certificate is for; `presented` has webpki's form: `DnsName("a.test")` or `IpAddress(192.0.2.7)`.
 fn of_names(presented: &[String]) -> String {
     if presented.is_empty() {
         return "is for no host: it has no subjectAltName (its CN doesn't count)".to_owned();
@@ -163,15 +163,15 @@ mod tests {
 
     use super::*;
 
-    /// What is told of a failure.
-    fn told(error: Tls) -> String {
+    /// Returns the error text of a failure.
+    fn text_of(error: Tls) -> String {
         of_handshake("a.test", &io::Error::new(io::ErrorKind::InvalidData, error)).text
     }
 
-    /// Checks that what is told of each failure has these words, the host, and nothing that a terminal would obey.
+    /// Checks that the error text of each failure has these words, the host, and nothing that a terminal would obey.
     fn check<const N: usize>(failures: [(Tls, &str); N]) {
         for (error, words) in failures {
-            let text = told(error);
+            let text = text_of(error);
             assert!(text.contains("a.test") && text.contains(words), "{text}");
             let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
             assert!(text.bytes().all(is_printable), "{text}");

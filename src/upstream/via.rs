@@ -194,11 +194,11 @@ fn parse_via(variable: &'static str, value: &str) -> Result<Via, Invalid> {
         "socks5" => Kind::Socks5,
         "socks5h" => Kind::Socks5h,
         "socks" | "socks4" | "socks4a" => {
-            let why = "no SOCKS but version 5 can be used: socks5h://HOST:PORT";
+            let why = "only version 5 of SOCKS is supported: socks5h://HOST:PORT";
             return Err(invalid(why.to_owned()));
         }
         // The scheme is not shown: it may be part of a password.
-        _ => return Err(invalid("is no URL of a proxy that can be used".to_owned())),
+        _ => return Err(invalid("is not the URL of a supported proxy".to_owned())),
     };
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let (user, host) = match rest.rsplit_once('@') {

@@ -247,7 +247,7 @@ impl Wire {
         self.tls.as_ref()?.protocol()
     }
 
-    /// Returns whether there is TLS on it.
+    /// Returns whether the socket uses TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.tls.is_some()
     }

@@ -13,7 +13,7 @@ use super::records::Records;
 use super::tls_error;
 
 /// Bytes sealed at once, at most: more waits until the socket has taken those.
-const MOST: usize = 64 * 1024;
+const MAX_SEALED: usize = 64 * 1024;
 
 /// The outer TLS, with the proxy.
 pub(super) struct Under {
@@ -88,7 +88,7 @@ impl Under {
         if self.records.has_sealed() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let bytes = bytes.get(..MOST).unwrap_or(bytes);
+        let bytes = bytes.get(..MAX_SEALED).unwrap_or(bytes);
         self.records.seal(bytes).map_err(tls_error)?;
         self.flush(socket)?;
         Ok(bytes.len())

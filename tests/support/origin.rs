@@ -61,19 +61,19 @@ pub(crate) enum Certificate {
     SelfSigned,
     /// It is for another host.
     WrongName,
-    /// It is an authority's, who is named, and serves with it.
+    /// A CA certificate, which the user names.
     Authority,
-    /// The same, its time being over.
+    /// An expired CA certificate, which the user names.
     ExpiredAuthority,
-    /// The same for another host.
+    /// A CA certificate for another host, which the user names.
     AuthorityForAnother,
-    /// An authority's, and another is named.
+    /// A CA certificate; the user names a different one.
     UnknownAuthority,
-    /// An authority's, and another of its name and key is named.
+    /// A CA certificate; the user names another with the same name and key.
     AuthorityMadeAnew,
     /// It has a P-521 key.
     P521,
-    /// As it should be, where one is wanted of clients, too.
+    /// A valid certificate, by an origin that wants client certificates, too.
     WantsClients,
     /// There is none: plain HTTP.
     None,

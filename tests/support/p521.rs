@@ -1,4 +1,4 @@
-//! A server with a P-521 key, which neither side can sign or verify with here: what a client that offers the kind gets to see of it.
+//! A server with a P-521 key. Neither side can use it here, but a client that offers the kind sees the certificate.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use super::origin::Origin;
 use super::wire::Channel;
 use super::wire::Filled;
 
-/// How long one direction of a tunnel is listened to before it is the other's turn.
+/// Time to wait on one direction of a tunnel before switching to the other.
 const TURN: Duration = Duration::from_millis(2);
 
 /// A proxy that leads everything to one port of this machine.
@@ -24,7 +24,7 @@ pub(crate) struct Socks {
 }
 
 impl Socks {
-    /// One that wants a user and a password, or nothing, and leads to a port.
+    /// Starts a proxy to this port, with or without a user and a password.
     pub(crate) fn start(login: Option<&'static str>, port: u16) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let notes = Arc::clone(&asked);
@@ -46,7 +46,7 @@ impl Socks {
         Self { origin, asked }
     }
 
-    /// What it was asked for, once all its connections have ended.
+    /// Returns the received requests, once all the proxy's connections have ended.
     pub(crate) fn finish(&self) -> Vec<String> {
         self.origin.finish();
         self.asked
@@ -104,7 +104,7 @@ fn counted(channel: &mut Channel) -> String {
     String::from_utf8(channel.take(length.into())).expect("text")
 }
 
-/// What a server says before it is spoken to: the greeting of one that does.
+/// The greeting of a server that speaks first.
 fn first_bytes(there: &TcpStream) -> Vec<u8> {
     let waits = Some(Duration::from_millis(50));
     there.set_read_timeout(waits).expect("a timeout");

@@ -103,7 +103,7 @@ pub(super) fn look_at_settings(parent: &Environment, settings: &Settings, report
         }
         Upstream::Unclear(places) => {
             let text = format!(
-                "{places} names a proxy that is not for everything, or several are named: origins are reached without it"
+                "{places} names several proxies, or one for some hosts only: authsome reaches origins directly"
             );
             found.push(Check::warn(name, text).remedy(hint));
         }

@@ -218,11 +218,11 @@ const ENVIRONMENT: Topic = Topic {
                 ),
                 (
                     "PIP_PROXY, npm_config_proxy, npm_config_http_proxy, pnpm_config_http_proxy, pnpm_config_https_proxy, YARN_PROXY, grpc_proxy, GRPC_PROXY, ws_proxy, WS_PROXY, GLOBAL_AGENT_HTTP_PROXY, GLOBAL_AGENT_HTTPS_PROXY, CLOUDSDK_PROXY_TYPE, CLOUDSDK_PROXY_ADDRESS, CLOUDSDK_PROXY_PORT, CLOUDSDK_PROXY_USERNAME, CLOUDSDK_PROXY_PASSWORD, npm_config_no_proxy, pnpm_config_noproxy, no_grpc_proxy, NO_GRPC_PROXY, GLOBAL_AGENT_NO_PROXY, pnpm_config_cafile, YARN_HTTPS_CA_FILE_PATH, YARN_CA_FILE_PATH, YARN_CAFILE, CONDA_SSL_VERIFY, VAULT_CACERT, CONSUL_CACERT, NOMAD_CACERT, HTTPS_CA_FILE, WEBSOCKET_CLIENT_CA_BUNDLE",
-                    "the same, where the parent has them, or a file of the tool's names what they name",
+                    "the same, only if the parent has them or the tool's file has such a setting",
                 ),
                 (
                     "GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS",
-                    "where Git's configuration names a proxy: the run's for each such key",
+                    "if Git's configuration names a proxy: the run's proxy in its place",
                 ),
                 (
                     "_JAVA_OPTIONS, JDK_JAVA_OPTIONS, JAVA_OPTS, MAVEN_OPTS, GRADLE_OPTS, SBT_OPTS, JVM_OPTS",
@@ -246,7 +246,7 @@ const ENVIRONMENT: Topic = Topic {
                 ),
                 (
                     "APT_CONFIG, SYSTEM_WGETRC",
-                    "where there is an apt or a wget: a file with what the parent's or the machine's says, and the certificates",
+                    "if apt or wget is installed: a file with the parent's or the machine's settings and the run's certificates",
                 ),
                 (
                     "NODE_USE_ENV_PROXY, PERL_LWP_ENV_PROXY",
@@ -262,18 +262,18 @@ const ENVIRONMENT: Topic = Topic {
     ],
 };
 
-/// What programs need that don't find their way by themselves.
+/// Settings for programs that don't find the proxy or its certificates by variables.
 const CLIENTS: Topic = Topic {
     name: "clients",
-    summary: "programs and libraries that need a line of their own",
+    summary: "programs and libraries that need a setting of their own",
     parts: &[
         Part {
             title: "",
-            text: "Most programs find the proxy and its certificates by the variables that they get (`authsome help environment`). Where no request comes through the proxy, or its certificates aren't trusted, `authsome doctor -- TOOL ...` tries how a tool connects and says what it needs.",
+            text: "Most programs find the proxy and its certificates by the variables that a run sets (`authsome help environment`). If no request comes through the proxy, or its certificates aren't trusted, `authsome doctor -- TOOL ...` tests how a tool connects and says what it needs.",
             rows: &[],
         },
         Part {
-            title: "In Python, what to write for",
+            title: "Settings for Python libraries",
             text: "",
             rows: &libraries::ROWS,
         },

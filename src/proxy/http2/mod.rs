@@ -31,22 +31,22 @@ pub(super) const ALPN: &[u8] = b"h2";
 /// How long a connection may stay without a new request.
 const IDLE_TIME: Duration = Duration::from_secs(120);
 
-/// Who claims the host of a connection, and what its clients and the user hear.
+/// The refusal for one host: its connection, the answer's message, and the warning.
 struct Refused {
-    /// The host's name.
+    /// Name of the host, without the port.
     name: String,
     /// The host, as events name it.
     host: String,
     /// The connection whose credential its requests would get, where there is only one.
     connection: Option<(String, String)>,
-    /// The message of each answer.
+    /// Text for the client, in each answer.
     message: String,
-    /// The warning.
+    /// Text for the user.
     warning: String,
 }
 
 impl Refused {
-    /// Asks the state of now.
+    /// Builds the refusal from the current state.
     fn at(authority: &Authority, shared: &Shared) -> Self {
         let state = shared.current.get();
         let claimants = state.router.claimants(authority);
@@ -90,7 +90,7 @@ impl Refused {
 pub(super) fn serve(mut client: Wire, authority: &Authority, shared: &Shared) {
     let refused = Refused::at(authority, shared);
     let draining = shared.service.as_ref().map(Service::draining);
-    // A run's end waits for what there is to tell of a client that hangs up on the certificate.
+    // The end of a run waits for the warning about a client that hangs up because of the certificate.
     let mut first = Some(shared.audit.under_way());
     let mut refuser = Refuser::new(&refused.message, client.output());
     let mut idle = Instant::now() + IDLE_TIME;
@@ -123,7 +123,7 @@ pub(super) fn serve(mut client: Wire, authority: &Authority, shared: &Shared) {
     client.close_gracefully();
 }
 
-/// Answers what has come, and tells of it. Returns whether the connection goes on.
+/// Answers the received frames, and logs each refusal. Returns whether the socket stays open.
 ///
 /// # Errors
 /// When the client does not take the answers.

@@ -4,13 +4,13 @@
 //! answer as literals. Everything that a connection can cost has a limit: answers, other frames, header blocks, content.
 #![deny(clippy::indexing_slicing)]
 
-/// What a client sends first (RFC 9113 section 3.4).
+/// The client's connection preface (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bytes of a frame's header.
 const FRAME_HEADER: usize = 9;
 
-/// Bytes of a frame's payload, at the most: the size that holds while no other is announced (RFC 9113 section 6.5.2).
+/// Most bytes of a frame's payload: the default, which applies unless SETTINGS announce another (RFC 9113 section 6.5.2).
 const MAX_FRAME: usize = 16_384;
 
 /// Bytes of content that a client may send in all: its window at the start (RFC 9113 section 6.9.2), which never grows.
@@ -31,7 +31,7 @@ mod kind {
     pub(super) const DATA: u8 = 0;
     /// A header block that opens a stream, or a trailer section.
     pub(super) const HEADERS: u8 = 1;
-    /// Advice of the past (RFC 9113 section 5.3).
+    /// PRIORITY, which is deprecated (RFC 9113 section 5.3).
     pub(super) const PRIORITY: u8 = 2;
     /// The end of a stream.
     pub(super) const RST_STREAM: u8 = 3;
@@ -39,7 +39,7 @@ mod kind {
     pub(super) const SETTINGS: u8 = 4;
     /// A stream that a server opens.
     pub(super) const PUSH_PROMISE: u8 = 5;
-    /// A question whether the other side is there.
+    /// A question whether the peer is alive.
     pub(super) const PING: u8 = 6;
     /// The end of the connection.
     pub(super) const GOAWAY: u8 = 7;
@@ -78,23 +78,23 @@ pub(crate) enum Code {
 
 /// The header of a frame.
 struct Frame {
-    /// Its type.
+    /// The type: a constant of [`kind`].
     kind: u8,
-    /// Its flags.
+    /// Bits whose meaning depends on the type.
     flags: u8,
-    /// The stream that it is about; 0 is the connection.
+    /// The frame's stream; 0 is the whole connection.
     stream: u32,
 }
 
 /// A header block that has begun.
 struct Block {
-    /// The stream that it is about.
+    /// The stream that the fields belong to.
     stream: u32,
-    /// Whether it opens that stream.
+    /// Whether the block opens the stream.
     is_new: bool,
     /// Whether content may follow.
     is_open: bool,
-    /// CONTINUATION frames that may follow.
+    /// How many more CONTINUATION frames may follow.
     left: u32,
 }
 
@@ -136,7 +136,7 @@ impl Refuser {
         }
     }
 
-    /// Reads all that is whole of the input, and writes what there is to say to it. Returns how many bytes were read.
+    /// Reads all complete frames of the input, and writes the answers. Returns how many bytes were read.
     ///
     /// # Errors
     /// Why the connection ends. The output tells the client.
@@ -189,7 +189,7 @@ impl Refuser {
         Ok(FRAME_HEADER + length)
     }
 
-    /// Takes a frame.
+    /// Handles a frame.
     fn take(&mut self, frame: &Frame, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Code> {
         let is_settings = frame.kind == kind::SETTINGS && frame.flags & ACK == 0;
         let is_expected = self.is_set_up || is_settings;
@@ -215,7 +215,7 @@ impl Refuser {
         }
     }
 
-    /// Begins a header block. One of a stream that was answered is a trailer section that was on its way.
+    /// Begins a header block. A block on a stream that was already answered is a trailer section that was in flight.
     fn begin_block(&mut self, frame: &Frame) -> Result<Block, Code> {
         if frame.stream.is_multiple_of(2) {
             return Err(Code::Protocol);
@@ -262,7 +262,7 @@ impl Refuser {
         Ok(())
     }
 
-    /// Passes over a frame about a stream.
+    /// Checks a frame about a stream, and ignores its content.
     fn about_stream(&mut self, frame: &Frame, payload: &[u8]) -> Result<(), Code> {
         let is_idle = frame.stream > self.last || frame.stream.is_multiple_of(2);
         match (frame.kind, payload.len()) {
@@ -324,7 +324,7 @@ fn header_block(message: &str) -> Vec<u8> {
         (":status", "505"),
         ("content-type", "application/grpc"),
         ("proxy-status", "authsome; error=http_request_error"),
-        // All that SDKs of AWS show of an answer without content.
+        // AWS SDKs show nothing else of an answer without content.
         ("x-amzn-errortype", "AuthsomeRefused"),
         ("grpc-status", "12"),
         ("grpc-message", &printable(message)),

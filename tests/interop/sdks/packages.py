@@ -13,7 +13,7 @@ CHAT = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
 }
-# Both who the bot is and what its application is.
+# One answer for both endpoints: the bot and its application.
 DISCORD = {
     "id": "1",
     "username": "interop",
@@ -33,7 +33,7 @@ UUID = "00000000-0000-4000-8000-000000000000"
 
 
 def azure_devops(request, _body):
-    """An answer of the service that tells first where its resources are."""
+    """Answers of a service whose first answer names the hosts of its resources."""
     places = {"e81700f7-3be2-46de-8624-2eb35882fcaa": "resourceAreas", "603fe2ac-9723-48b9-88ad-09305aa6c6e1": "projects"}
     locations = [
         {
@@ -53,7 +53,7 @@ def azure_devops(request, _body):
 
 
 def huggingface(request, _body):
-    """An answer of the hub, which says who serves a model, or of that one."""
+    """An answer of the hub, which names the host that serves a model, or of that host."""
     served = {"hf-inference": {"status": "live", "providerId": "interop", "task": "conversational"}}
     return CHAT if request.method == "POST" else {"id": "interop", "inferenceProviderMapping": served}
 

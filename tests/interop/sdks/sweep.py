@@ -72,7 +72,7 @@ def plain(body, coding):
 
 
 def text_of(request, body):
-    """All that a request says."""
+    """Returns the whole text of a request."""
     target = urllib.parse.unquote(request.target)
     said = plain(body, request.field("content-encoding"))
     return "\n".join([request.raw.decode("latin-1"), target, said.decode("latin-1"), urllib.parse.unquote_plus(said.decode("latin-1"))])
@@ -146,7 +146,7 @@ class Call:
         return done.returncode, done.stdout.decode(errors="replace")
 
     def seconds(self):
-        """Some that can't do it try again for minutes."""
+        """Returns the time limit of a call: some packages retry for minutes when it fails."""
         return 15 if self.package.fails and not self.option else 60
 
     def cells(self):
@@ -204,7 +204,7 @@ def tried(package, program, paths):
 
 
 def tried_by_all(package, paths):
-    """The same by each program that may run it: the first of which something is wrong, or the last."""
+    """Calls a package by each program that can run it. Returns the first faulty result, else the last."""
     programs = [paths["python"]] if package.language == "Python" else paths["nodes"]
     for program in programs:
         result = tried(package, program, paths)
