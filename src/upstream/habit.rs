@@ -249,13 +249,13 @@ mod tests {
             ..own
         };
         assert!(
-            !habit.bears(
+            !habit.permits(
                 Idle {
                     idle: ms(600),
                     ..own
                 },
                 START
-            ) && habit.bears(longer, START)
+            ) && habit.permits(longer, START)
         );
         assert_eq!(longest(&habit, idle(0), START + CLOSED_COUNTS), 29_700);
     }
@@ -271,7 +271,7 @@ mod tests {
             };
             assert_eq!(longest(&habit, own, START), 1000, "{idle}");
             // For another's it is no reason to trust it.
-            assert!(!habit.bears(self::idle(0), START));
+            assert!(!habit.permits(self::idle(0), START));
         }
     }
 
