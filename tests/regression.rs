@@ -531,7 +531,7 @@ fn a_host_that_a_definition_gains_takes_nothing_from_those_that_it_had() {
     assert_eq!(explained["decision"], "forward", "{explained}");
     let reason = explained["reason"].as_str().expect("a reason");
     assert!(
-        reason.contains("not yet when its credential was stored"),
+        reason.contains("did not when its credential was stored"),
         "{reason}"
     );
     assert!(

@@ -157,12 +157,9 @@ fn a_stop_right_behind_a_continuation_does_not_have_that_heard_again() {
     let run = script(&home, &counter).background();
     run.wait_for_stdout(b"ready");
     // As a shell's fg, and the terminal's suspend key soon behind it.
-    let kill = format!(
-        "kill -s CONT -- -{0}; sleep 0.005; kill -s TSTP -- -{0}",
-        run.pid
-    );
-    let sent = Cmd::new(&home, "sh").args(["-c", &kill]).run();
-    sent.assert_code(0);
+    assert!(signal("CONT", &format!("-{}", run.pid)));
+    run.wait_for_stdout(b"heard");
+    assert!(signal("TSTP", &format!("-{}", run.pid)));
     assert_eq!(heard(run), 1);
 }
 
