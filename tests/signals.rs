@@ -144,7 +144,7 @@ fn a_signal_to_authsome_and_at_once_to_the_group_is_heard_once() {
     let run = script(&home, COUNTER).background();
     run.wait_for_stdout(b"ready");
     // As timeout(1) does, in one system call after the other.
-    let kill = format!("kill -s TERM {0}; kill -s TERM -- -{0}", run.pid);
+    let kill = format!("kill -s TERM -- {0} -{0}", run.pid);
     let sent = Cmd::new(&home, "sh").args(["-c", &kill]).run();
     sent.assert_code(0);
     assert_eq!(heard(run), 1);

@@ -24,7 +24,7 @@ use crate::sys::signal::Held;
 use crate::sys::signal::Signals;
 
 /// How long after a signal others still count as sent together with it.
-const GATHERING: Duration = Duration::from_millis(20);
+const GATHERING: Duration = Duration::from_millis(50);
 
 /// The shell that runs a script without `#!`.
 const SHELL: &str = "/bin/sh";
