@@ -343,11 +343,29 @@ fn a_proxy_of_https_that_is_not_verified_gets_nothing() {
 }
 
 #[test]
+fn a_proxy_that_never_comes_to_its_answer_is_given_up() {
+    let home = Home::new();
+    let proxy = Origin::plain(|conn| {
+        conn.expect_request();
+        let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(100);
+        while conn.channel.try_send(&interim) {}
+    });
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    let run = home.authsome(["run"]).env("HTTPS_PROXY", url).start();
+    let (answer, _) = run.proxy.ask_for("git.test:22");
+    answer.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
+    run.stop();
+    proxy.finish();
+}
+
+#[test]
 fn a_proxy_that_cannot_be_used_is_told_and_nothing_goes_without_it() {
     for (variable, url) in [
         ("HTTPS_PROXY", "socks4://u:p%40ss@127.0.0.1:1080"),
         ("ALL_PROXY", "ftp://u:p%40ss@127.0.0.1:1080"),
         ("ALL_PROXY", "http://u:p%40ss@"),
+        // A slash of the password ends what is before the path.
+        ("HTTPS_PROXY", "http://u:1/p%40ss@127.0.0.1:1080"),
     ] {
         let home = Home::new();
         home.acme("");

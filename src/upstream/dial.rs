@@ -1,5 +1,6 @@
 //! Making a connection: resolve, connect to the first address that answers, go through an upstream proxy, verify TLS.
 
+use std::io;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
@@ -465,14 +466,17 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
     wire.flush_all(deadline)
         .map_err(|_| failed("ended the connection"))?;
     let mut scanner = HeadScanner::default();
+    // Interim responses count: there may be any number of them.
+    let mut room = MAX_REQUEST_HEAD;
     loop {
         let found = scanner
-            .scan(wire.input(), MAX_REQUEST_HEAD)
+            .scan(wire.input(), room)
             .map_err(|_| failed("does not answer in HTTP"))?;
         if let Some(range) = found {
             let head = wire.input().get(range.clone()).unwrap_or_default();
             let head = ResponseHead::parse(head).map_err(|_| failed("does not answer in HTTP"))?;
             wire.consume(range.end);
+            room = room.saturating_sub(range.end);
             return match head.status {
                 // What is behind the answer is the origin's: SSH servers speak first.
                 200..=299 => Ok(()),
@@ -493,6 +497,9 @@ fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(),
             return Err(failed("ended the connection"));
         }
         wire.wait_for_input(deadline)
-            .map_err(|_| failed("did not answer in time"))?;
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => failed("did not answer in time"),
+                _ => failed("ended the connection"),
+            })?;
     }
 }
