@@ -282,7 +282,12 @@ impl Dialer {
 
     /// Connects to an upstream proxy, with TLS if its URL says https.
     fn reach(&self, via: &Via, caller: Caller) -> Result<Wire, Error> {
-        let wire = self.connect(&Target::of(via, caller))?;
+        let wire = self
+            .connect(&Target::of(via, caller))
+            .map_err(|error| match error.kind {
+                Kind::Loop => error,
+                _ => Error::new(Kind::Via, format!("the upstream proxy {error}")),
+            })?;
         if via.kind != via::Kind::Https {
             return Ok(wire);
         }
