@@ -14,6 +14,8 @@ use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
 use crate::support::socks::Socks;
 use crate::support::socks::shuttle;
+use crate::support::wire::End;
+use crate::support::wire::Filled;
 use crate::support::wire::base64;
 
 /// A user and a password as a URL has them, and as they are.
@@ -496,5 +498,34 @@ fn tokens_are_had_through_proxies_too() {
             _ => socks.finish().len(),
         };
         assert!(tunnels >= 2, "{tunnels}");
+    }
+}
+
+#[test]
+fn a_blind_tunnel_ends_in_order_whatever_way_a_proxy_of_https_ends() {
+    for is_cut in [false, true] {
+        let home = Home::new();
+        // Whether something is missing is for what the tunnel carries to tell: an end of TCP tells no more.
+        let proxy = Origin::start(move |conn| {
+            conn.expect_request();
+            conn.send("HTTP/1.1 200 OK\r\n\r\nbye\n");
+            if is_cut {
+                conn.cut();
+            }
+        });
+        let url = format!("https://localhost:{}", proxy.port);
+        let run = home
+            .authsome(["run", "--upstream-ca", &proxy.ca_file()])
+            .env("HTTPS_PROXY", url)
+            .start();
+        let mut tunnel = run.proxy.tunnel("git.test:22");
+        assert_eq!(tunnel.until(b"\n").expect("a line"), b"bye\n");
+        assert!(
+            matches!(tunnel.try_fill(), Filled::Ended(End::Clean)),
+            "{is_cut}"
+        );
+        drop(tunnel);
+        run.stop();
+        proxy.finish();
     }
 }

@@ -54,7 +54,10 @@ pub(super) fn connect(wire: &mut Wire, via: &Via, target: &Authority) -> Result<
             room = room.saturating_sub(range.end);
             return match head.status {
                 // What is behind the answer is the origin's: SSH servers speak first.
-                200..=299 => Ok(()),
+                200..=299 => {
+                    wire.begin_tunnel();
+                    Ok(())
+                }
                 // A 1xx may come before the answer.
                 100..=199 => {
                     scanner = HeadScanner::default();
