@@ -179,7 +179,11 @@ const LAID_OPEN: [(&str, usize, &str); 21] = [
     ("proxy/forms.rs", 1, "to be found in what comes back"),
     ("proxy/sending.rs", 2, "the password of an upstream proxy"),
     ("tls/root.rs", 1, "the key of a root that is kept"),
-    ("upstream/dial.rs", 1, "the password of an upstream proxy"),
+    (
+        "upstream/http_tunnel.rs",
+        1,
+        "the password of an upstream proxy",
+    ),
     ("upstream/socks.rs", 1, "the login of an upstream proxy"),
     (
         "vault/master.rs",

@@ -19,8 +19,9 @@ use crate::support::origin::always_ok;
 use crate::support::wire::Channel;
 use crate::support::wire::PATIENCE;
 
-/// Lookups that clients may have under way for names that end in the same two labels, and in all.
+/// Lookups that clients may have under way for names that end in the same two labels, those of one client, and all.
 const ZONE: usize = 32;
+const CLIENT: usize = 64;
 const ALL: usize = 256;
 
 /// A name server, at an address of loopback where no other is.
@@ -166,6 +167,30 @@ fn names_that_are_never_found_keep_nobody_from_other_names() {
     drop(silent);
     run.stop();
     origin.finish().only();
+}
+
+#[test]
+fn a_name_that_the_machine_lists_needs_no_place_of_those_that_are_never_found() {
+    let (home, origin) = (Home::new(), Origin::plain(always_ok));
+    let Some(server) = NameServer::start(56) else {
+        return;
+    };
+    let address = server.0.local_addr().expect("its address").ip();
+    let resolver = format!("nameserver {address}\noptions timeout:30 attempts:1\n");
+    let hosts = "127.0.0.1 localhost\n127.0.0.1 fine.test\n";
+    let Some(run) = run_with(&home, &resolver, hosts) else {
+        return;
+    };
+    let ask = |name: &str| ask(&run, name, origin.port);
+    let names = (0..CLIENT + 16).map(|number| format!("x.silent{number}.test"));
+    let silent: Vec<Channel> = names.map(|name| ask(&name)).collect();
+    server.wait_for_names(CLIENT);
+    for name in ["fine.test", "localhost"] {
+        assert_eq!(ask(name).response("GET").text(), "ok");
+    }
+    drop(silent);
+    run.stop();
+    assert_eq!(origin.finish().requests.len(), 2);
 }
 
 /// An address where no origin listens.

@@ -1,8 +1,12 @@
 //! Upstream proxies that use TLS or SOCKS, and those that can't be used.
 
+use std::net::TcpListener;
+
+use crate::refresh::logged_in;
 use crate::support::Home;
 use crate::support::SECRET;
 use crate::support::client;
+use crate::support::idp::Idp;
 use crate::support::origin::Certificate;
 use crate::support::origin::Conn;
 use crate::support::origin::HOST;
@@ -10,6 +14,8 @@ use crate::support::origin::Origin;
 use crate::support::origin::always_ok;
 use crate::support::socks::Socks;
 use crate::support::socks::shuttle;
+use crate::support::wire::End;
+use crate::support::wire::Filled;
 use crate::support::wire::base64;
 
 /// A user and a password as a URL has them, and as they are.
@@ -343,11 +349,29 @@ fn a_proxy_of_https_that_is_not_verified_gets_nothing() {
 }
 
 #[test]
+fn a_proxy_that_never_comes_to_its_answer_is_given_up() {
+    let home = Home::new();
+    let proxy = Origin::plain(|conn| {
+        conn.expect_request();
+        let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(100);
+        while conn.channel.try_send(&interim) {}
+    });
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    let run = home.authsome(["run"]).env("HTTPS_PROXY", url).start();
+    let (answer, _) = run.proxy.ask_for("git.test:22");
+    answer.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
+    run.stop();
+    proxy.finish();
+}
+
+#[test]
 fn a_proxy_that_cannot_be_used_is_told_and_nothing_goes_without_it() {
     for (variable, url) in [
         ("HTTPS_PROXY", "socks4://u:p%40ss@127.0.0.1:1080"),
         ("ALL_PROXY", "ftp://u:p%40ss@127.0.0.1:1080"),
         ("ALL_PROXY", "http://u:p%40ss@"),
+        // A slash of the password ends what is before the path.
+        ("HTTPS_PROXY", "http://u:1/p%40ss@127.0.0.1:1080"),
     ] {
         let home = Home::new();
         home.acme("");
@@ -372,5 +396,136 @@ fn a_proxy_that_cannot_be_used_is_told_and_nothing_goes_without_it() {
             .assert_stderr(&[variable, "socks5h://"])
             .assert_without("p%40ss");
         assert!(origin.finish().requests.is_empty());
+    }
+}
+
+#[test]
+fn a_kept_connection_through_a_proxy_of_https_that_has_ended_is_not_used() {
+    for is_cut in [false, true] {
+        let home = Home::new();
+        home.acme("");
+        let origin = Origin::start(move |conn| {
+            conn.expect_request();
+            conn.ok("once");
+            if is_cut {
+                conn.cut();
+            }
+        });
+        let proxy = Origin::start(http_proxy(origin.port));
+        let run = home
+            .authsome(["run", "--upstream-ca", &origin.ca_file()])
+            .args(["--upstream-ca", &proxy.ca_file()])
+            .env("ACME_API_KEY", SECRET)
+            .env(
+                "HTTPS_PROXY",
+                format!("https://{}@localhost:{}", USER.0, proxy.port),
+            )
+            .start();
+        let post = format!("POST /v1 HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\nhi");
+        for _ in 0..4 {
+            let response = run.proxy.exchange(HOST, &post);
+            assert_eq!(
+                (response.status(), response.whole),
+                (200, true),
+                "{response}"
+            );
+            assert_eq!(response.text(), "once");
+        }
+        run.stop();
+        assert_eq!(origin.finish().requests.len(), 4);
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_told_as_the_proxy() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = closed.local_addr().expect("its address").port();
+    drop(closed);
+    for scheme in ["http", "https", "socks5h"] {
+        let home = Home::new();
+        home.acme("");
+        let url = format!("{scheme}://u:p%40ss@127.0.0.1:{port}");
+        let run = home
+            .authsome(["run"])
+            .env("ACME_API_KEY", SECRET)
+            .env("ALL_PROXY", url)
+            .start();
+        let response = run.proxy.exchange(HOST, &get());
+        let body =
+            response.assert_refusal(502, "destination_unavailable; details=\"upstream proxy\"");
+        let expected = format!("the upstream proxy 127.0.0.1:{port} refused the connection");
+        assert_eq!(body["error"].as_str(), Some(&*expected));
+        run.stop().assert_without("ss@");
+    }
+}
+
+#[test]
+fn tokens_are_had_through_proxies_too() {
+    for scheme in ["socks5", "socks5h", "https"] {
+        let idp = Idp::start();
+        let home = logged_in(&idp, 3600);
+        let old = idp.newest("access");
+        idp.forget_access_tokens();
+        let socks = Socks::start(Some(USER.1), idp.origin.port);
+        let tls = Origin::start(http_proxy(idp.origin.port));
+        let port = match scheme {
+            "https" => tls.port,
+            _ => socks.origin.port,
+        };
+        let run = idp
+            .run(&home)
+            .args(["--upstream-ca", &tls.ca_file()])
+            .env(
+                "ALL_PROXY",
+                format!("{scheme}://{}@localhost:{port}", USER.0),
+            )
+            .start();
+        assert_eq!(run.proxy.exchange(HOST, &get()).text(), "ok");
+        let output = run.stop();
+        idp.assert_discreet(&output);
+        output.assert_without("p%3aw").assert_without("p:w");
+        let sent: Vec<Option<String>> = idp
+            .seen("/v1")
+            .into_iter()
+            .map(|seen| seen.authorization)
+            .collect();
+        let expected = [old, idp.newest("access")].map(|token| Some(format!("Bearer {token}")));
+        assert_eq!((sent.as_slice(), idp.refreshes().len()), (&expected[..], 1));
+        // To the API and to the server of tokens: nothing passes the proxy by.
+        let tunnels = match scheme {
+            "https" => tls.finish().requests.len(),
+            _ => socks.finish().len(),
+        };
+        assert!(tunnels >= 2, "{tunnels}");
+    }
+}
+
+#[test]
+fn a_blind_tunnel_ends_in_order_whatever_way_a_proxy_of_https_ends() {
+    for is_cut in [false, true] {
+        let home = Home::new();
+        // Whether something is missing is for what the tunnel carries to tell: an end of TCP tells no more.
+        let proxy = Origin::start(move |conn| {
+            conn.expect_request();
+            conn.send("HTTP/1.1 200 OK\r\n\r\nbye\n");
+            if is_cut {
+                conn.cut();
+            }
+        });
+        let url = format!("https://localhost:{}", proxy.port);
+        let run = home
+            .authsome(["run", "--upstream-ca", &proxy.ca_file()])
+            .env("HTTPS_PROXY", url)
+            .start();
+        let mut tunnel = run.proxy.tunnel("git.test:22");
+        assert_eq!(tunnel.until(b"\n").expect("a line"), b"bye\n");
+        assert!(
+            matches!(tunnel.try_fill(), Filled::Ended(End::Clean)),
+            "{is_cut}"
+        );
+        drop(tunnel);
+        run.stop();
+        proxy.finish();
     }
 }

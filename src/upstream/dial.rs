@@ -11,7 +11,6 @@ use std::time::Instant;
 use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
-use zeroize::Zeroizing;
 
 use super::Error;
 use super::Kind;
@@ -21,15 +20,12 @@ use super::egress::Asker;
 use super::egress::Egress;
 use super::egress::Prohibited;
 use super::happy_eyeballs;
+use super::http_tunnel;
 use super::socks;
 use super::tls_failure;
 use super::via;
 use super::via::ProxySettings;
 use super::via::Via;
-use crate::http1::head::HeadScanner;
-use crate::http1::head::MAX_REQUEST_HEAD;
-use crate::http1::head::ResponseHead;
-use crate::http1::head::write_field;
 use crate::tls::trust::Trust;
 use crate::url::Authority;
 use crate::url::Scheme;
@@ -38,7 +34,7 @@ use crate::wire::Wire;
 /// How long resolving and connecting may take together, over all addresses.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
-/// How long the TLS handshake may take, and the answer of an upstream proxy.
+/// How long the TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// A connection whose peer was verified for an authority. Only [`Dialer::secure`] makes one.
@@ -255,7 +251,7 @@ impl Dialer {
         self.check_unresolved(&target)?;
         if !via.kind.is_socks() {
             let mut wire = self.reach(via, caller)?;
-            connect_through(&mut wire, via, &target.authority)?;
+            http_tunnel::connect(&mut wire, via, &target.authority)?;
             return Ok(wire);
         }
         let destination = match via.kind {
@@ -281,7 +277,12 @@ impl Dialer {
 
     /// Connects to an upstream proxy, with TLS if its URL says https.
     fn reach(&self, via: &Via, caller: Caller) -> Result<Wire, Error> {
-        let wire = self.connect(&Target::of(via, caller))?;
+        let wire = self
+            .connect(&Target::of(via, caller))
+            .map_err(|error| match error.kind {
+                Kind::Loop => error,
+                _ => Error::new(Kind::Via, format!("the upstream proxy {error}")),
+            })?;
         if via.kind != via::Kind::Https {
             return Ok(wire);
         }
@@ -444,55 +445,4 @@ fn with_tls(wire: Wire, authority: &Authority, config: Arc<ClientConfig>) -> Res
     wire.handshake(Instant::now() + HANDSHAKE_TIME)
         .map_err(failed)?;
     Ok(wire)
-}
-
-/// Asks an upstream proxy for a tunnel (RFC 9110 section 9.3.6).
-fn connect_through(wire: &mut Wire, via: &Via, target: &Authority) -> Result<(), Error> {
-    let proxy = &via.authority;
-    let failed = |why: &str| Error::new(Kind::Via, format!("the upstream proxy {proxy} {why}"));
-    let deadline = Instant::now() + HANDSHAKE_TIME;
-    let out = wire.output();
-    out.extend_from_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
-    if let Some(authorization) = &via.authorization {
-        let secret = authorization.expose();
-        let mut field = Zeroizing::new(Vec::with_capacity(secret.len() + 32));
-        write_field(&mut field, b"Proxy-Authorization", secret);
-        field.extend_from_slice(b"\r\n");
-        wire.push_secret(&field);
-    } else {
-        out.extend_from_slice(b"\r\n");
-    }
-    wire.flush_all(deadline)
-        .map_err(|_| failed("ended the connection"))?;
-    let mut scanner = HeadScanner::default();
-    loop {
-        let found = scanner
-            .scan(wire.input(), MAX_REQUEST_HEAD)
-            .map_err(|_| failed("does not answer in HTTP"))?;
-        if let Some(range) = found {
-            let head = wire.input().get(range.clone()).unwrap_or_default();
-            let head = ResponseHead::parse(head).map_err(|_| failed("does not answer in HTTP"))?;
-            wire.consume(range.end);
-            return match head.status {
-                // What is behind the answer is the origin's: SSH servers speak first.
-                200..=299 => Ok(()),
-                // A 1xx may come before the answer.
-                100..=199 => {
-                    scanner = HeadScanner::default();
-                    continue;
-                }
-                407 => Err(failed(
-                    "wants a user and a password (put them into its URL)",
-                )),
-                status => Err(failed(&format!(
-                    "answered {status} to the CONNECT for {target}"
-                ))),
-            };
-        }
-        if wire.end().is_some() {
-            return Err(failed("ended the connection"));
-        }
-        wire.wait_for_input(deadline)
-            .map_err(|_| failed("did not answer in time"))?;
-    }
 }

@@ -21,7 +21,7 @@ use crate::sys::resolver;
 use crate::sys::resolver::Family;
 use crate::url::Host;
 
-/// Lookups at once, at most. The same limits apply once more to further lookups of the same names.
+/// Lookups at once, at most. Each [`Purpose`] has these limits for itself.
 const ALL: usize = 256;
 
 /// Lookups of all clients together: what is left is for authsome's own requests, for tokens.
@@ -39,7 +39,7 @@ pub(super) type Answer = Result<Vec<SocketAddr>, String>;
 
 /// The lookups under way.
 pub(super) struct Lookups {
-    /// Lookups that hold a thread, at most [`ALL`], and as many further ones.
+    /// Lookups that hold a thread, at most [`ALL`] of each purpose.
     under_way: Mutex<VecDeque<Lookup>>,
     /// Wakes those that wait for a place.
     ended: Condvar,
@@ -72,18 +72,29 @@ pub(super) struct Owner {
     client: Option<IpAddr>,
     /// The last two labels of the name.
     zone: String,
-    /// Whether another lookup of the same name is under way: then this one takes no other name's
-    /// place.
-    is_further: bool,
+    /// The purpose of the lookup.
+    purpose: Purpose,
+}
+
+/// The purpose of a lookup: those of one purpose take no places of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To find a name's addresses.
+    First,
+    /// To find more, beside another lookup of the same name.
+    Further,
+    /// To find those of a name that the machine itself knows, where no place was free: silent name servers don't
+    /// matter to it.
+    Local,
 }
 
 impl Owner {
     /// Returns the owner of a lookup for the client at this address, or for authsome itself.
-    pub(super) fn new(client: Option<IpAddr>, host: &Host, is_further: bool) -> Self {
+    pub(super) fn new(client: Option<IpAddr>, host: &Host, purpose: Purpose) -> Self {
         Self {
             client: client.map(identity),
             zone: zone(host.as_str()).to_owned(),
-            is_further,
+            purpose,
         }
     }
 
@@ -92,7 +103,7 @@ impl Owner {
         let alike = under_way
             .iter()
             .map(|other| &other.owner)
-            .filter(|other| other.is_further == self.is_further);
+            .filter(|other| other.purpose == self.purpose);
         let (mut all, mut clients, mut of_client, mut of_zone) = (0, 0, 0, 0);
         for other in alike {
             all += 1;
@@ -240,7 +251,11 @@ mod tests {
     ) -> Option<Question> {
         take_as(
             lookups,
-            Owner::new(client, &Host::parse(name.as_bytes()).unwrap(), false),
+            Owner::new(
+                client,
+                &Host::parse(name.as_bytes()).unwrap(),
+                Purpose::First,
+            ),
             name,
             deadline,
         )
@@ -347,14 +362,17 @@ mod tests {
     }
 
     #[test]
-    fn further_lookups_take_no_other_names_places() {
+    fn lookups_of_one_purpose_take_no_places_of_another() {
         let lookups = Lookups::new();
         let host = Host::parse(b"a.silent.test").unwrap();
-        let further = |number: usize| {
-            let owner = Owner::new(Some([10, 0, 0, 1].into()), &host, true);
-            take_as(&lookups, owner, &format!("{number}"), Instant::now())
-        };
-        assert_eq!((0..).map(further).take_while(Option::is_some).count(), ZONE);
+        for purpose in [Purpose::Further, Purpose::Local] {
+            let other = |number: usize| {
+                let owner = Owner::new(Some([10, 0, 0, 1].into()), &host, purpose);
+                let name = format!("{number}.{purpose:?}");
+                take_as(&lookups, owner, &name, Instant::now())
+            };
+            assert_eq!((0..).map(other).take_while(Option::is_some).count(), ZONE);
+        }
         let places = fill(&lookups, Some("10.0.0.1"), &["silent.test"]);
         assert_eq!(places.len(), ZONE);
     }
@@ -367,7 +385,7 @@ mod tests {
         let owner = Owner::new(
             Some([10, 0, 0, 2].into()),
             &Host::parse(b"x0.silent.test").unwrap(),
-            false,
+            Purpose::First,
         );
         // There is no place left, and none is needed.
         let waiting = Waiting { to, question: 7 };

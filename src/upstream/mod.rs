@@ -7,6 +7,7 @@ pub(crate) mod egress;
 pub(crate) mod fetch;
 mod habit;
 mod happy_eyeballs;
+mod http_tunnel;
 mod lookups;
 pub(crate) mod pool;
 mod questions;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::sys::resolver::Family;
+use crate::url::Host;
 
 /// Delay before questions for a single family start beside the one for both.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
@@ -38,6 +39,13 @@ pub(super) fn of(host: &str) -> Vec<Question> {
         }
         _ => plan(host, false),
     }
+}
+
+/// Returns whether the machine most likely knows the name without a name server: its hosts file lists it, or
+/// it is a name of loopback (RFC 6761 section 6.3).
+pub(super) fn is_local(host: &Host) -> bool {
+    host.is_loopback()
+        || read(Path::new("/etc/hosts")).is_some_and(|hosts| lists(&hosts, host.as_str()))
 }
 
 /// Returns the questions for a name; `is_searched` says that the resolver would try its search list

@@ -14,6 +14,7 @@ use super::happy_eyeballs::Event;
 use super::lookups::Answer;
 use super::lookups::Lookups;
 use super::lookups::Owner;
+use super::lookups::Purpose;
 use super::lookups::Waiting;
 use super::questions;
 use super::questions::PATIENCE;
@@ -82,7 +83,16 @@ impl Resolution {
             sender,
             has_taken: false,
         };
-        if !new.ask(0, deadline) {
+        let is_asked = new.ask(0, Purpose::First, Instant::now()) || {
+            let is_local = questions::is_local(&new.host);
+            let purpose = if is_local {
+                Purpose::Local
+            } else {
+                Purpose::First
+            };
+            new.ask(0, purpose, deadline)
+        };
+        if !is_asked {
             let why = "too many names are being resolved";
             return Err(new.error(Kind::DnsTimeout, why));
         }
@@ -92,14 +102,14 @@ impl Resolution {
     }
 
     /// Starts a question, waiting for a place until the deadline. Returns whether it started.
-    fn ask(&mut self, index: usize, deadline: Instant) -> bool {
+    fn ask(&mut self, index: usize, purpose: Purpose, deadline: Instant) -> bool {
         /// Lookups under way.
         static LOOKUPS: Lookups = Lookups::new();
 
         let Some((question, state)) = self.questions.get_mut(index) else {
             return false;
         };
-        let owner = Owner::new(self.client, &self.host, index > 0);
+        let owner = Owner::new(self.client, &self.host, purpose);
         let waiting = Waiting {
             to: self.sender.clone(),
             question: index,
@@ -126,7 +136,7 @@ impl Resolution {
             let is_due = now >= self.begun + question.after
                 || sooner.all(|(_, state)| matches!(state, State::Failed(_)));
             if !self.has_taken && is_due {
-                self.ask(index, now);
+                self.ask(index, Purpose::Further, now);
             }
         }
     }

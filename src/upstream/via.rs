@@ -200,7 +200,15 @@ fn parse_via(variable: &'static str, value: &str) -> Result<Via, Invalid> {
         // The scheme is not shown: it may be part of a password.
         _ => return Err(invalid("is not the URL of a supported proxy".to_owned())),
     };
-    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (rest, path) = match rest.split_once(['/', '?', '#']) {
+        Some((rest, path)) => (rest, path),
+        None => (rest, ""),
+    };
+    // Otherwise the user would be taken for the host, and told and resolved as one.
+    if path.contains('@') {
+        let why = "its user or password has a character that must be written as %2F (/), %3F (?) or %23 (#)";
+        return Err(invalid(why.to_owned()));
+    }
     let (user, host) = match rest.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, rest),
@@ -369,6 +377,9 @@ mod tests {
             "secret://u:p@h:1",
             "http://u:secret@",
             "socks5h://u:secret@h:x",
+            "http://secret:1/x@h:1",
+            "http://secret:1?x@h:1",
+            "socks5h://secret:1#x@h:1",
         ] {
             for variable in ["HTTPS_PROXY", "all_proxy"] {
                 let found = settings(&[(variable, url)]);

@@ -89,6 +89,8 @@ pub(crate) struct Wire {
     sent: usize,
     /// Whether what TLS has to send leaves with the next output only: nobody waits for it.
     is_patient: bool,
+    /// Whether TLS is that of a proxy only, and carries a tunnel.
+    is_tunnel: bool,
     /// How the peer's sending ended, once it has.
     end: Option<End>,
     /// Whether our sending has ended.
@@ -131,6 +133,7 @@ impl Wire {
             is_secret: false,
             sent: 0,
             is_patient: false,
+            is_tunnel: false,
             end: None,
             finished: false,
             broken: false,
@@ -164,8 +167,18 @@ impl Wire {
     fn begin_tls(mut self, role: Role, early: Buffer) -> io::Result<Self> {
         let below = self.tls.replace(Box::new(Records::new(role, early)));
         self.under = below.map(|below| Box::new(Under::new(*below)));
+        self.is_tunnel = false;
         self.open()?;
         Ok(self)
+    }
+
+    /// Takes what comes next as that of a tunnel. A proxy's TLS that ends without a close_notify then counts as the end of a
+    /// stream: the proxy only passes bytes on, and what they belong to tells itself whether it is whole.
+    pub(crate) fn begin_tunnel(&mut self) {
+        self.is_tunnel = true;
+        if self.end == Some(End::Cut) {
+            self.end = Some(End::Clean);
+        }
     }
 
     /// Completes the handshake. The last that it has to say may be left to be sent: with the first message, or when it is waited for.
@@ -408,7 +421,8 @@ impl Wire {
             };
             let may_be_more = match received {
                 Ok((0, _)) => {
-                    self.end = Some(End::Cut);
+                    let end = if self.is_tunnel { End::Clean } else { End::Cut };
+                    self.end = Some(end);
                     return Ok(true);
                 }
                 Ok((_, may_be_more)) => may_be_more,
