@@ -30,6 +30,8 @@ pub(crate) struct Bystander {
     pid: i32,
     /// A byte asks, eight bytes answer.
     stream: UnixStream,
+    /// Whether an answer never came. A late one must not be taken for that to another question.
+    is_lost: bool,
 }
 
 impl Bystander {
@@ -41,7 +43,11 @@ impl Bystander {
         let (stream, theirs) = UnixStream::pair()?;
         let parent = process::own_pid();
         match process::fork()? {
-            Some(pid) => Ok(Self { pid, stream }),
+            Some(pid) => Ok(Self {
+                pid,
+                stream,
+                is_lost: false,
+            }),
             None => {
                 drop(stream);
                 let _ = stand_by(theirs, parent);
@@ -53,11 +59,15 @@ impl Bystander {
 
     /// Returns the signals that other processes have sent to the bystander since the last call; none if it doesn't answer.
     pub(crate) fn heard(&mut self) -> Heard {
+        if self.is_lost {
+            return Heard(0);
+        }
         let answer = self.ask().or_else(|_| {
             // Whoever stopped the group may have continued this process alone.
             process::send(self.pid, libc::SIGCONT);
             self.answer()
         });
+        self.is_lost = answer.is_err();
         Heard(answer.unwrap_or(0))
     }
 
