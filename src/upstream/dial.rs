@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use super::Kind;
+use super::causes::Causes;
 use super::connect_to::ConnectTo;
 use super::connect_to::Destination;
 use super::egress::Asker;
@@ -92,6 +93,8 @@ pub(crate) struct Dialer {
     egress: Egress,
     /// Our own listener, if there is one: no connection may lead to it.
     own: Option<SocketAddr>,
+    /// Why TLS with some origins fails.
+    causes: Causes,
 }
 
 /// Where a connection goes, and whether the person named that very address: then it is reached whatever it is.
@@ -148,6 +151,7 @@ impl Dialer {
             trust,
             egress,
             own,
+            causes: Causes::default(),
         }
     }
 
@@ -187,7 +191,9 @@ impl Dialer {
                 distance,
             }),
             Err(error) if error.kind == Kind::Mismatch => {
-                Err(self.cause(authority, caller).unwrap_or(error))
+                let find = || self.cause(authority, caller);
+                let cause = self.causes.of(authority, Instant::now(), find);
+                Err(cause.unwrap_or(error))
             }
             Err(error) => Err(error),
         }
