@@ -54,6 +54,10 @@ pub(super) fn fields(section: &[u8], tolerance: Tolerance, out: &mut Vec<u8>) ->
         }
         let mut joined = line.to_vec();
         let mut is_folded = false;
+        // A name ends on its line: curl refuses another, and joined it could be left out as none.
+        if lines.peek().is_some_and(|more| is_continuation(more)) && !line.contains(&b':') {
+            return Err(Error::FieldLine);
+        }
         while let Some(more) = lines.next_if(|more| is_continuation(more)) {
             joined.push(b' ');
             joined.extend_from_slice(more.trim_ascii_start());
@@ -202,6 +206,8 @@ mod tests {
         let joined = "HTTP/1.1 200 OK\r\nX-A: a; b; c\r\nX-B: 1\r\n\r\n";
         for tolerance in [Tolerance::Folds, Tolerance::Lenient] {
             assert_eq!(mended(folded, tolerance).as_deref(), Ok(joined));
+            let name = "HTTP/1.1 200 OK\r\nSet-\r\n Cookie: a\r\n\r\n";
+            assert_eq!(mended(name, tolerance), Err(Error::FieldLine));
             let of_none = "HTTP/1.1 200 OK\r\n X-A: a\r\n\r\n";
             assert_eq!(mended(of_none, tolerance), Err(Error::Folded));
         }
