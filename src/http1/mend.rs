@@ -88,8 +88,8 @@ fn field(line: &[u8], is_folded: bool, out: &mut Vec<u8>) -> Result<(), Error> {
     let colon = memchr::memchr(b':', line).unwrap_or(line.len());
     let (before, value) = line.split_at_checked(colon).unwrap_or((line, &[]));
     let name = before.trim_ascii();
-    // curl ends the head at a line that begins with a CR. Without text, the line written here would end it, too.
-    if line.first() == Some(&b'\r') || name.is_empty() && value.is_empty() {
+    // curl ends the head at a line that begins with a CR, and refuses a CR in a name. A line of nothing would end the head written here.
+    if before.contains(&b'\r') || name.is_empty() && value.is_empty() {
         return Err(Error::FieldLine);
     }
     if is_like_framing(name) && (is_folded || !is_framing(before) || value.iter().any(is_control)) {
@@ -276,7 +276,15 @@ mod tests {
 
     #[test]
     fn a_line_that_could_end_the_head_is_refused() {
-        for line in ["\r", "\r\r", "\u{c}", "\u{c}\r", "\rX-A: b"] {
+        for line in [
+            "\r",
+            "\r\r",
+            "\u{c}",
+            "\u{c}\r",
+            "\rX-A: b",
+            "X-A\rX-B: b",
+            "X-A\r: b",
+        ] {
             let fields = format!("{line}\r\nContent-Length: 2\r\n\r\n");
             let text = format!("HTTP/1.1 200 OK\r\n{fields}");
             let found = mended(&text, Tolerance::Lenient);
