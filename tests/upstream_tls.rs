@@ -156,8 +156,10 @@ fn told(certificate: Certificate, token: &str) -> String {
 
 #[test]
 fn a_key_that_cannot_be_verified_is_named() {
-    let error = told(Certificate::P521, "tls_certificate_error");
-    assert!(error.contains("has a P-521 key"), "{error}");
+    for certificate in [Certificate::P521, Certificate::P521ThatAsks] {
+        let error = told(certificate, "tls_certificate_error");
+        assert!(error.contains("has a P-521 key"), "{error}");
+    }
 }
 
 #[test]

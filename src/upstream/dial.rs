@@ -223,10 +223,12 @@ impl Dialer {
     fn cause(&self, authority: &Authority, caller: Caller) -> Option<Error> {
         let (config, is_asked) = self.trust.probe();
         let found = self.handshake(authority, caller, config).err();
-        if is_asked.load(Ordering::Relaxed) {
-            return Some(Error::of_client_certificate(authority.host.as_str()));
-        }
-        found.filter(|error| error.kind == Kind::Certificate)
+        let is_certificate = |error: &Error| error.kind == Kind::Certificate;
+        // Those that ask for a certificate may need none; their own must be good in any case.
+        found.filter(is_certificate).or_else(|| {
+            let is_asked = is_asked.load(Ordering::Relaxed);
+            is_asked.then(|| Error::of_client_certificate(authority.host.as_str()))
+        })
     }
 
     /// A connection for the client at this address to the authority, through the upstream proxy
