@@ -149,6 +149,29 @@ fn an_echo_that_ends_with_the_connection_has_none_of_it() {
 }
 
 #[test]
+fn an_echo_that_is_cut_or_folded_has_none_of_it() {
+    let scene = Scene::new("", |conn| {
+        conn.expect_request();
+        conn.send(format!(
+            "HTTP/1.1 200 OK\r\nX-Echo: a\r\n\t{SECRET}\r\n {SECRET}\r\n\r\n{SECRET}, {}",
+            SECRET.split_at(SECRET.len() - 1).0
+        ));
+        conn.cut();
+    });
+    let mut client = scene.client();
+    client.send(get());
+    let (received, end) = client.rest();
+    let received = String::from_utf8_lossy(&received);
+    let stars = stars();
+    assert!(received.contains(&format!("X-Echo: a {stars} {stars}\r\n")));
+    assert!(!received.contains(SECRET), "{received}");
+    let body = received.split_once("\r\n\r\n").expect("a head").1;
+    assert!(body.starts_with(&format!("{stars}, ")), "{received}");
+    assert_eq!(end, End::Cut);
+    scene.finish();
+}
+
+#[test]
 fn fields_reasons_trailers_and_interim_answers_have_none_of_it() {
     let scene = Scene::new("", |conn| {
         conn.expect_request();

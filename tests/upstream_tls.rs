@@ -124,6 +124,24 @@ fn what_a_server_says_first_comes_through_an_upstream_proxy_with_the_answer() {
     assert_eq!(proxy.finish().requests.len(), 1);
 }
 
+#[test]
+fn the_cause_of_a_failure_is_looked_for_once_however_often_a_program_asks() {
+    let home = Home::new();
+    home.acme("");
+    let origin = Origin::with(Certificate::P521, always_ok);
+    let run = home.run(&origin).start();
+    for _ in 0..3 {
+        let response = run.proxy.exchange(HOST, &get());
+        let body = response.assert_refusal(502, "tls_certificate_error");
+        let error = body["error"].as_str().expect("text");
+        assert!(error.contains("has a P-521 key"), "{error}");
+    }
+    run.stop();
+    let arrived = origin.finish();
+    arrived.assert_nothing();
+    assert_eq!(arrived.accepted, 4);
+}
+
 /// Checks that an origin with this certificate gets no request, and returns the error.
 fn told(certificate: Certificate, token: &str) -> String {
     let home = Home::new();
@@ -138,8 +156,10 @@ fn told(certificate: Certificate, token: &str) -> String {
 
 #[test]
 fn a_key_that_cannot_be_verified_is_named() {
-    let error = told(Certificate::P521, "tls_certificate_error");
-    assert!(error.contains("has a P-521 key"), "{error}");
+    for certificate in [Certificate::P521, Certificate::P521ThatAsks] {
+        let error = told(certificate, "tls_certificate_error");
+        assert!(error.contains("has a P-521 key"), "{error}");
+    }
 }
 
 #[test]

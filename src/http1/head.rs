@@ -270,8 +270,11 @@ impl Fields {
     pub(crate) fn parse(section: &[u8]) -> Result<Self, Error> {
         let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
         match httparse::parse_headers(section, &mut slots) {
-            Ok(httparse::Status::Complete((_, found))) => Ok(Self::copied(found)),
-            Ok(httparse::Status::Partial) => Err(Error::FieldLine),
+            Ok(httparse::Status::Complete((end, found))) if end == section.len() => {
+                Ok(Self::copied(found))
+            }
+            // Fields behind the end of the section must not be lost.
+            Ok(_) => Err(Error::FieldLine),
             Err(error) => Err(error.into()),
         }
     }
@@ -344,7 +347,9 @@ impl RequestHead {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(head, &mut slots) {
-            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Complete(end)) if end == head.len() => {}
+            // Fields behind the end of the head must not be lost.
+            Ok(httparse::Status::Complete(_)) => return Err(Error::FieldLine),
             Ok(httparse::Status::Partial) => return Err(Error::StartLine),
             // httparse stops at the first byte that no target has; say so rather than blame the line.
             Err(httparse::Error::Token) if target_is_at_fault(head) => return Err(Error::Target),
@@ -476,7 +481,9 @@ impl ResponseHead {
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
         match config.parse_response_with_uninit_headers(&mut response, head, &mut slots) {
-            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Complete(end)) if end == head.len() => {}
+            // Fields behind the end of the head must not be lost.
+            Ok(httparse::Status::Complete(_)) => return Err(Error::FieldLine),
             Ok(httparse::Status::Partial) => return Err(Error::StartLine),
             Err(error) => return Err(error.into()),
         }
@@ -725,6 +732,16 @@ mod tests {
         );
         let response = ResponseHead::parse(b"HTTP/1.1 200\r\n\r\n").unwrap();
         assert_eq!((response.status, &*response.reason), (200, ""));
+    }
+
+    #[test]
+    fn fields_behind_the_end_are_not_lost() {
+        let section = b"X-A: b\r\n\r\nContent-Length: 2\r\n\r\n";
+        assert_eq!(Fields::parse(section).err(), Some(Error::FieldLine));
+        let head = [b"HTTP/1.1 200 OK\r\n".as_slice(), section].concat();
+        assert_eq!(ResponseHead::parse(&head).err(), Some(Error::FieldLine));
+        let head = [b"GET / HTTP/1.1\r\n".as_slice(), section].concat();
+        assert_eq!(RequestHead::parse(&head).err(), Some(Error::FieldLine));
     }
 
     #[test]

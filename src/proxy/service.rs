@@ -187,11 +187,15 @@ mod tests {
             let watches = [readable(service.draining()), readable(service.cutting())];
             poll::wait(watches, Some(soon)).unwrap()
         };
+        // A process that another test starts meanwhile holds the pipe's other end, too, until it runs its program.
+        let wait_for = |event| poll::wait([readable(event)], None).unwrap();
         assert_eq!((seen(), service.is_draining()), ([false; 2], false));
         service.drain();
+        wait_for(service.draining());
         assert_eq!((seen(), service.is_draining()), ([true, false], true));
         service.cut();
         service.cut();
+        wait_for(service.cutting());
         assert_eq!(seen(), [true; 2]);
     }
 }

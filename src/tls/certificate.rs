@@ -178,4 +178,25 @@ mod tests {
         let other = certificate(b"a", b"b", &[&algorithm(ED25519, b"")]);
         assert!(!Certificate::parse(&other).unwrap().is_self_issued());
     }
+
+    #[test]
+    fn no_byte_of_a_certificate_breaks_its_reading() {
+        let modulus = element(INTEGER, &[&[0], &[0xff; 128]]);
+        let numbers = element(SEQUENCE, &[&modulus, b"\x02\x01\x03"]);
+        let rsa = [algorithm(RSA, b""), element(BIT_STRING, &[&[0], &numbers])].concat();
+        for key in [rsa, algorithm(ELLIPTIC, P521)] {
+            let der = certificate(b"a", b"b", &[&key]);
+            let mut read = 0;
+            for place in 0..der.len() {
+                for byte in 0..=u8::MAX {
+                    let mut mutated = der.clone();
+                    mutated[place] = byte;
+                    if let Some(found) = Certificate::parse(&mutated) {
+                        read += usize::from(found.unfit_key().is_some());
+                    }
+                }
+            }
+            assert!(read >= der.len());
+        }
+    }
 }

@@ -14,6 +14,7 @@ use rustls::pki_types::ServerName;
 
 use super::Error;
 use super::Kind;
+use super::causes::Causes;
 use super::connect_to::ConnectTo;
 use super::connect_to::Destination;
 use super::egress::Asker;
@@ -88,6 +89,8 @@ pub(crate) struct Dialer {
     egress: Egress,
     /// Our own listener, if there is one: no connection may lead to it.
     own: Option<SocketAddr>,
+    /// Why TLS with some origins fails.
+    causes: Causes,
 }
 
 /// Where a connection goes, and whether the person named that very address: then it is reached whatever it is.
@@ -144,6 +147,7 @@ impl Dialer {
             trust,
             egress,
             own,
+            causes: Causes::default(),
         }
     }
 
@@ -183,7 +187,9 @@ impl Dialer {
                 distance,
             }),
             Err(error) if error.kind == Kind::Mismatch => {
-                Err(self.cause(authority, caller).unwrap_or(error))
+                let find = || self.cause(authority, caller);
+                let cause = self.causes.of(authority, Instant::now(), find);
+                Err(cause.unwrap_or(error))
             }
             Err(error) => Err(error),
         }
@@ -213,10 +219,12 @@ impl Dialer {
     fn cause(&self, authority: &Authority, caller: Caller) -> Option<Error> {
         let (config, is_asked) = self.trust.probe();
         let found = self.handshake(authority, caller, config).err();
-        if is_asked.load(Ordering::Relaxed) {
-            return Some(Error::of_client_certificate(authority.host.as_str()));
-        }
-        found.filter(|error| error.kind == Kind::Certificate)
+        let is_certificate = |error: &Error| error.kind == Kind::Certificate;
+        // Those that ask for a certificate may need none; their own must be good in any case.
+        found.filter(is_certificate).or_else(|| {
+            let is_asked = is_asked.load(Ordering::Relaxed);
+            is_asked.then(|| Error::of_client_certificate(authority.host.as_str()))
+        })
     }
 
     /// A connection for the client at this address to the authority, through the upstream proxy

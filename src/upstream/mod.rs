@@ -1,6 +1,7 @@
 //! Reaching origins: addresses, upstream proxies, verified TLS, and connections kept for the next request.
 
 pub(crate) mod address;
+mod causes;
 pub(crate) mod connect_to;
 pub(crate) mod dial;
 pub(crate) mod egress;
@@ -20,7 +21,7 @@ use std::fmt;
 use std::io;
 
 /// Why an origin was not reached. Each kind is one of RFC 9209's, section 2.3.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Error {
     /// Its kind.
     pub(crate) kind: Kind,

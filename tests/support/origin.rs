@@ -73,6 +73,8 @@ pub(crate) enum Certificate {
     AuthorityMadeAnew,
     /// It has a P-521 key.
     P521,
+    /// The same, by an origin that asks for client certificates but needs none.
+    P521ThatAsks,
     /// A valid certificate, by an origin that wants client certificates, too.
     WantsClients,
     /// There is none: plain HTTP.
@@ -449,21 +451,27 @@ fn identity(certificate: Certificate) -> (Arc<ServerConfig>, String) {
     let [leaf, trusted] = leaf(certificate, &key, &authority);
     let secret = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let crypto = Arc::new(rustls::crypto::ring::default_provider());
-    if certificate == Certificate::P521 {
-        return (Arc::new(p521::config(crypto)), p521::CERTIFICATE.to_owned());
-    }
     let builder = ServerConfig::builder_with_provider(Arc::clone(&crypto))
         .with_safe_default_protocol_versions()
         .expect("versions");
-    let builder = match certificate {
-        Certificate::WantsClients => {
-            let mut roots = RootCertStore::empty();
-            roots.add(authority.der().clone()).expect("a root");
-            let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto);
-            builder.with_client_cert_verifier(clients.build().expect("a verifier"))
-        }
-        _ => builder.with_no_client_auth(),
+    let clients = || {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).expect("a root");
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto)
     };
+    let clients = match certificate {
+        Certificate::WantsClients => clients().build().expect("a verifier"),
+        Certificate::P521ThatAsks => {
+            let clients = clients().allow_unauthenticated();
+            clients.build().expect("a verifier")
+        }
+        _ => WebPkiClientVerifier::no_client_auth(),
+    };
+    let builder = builder.with_client_cert_verifier(clients);
+    if matches!(certificate, Certificate::P521 | Certificate::P521ThatAsks) {
+        let config = builder.with_cert_resolver(p521::resolver());
+        return (Arc::new(config), p521::CERTIFICATE.to_owned());
+    }
     let mut config = builder
         .with_single_cert(vec![leaf], secret)
         .expect("a certificate and its key");

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::SignatureAlgorithm;
 use rustls::SignatureScheme;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
@@ -58,14 +56,12 @@ impl Signer for Key {
     }
 }
 
-/// The TLS of such a server.
-pub(super) fn config(crypto: Arc<CryptoProvider>) -> ServerConfig {
+/// What gives such a server its certificate.
+pub(super) fn resolver() -> Arc<SingleCertAndKey> {
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes());
     let chain = vec![certificate.expect("a certificate")];
-    let certified = CertifiedKey::new(chain, Arc::new(Key));
-    ServerConfig::builder_with_provider(crypto)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+    Arc::new(SingleCertAndKey::from(CertifiedKey::new(
+        chain,
+        Arc::new(Key),
+    )))
 }
