@@ -295,7 +295,7 @@ fn no_entry_of_no_proxy_keeps_node_from_starting() {
     let Some(output) = with_node(cmd.env("HTTPS_PROXY", "http://127.0.0.1:1"), script) else {
         return;
     };
-    assert_eq!(output.stdout(), "ECONNREFUSED\n", "{output}");
+    assert_eq!(output.stdout(), "EHOSTUNREACH\n", "{output}");
 }
 
 #[test]
