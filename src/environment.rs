@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use zeroize::Zeroize;
 
 /// What names a proxy. Yarn since its second version reads only its own; those of `wss:` are for Python's aiohttp and its like.
-/// Those of npm and Cargo ([`PROXY_OF_TOOLS`]) count more than a file of theirs.
+/// npm and Cargo prefer their own variables among these ([`PROXY_OF_TOOLS`]) to their settings files.
 pub(crate) const PROXY: [&str; 10] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -25,7 +25,7 @@ pub(crate) const PROXY: [&str; 10] = [
     "CARGO_HTTP_PROXY",
 ];
 
-/// Those of [`PROXY`] that one tool reads: what the parent has there may be another proxy than the usual variables'.
+/// The variables of [`PROXY`] that a single tool reads. In the parent's environment, each may name another proxy than `HTTPS_PROXY`.
 pub(crate) const PROXY_OF_TOOLS: [&str; 4] = [
     "YARN_HTTP_PROXY",
     "YARN_HTTPS_PROXY",

@@ -91,7 +91,7 @@ fn forget_spellings(child: &mut Environment) {
     let names = sets.into_iter().flatten();
     let set: Vec<&str> = names.copied().filter(|name| child.has(name)).collect();
     child.remove_where(|name| {
-        // One of the names may be another's spelling: Yarn's in upper case.
+        // A name of the set stays even where it is also a spelling of another, as Yarn's names in upper case are.
         !set.iter().any(|own| name == *own) && set.iter().any(|own| is_spelling_of(name, own))
     });
 }

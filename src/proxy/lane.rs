@@ -93,7 +93,7 @@ impl<'a> Lane<'a> {
         Self { masker, ..self }
     }
 
-    /// The same with placeholders to look for.
+    /// Returns the lane with `watch` looking for placeholders in what passes.
     pub(super) fn watched(self, watch: Option<Watch<'a>>) -> Self {
         Self { watch, ..self }
     }

@@ -277,7 +277,7 @@ fn section_of(rest: &str) -> Option<(String, &str)> {
     None
 }
 
-/// A value without its quotes, and without the comment behind it.
+/// Returns a value of git's configuration without quotes, and without a comment at its end.
 fn unquoted(value: &str) -> String {
     let mut out = String::new();
     let mut is_quoted = false;

@@ -45,7 +45,7 @@ use tools::Tool;
 pub(crate) struct Proxy {
     /// The variable or the file that names it.
     pub(crate) place: String,
-    /// The URL, which may have a password; `None` where the setting doesn't give all of it.
+    /// The proxy's URL, possibly with a password; `None` if the setting gives only a part of it.
     url: Option<Zeroizing<String>>,
     /// Whether it is used for all that the tool asks for.
     is_general: bool,

@@ -27,7 +27,7 @@ pub(super) enum Format {
     NuGet,
 }
 
-/// A receiver of pairs: the key in lower case, behind its sections and a dot each, and the value without quotes.
+/// Receives a pair: the key in lower case, as in `section.key`, and the value without quotes.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(&str, &str);
 
 /// Gives each pair of a text.
@@ -202,7 +202,7 @@ fn without_comments(text: &str) -> String {
     out
 }
 
-/// A value without the quotes around it, or else without the comment behind it.
+/// Returns a quoted value without its quotes, and any other value without a comment at its end.
 fn unquoted(value: &str) -> &str {
     let value = value.trim();
     for quote in ['"', '\''] {

@@ -38,7 +38,7 @@ pub(super) enum Winner {
 
 /// A key in a tool's file.
 pub(super) struct Key {
-    /// The key, behind its sections, in lower case; a star stands for anything.
+    /// The key in lower case, as in `section.key`; a star stands for anything.
     pub(super) name: &'static str,
     /// The meaning of the value.
     pub(super) what: What,

@@ -24,11 +24,11 @@ use super::signal;
 /// How long an answer may take. A bystander that is busy for longer was stopped, with the whole group.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The bystander; it ends when this is dropped, and with this process at the latest.
+/// A running bystander, which ends when this value is dropped, and with this process at the latest.
 pub(crate) struct Bystander {
-    /// Its process number.
+    /// The bystander's process number.
     pid: i32,
-    /// A byte asks, eight bytes answer.
+    /// Carries a byte as the question, and eight bytes as the answer.
     stream: UnixStream,
     /// Whether an answer never came. A late one must not be taken for that to another question.
     is_lost: bool,

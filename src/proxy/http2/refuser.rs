@@ -1,7 +1,7 @@
 //! The server side of HTTP/2 for refusals alone: frames in, frames out.
 //!
-//! It needs no HPACK decoder (RFC 7541), because it reads nothing of a request but the frames' headers, and writes the fields of its one
-//! answer as literals. Everything that a connection can cost has a limit: answers, other frames, header blocks, content.
+//! No HPACK decoder (RFC 7541) is needed: the refuser reads only the headers of frames, and writes the fields of its one answer as
+//! literals. Everything that a connection can cost has a limit: answers, other frames, header blocks, content.
 #![deny(clippy::indexing_slicing)]
 
 /// The client's connection preface (RFC 9113 section 3.4).
@@ -597,7 +597,7 @@ mod tests {
         let input = begun(&[headers, parts, last, content, pings]);
         let (answers, end) = said(&input);
         assert_eq!(end, Ok(()));
-        // Its own SETTINGS and an acknowledgement, the answer in two frames, and the pings'.
+        // The refuser's SETTINGS and its acknowledgement, the answer in two frames, and an answer to each ping.
         assert_eq!(answers.len(), 2 + 2 + 994);
     }
 }
